@@ -1,0 +1,38 @@
+//! How far somebody has read a conversation, from acks that say read or played.
+
+use sea_orm::entity::prelude::*;
+
+/// A row of `chat_reads`.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "chat_reads")]
+pub struct Model {
+    /// Key of the row.
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    /// Row of the conversation in `waha_chats`.
+    #[sea_orm(unique_key = "read")]
+    pub chat_id: i64,
+    /// Who read: the other side or a member of the group, from `message.ack` and
+    /// `message.ack.group`; the account itself when it read on its phone.
+    #[sea_orm(unique_key = "read")]
+    pub reader: String,
+    /// User of the application, when the reader is the account and the session has an owner.
+    pub user_id: Option<String>,
+    /// Bare id of the newest message known to be read.
+    pub last_read_message_id: Option<String>,
+    /// When it was read: the engine's time of the receipt, else the webhook time.
+    pub last_read_at: Option<DateTimeUtc>,
+    /// Version of `last_read_message_id` and `last_read_at`.
+    pub read_version: i64,
+    /// When the row was made, by the database's clock.
+    pub created_at: DateTimeUtc,
+    /// When the row was last written.
+    pub updated_at: DateTimeUtc,
+
+    /// The conversation behind `chat_id`.
+    #[sea_orm(belongs_to, from = "chat_id", to = "id")]
+    pub chat: BelongsTo<super::waha_chats::Entity>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,11 @@
+//! The entities under names that do not collide, for the store's queries.
+
+pub use super::chat_reads::Entity as ChatReads;
+pub use super::dead_letters::Entity as DeadLetters;
+pub use super::user_waha::Entity as UserWaha;
+pub use super::waha_calls::Entity as WahaCalls;
+pub use super::waha_chats::Entity as WahaChats;
+pub use super::waha_messages::Entity as WahaMessages;
+pub use super::waha_sessions::Entity as WahaSessions;
+pub use super::webhook_duplicates::Entity as WebhookDuplicates;
+pub use super::webhook_events::Entity as WebhookEvents;

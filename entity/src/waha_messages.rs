@@ -1,0 +1,108 @@
+//! A WhatsApp message. An ack, an edit, a revocation or a reaction that comes first makes the row
+//! as a stub, which the message fills in later.
+
+use sea_orm::entity::prelude::*;
+
+/// A row of `waha_messages`.
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "waha_messages")]
+pub struct Model {
+    /// Key of the row.
+    #[sea_orm(primary_key)]
+    pub id: i64,
+    /// Session that sent or received the message.
+    #[sea_orm(unique_key = "message")]
+    pub session_id: i64,
+    /// Row of the conversation in `waha_chats`, not WhatsApp's text id.
+    #[sea_orm(unique_key = "message")]
+    pub chat_id: i64,
+    /// The bare id, third part of WAHA's id: the only part that all engines and events agree on.
+    /// Chosen by the sender's client.
+    #[sea_orm(unique_key = "message")]
+    pub message_id: String,
+    /// WAHA's whole id (`{fromMe}_{chat}_{bare id}[_{participant}]`), for calls back to WAHA.
+    pub waha_id: Option<String>,
+    /// True until a `message` or `message.any` told the content.
+    pub is_stub: bool,
+    /// Who owns the row: the author told by the lowest version. Content of anybody else under the
+    /// same bare id is ignored. Null for stubs.
+    pub author: Option<String>,
+    /// Lowest version of a webhook that told the owner's content; 0 as long as nobody owns it.
+    pub author_version: i64,
+    /// Whether the account itself wrote it.
+    pub from_me: Option<bool>,
+    /// Id of the author as WAHA told it: the participant in groups, else the other side or `me`.
+    pub sender: Option<String>,
+    /// Name that the author shows, from the engine's own data. Often missing for own messages.
+    #[sea_orm(column_type = "Text")]
+    pub sender_name: Option<String>,
+    /// `text`, `image`, `video`, `audio`, `document`, `sticker`, `location`, `contact`, `poll` and
+    /// so on, derived from the engine's own data.
+    pub r#type: Option<String>,
+    /// Text or caption; after `message.edited` the newest text.
+    #[sea_orm(column_type = "Text")]
+    pub content: Option<String>,
+    /// What the type adds, as a JSON object: location, contacts, poll, mentions, links.
+    #[sea_orm(column_type = "Text")]
+    pub details: Option<String>,
+    /// Bare id of the message that this one answers.
+    pub reply_to: Option<String>,
+    /// Who wrote the answered message.
+    pub reply_to_sender: Option<String>,
+    /// Text of the answered message, as quoted.
+    #[sea_orm(column_type = "Text")]
+    pub reply_to_content: Option<String>,
+    /// Whether the message was forwarded, as far as the engine says.
+    pub is_forwarded: Option<bool>,
+    /// `api` if WAHA's API sent it, else `app`.
+    pub origin: Option<String>,
+    /// When it was sent, by the sender's clock or WhatsApp's. May be absurd; orders nothing.
+    pub sent_at: Option<DateTimeUtc>,
+    /// Version of the content: `type`, `content`, `details`, `reply_to*`, `is_forwarded`.
+    pub content_version: i64,
+    /// Whether the message has a file. No promise that it could be loaded.
+    pub has_media: Option<bool>,
+    /// Where WAHA keeps the file, for 180 s by default. Null if not loaded.
+    #[sea_orm(column_type = "Text")]
+    pub media_url: Option<String>,
+    /// MIME type of the file, possibly with parameters (`audio/ogg; codecs=opus`).
+    pub media_mime_type: Option<String>,
+    /// Name that the sender gave the file. Text of a stranger: never a path.
+    #[sea_orm(column_type = "Text")]
+    pub media_file_name: Option<String>,
+    /// Why WAHA could not load the file.
+    #[sea_orm(column_type = "Text")]
+    pub media_error: Option<String>,
+    /// Version of `has_media` and `media_*`.
+    pub media_version: i64,
+    /// `pending`, `failed`, `sent`, `delivered`, `read` or `played`. From `message.ack`,
+    /// `message.ack.group` and the ack inside messages. Only forward.
+    pub status: Option<String>,
+    /// WAHA's number of that status: -1 failed, 0 pending, 1 to 4 sent to played.
+    pub ack: Option<i16>,
+    /// Order of the statuses: -1 unknown, 0 pending, 1 failed, 2 sent, 3 delivered, 4 read,
+    /// 5 played.
+    pub status_rank: i16,
+    /// When it was last edited, from `message.edited`.
+    pub edited_at: Option<DateTimeUtc>,
+    /// Version of the newest edit.
+    pub edited_version: i64,
+    /// When it was first revoked, from `message.revoked`. Final.
+    pub revoked_at: Option<DateTimeUtc>,
+    /// Who revoked it; in groups possibly an admin.
+    pub revoked_by: Option<String>,
+    /// When the row was made, by the database's clock.
+    pub created_at: DateTimeUtc,
+    /// When the row was last written.
+    pub updated_at: DateTimeUtc,
+
+    /// The session behind `session_id`.
+    #[sea_orm(belongs_to, from = "session_id", to = "id")]
+    pub session: BelongsTo<super::waha_sessions::Entity>,
+    /// The conversation behind `chat_id`.
+    #[sea_orm(belongs_to, from = "chat_id", to = "id")]
+    pub chat: BelongsTo<super::waha_chats::Entity>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,77 @@
+//! Changes: the vocabulary between `normalize`, which makes them, and `store`, which writes them.
+//!
+//! A [`Changes`] says what one webhook, or a merged batch of them, tells about rows. Merging is
+//! commutative, associative and idempotent ([`merge`]); the upserts of `store` follow the same
+//! rules, so the rows depend on the set of webhooks alone and not on their order.
+
+pub mod call;
+pub mod chat;
+pub mod merge;
+pub mod message;
+pub mod session;
+mod version;
+
+use std::collections::BTreeMap;
+
+pub use call::{CallChange, CallDetails, CallKey, CallState};
+pub use chat::{ChatChange, ChatKey, Read, ReadChange, ReadKey};
+pub use merge::Merge;
+pub use message::{Content, Media, MessageChange, MessageKey, MessageStatus, Origin, Reply, Told};
+pub use session::{Identity, SessionChange, SessionKey, SessionStatus};
+pub use version::{Register, Version};
+
+/// What webhooks tell, by row, in the canonical order in which rows are locked.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Changes {
+    /// Sessions. Every session, chat and call named below is in here.
+    pub sessions: BTreeMap<SessionKey, SessionChange>,
+    /// Chats. Every chat named below is in here.
+    pub chats: BTreeMap<ChatKey, ChatChange>,
+    /// Messages.
+    pub messages: BTreeMap<MessageKey, MessageChange>,
+    /// Calls.
+    pub calls: BTreeMap<CallKey, CallChange>,
+    /// How far someone has read a chat.
+    pub reads: BTreeMap<ReadKey, ReadChange>,
+}
+
+impl Changes {
+    /// The change of a session, made if there is none yet.
+    pub fn session(&mut self, key: &SessionKey) -> &mut SessionChange {
+        self.sessions.entry(key.clone()).or_default()
+    }
+
+    /// The change of a chat, made if there is none yet.
+    pub fn chat(&mut self, key: &ChatKey) -> &mut ChatChange {
+        self.session(&key.session);
+        self.chats.entry(key.clone()).or_default()
+    }
+
+    /// The change of a message, made if there is none yet.
+    pub fn message(&mut self, key: &MessageKey) -> &mut MessageChange {
+        self.chat(&key.chat);
+        self.messages.entry(key.clone()).or_default()
+    }
+
+    /// The change of a call, made if there is none yet.
+    pub fn call(&mut self, key: &CallKey) -> &mut CallChange {
+        self.session(&key.session);
+        self.calls.entry(key.clone()).or_default()
+    }
+
+    /// Says that somebody has read a chat up to a message.
+    pub fn read(&mut self, key: ReadKey, read: ReadChange) {
+        self.chat(&key.chat);
+        self.reads.merge_in(BTreeMap::from([(key, read)]));
+    }
+}
+
+impl Merge for Changes {
+    fn merge_in(&mut self, other: Self) {
+        self.sessions.merge_in(other.sessions);
+        self.chats.merge_in(other.chats);
+        self.messages.merge_in(other.messages);
+        self.calls.merge_in(other.calls);
+        self.reads.merge_in(other.reads);
+    }
+}

@@ -1,0 +1,184 @@
+//! What is told about a message.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use super::merge::forward;
+use super::{ChatKey, Merge, Register, Version};
+
+/// A message is known by its conversation and its bare id; all other parts of WAHA's message id
+/// vary between engines and events.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageKey {
+    /// The conversation.
+    pub chat: ChatKey,
+    /// The id that the sending client chose.
+    pub message_id: String,
+}
+
+/// What is told about a message. Without a telling its row is a stub.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MessageChange {
+    /// What each author told under this id. A hostile client can repeat somebody else's id, so
+    /// there can be two; the one with the lowest [`Told::first`] owns the row.
+    pub told: BTreeMap<String, Told>,
+    /// How far it got; only forward.
+    pub status: Option<MessageStatus>,
+}
+
+impl Merge for MessageChange {
+    fn merge_in(&mut self, other: Self) {
+        self.told.merge_in(other.told);
+        forward(&mut self.status, other.status);
+    }
+}
+
+impl MessageChange {
+    /// The author whose telling counts, and the telling.
+    pub fn owner(&self) -> Option<(&str, &Told)> {
+        self.told
+            .iter()
+            .min_by_key(|(author, told)| (told.first, author.as_str()))
+            .map(|(author, told)| (author.as_str(), told))
+    }
+}
+
+/// One author's telling of a message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told {
+    /// The lowest version under which this author told it.
+    pub first: Version,
+    /// The message itself.
+    pub content: Register<Content>,
+    /// Its file, once WAHA has loaded it or given up.
+    pub media: Option<Register<Media>>,
+}
+
+impl Merge for Told {
+    fn merge_in(&mut self, other: Self) {
+        self.first = self.first.min(other.first);
+        self.content.merge_in(other.content);
+        self.media.merge_in(other.media);
+    }
+}
+
+/// The message itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Content {
+    /// WAHA's serialized id, for calls back to WAHA.
+    pub waha_id: String,
+    /// Whether the own account sent it.
+    pub from_me: bool,
+    /// Who sent it.
+    pub sender: Option<String>,
+    /// The name the sender chose.
+    pub sender_name: Option<String>,
+    /// Kind of message: `text`, `image`, `location`, …
+    pub kind: &'static str,
+    /// Text or caption.
+    pub text: Option<String>,
+    /// What some kinds have beyond text, as JSON text: location, contacts, mentions, ….
+    pub details: Option<String>,
+    /// What it replies to.
+    pub reply: Option<Reply>,
+    /// Whether it was forwarded.
+    pub is_forwarded: bool,
+    /// Whether a file belongs to it.
+    pub has_media: bool,
+    /// Sent over WAHA's API or in the app; absent in old versions.
+    pub origin: Option<Origin>,
+    /// The sender's time; may be absurd or absent, so nothing is ordered by it.
+    pub sent_at: Option<DateTime<Utc>>,
+}
+
+/// A quoted message.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reply {
+    /// Its bare id.
+    pub message_id: String,
+    /// Who wrote it.
+    pub sender: Option<String>,
+    /// What it said.
+    pub text: Option<String>,
+}
+
+/// Where a message was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Through WAHA.
+    Api,
+    /// On a phone or another client.
+    App,
+}
+
+impl Origin {
+    /// As stored.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::App => "app",
+        }
+    }
+}
+
+/// A message's file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Media {
+    /// Where WAHA keeps it, for 180 s by default; none when it was not loaded.
+    pub url: Option<String>,
+    /// May have parameters, such as `audio/ogg; codecs=opus`.
+    pub mime_type: Option<String>,
+    /// Chosen by the sender: never use it as a path.
+    pub file_name: Option<String>,
+    /// Why WAHA could not load it.
+    pub error: Option<String>,
+}
+
+/// How far a message got, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MessageStatus {
+    /// Not yet at WhatsApp's server.
+    Pending,
+    /// Could not be sent; a later success replaces it.
+    Failed,
+    /// At the server.
+    Sent,
+    /// On the receiver's phone.
+    Delivered,
+    /// Read.
+    Read,
+    /// A voice message or video was played.
+    Played,
+}
+
+impl MessageStatus {
+    /// As stored.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Failed => "failed",
+            Self::Sent => "sent",
+            Self::Delivered => "delivered",
+            Self::Read => "read",
+            Self::Played => "played",
+        }
+    }
+
+    /// WAHA's number (`ack`).
+    pub fn ack(self) -> i16 {
+        match self {
+            Self::Pending => 0,
+            Self::Failed => -1,
+            Self::Sent => 1,
+            Self::Delivered => 2,
+            Self::Read => 3,
+            Self::Played => 4,
+        }
+    }
+
+    /// Place in the order, from 0.
+    pub fn rank(self) -> i16 {
+        self as i16
+    }
+}

@@ -1,0 +1,60 @@
+//! What is told about a session: its status, and who it is.
+
+use chrono::{DateTime, Utc};
+
+use super::{Merge, Register};
+
+/// A session is known by its source and its name; equal names on two sources are two sessions.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionKey {
+    /// Name of the configured WAHA server.
+    pub source: String,
+    /// The session's name there.
+    pub name: String,
+}
+
+/// What is told about a session.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SessionChange {
+    /// Told by `session.status`.
+    pub status: Option<Register<SessionStatus>>,
+    /// Told by the envelope of every webhook since 2023.10.
+    pub identity: Option<Register<Identity>>,
+}
+
+/// A session's state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SessionStatus {
+    /// WAHA's word: `STOPPED`, `STARTING`, `SCAN_QR_CODE`, `WORKING`, `FAILED` and newer ones.
+    pub status: String,
+    /// Since when.
+    pub at: Option<DateTime<Utc>>,
+}
+
+/// Who a session is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// `WEBJS`, `NOWEB`, `GOWS`, `WPP` or an older name.
+    pub engine: Option<String>,
+    /// WAHA's version, `YYYY.M.N`.
+    pub waha_version: Option<String>,
+    /// The account, `number@c.us`; none before pairing.
+    pub me_id: Option<String>,
+    /// The account's anonymous id.
+    pub me_lid: Option<String>,
+    /// The account with its device.
+    pub me_jid: Option<String>,
+    /// The account's own name.
+    pub push_name: Option<String>,
+    /// The session's metadata as JSON text.
+    pub metadata: Option<String>,
+    /// The application's user, out of the metadata.
+    pub user_id: Option<String>,
+}
+
+impl Merge for SessionChange {
+    fn merge_in(&mut self, other: Self) {
+        self.status.merge_in(other.status);
+        self.identity.merge_in(other.identity);
+    }
+}

@@ -1,0 +1,101 @@
+//! The command line: one file per subcommand, each with `Options` and `run`.
+//!
+//! Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage.
+
+mod check;
+mod dead_letters;
+mod demo;
+mod migrate;
+mod serve;
+mod simulate;
+mod status;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::Config;
+use crate::telemetry;
+
+/// Takes WAHA webhooks in, makes them durable, and turns them into rows.
+#[derive(Parser)]
+#[command(name = "waha-ingest", version, propagate_version = true)]
+pub struct Cli {
+    /// Configuration file; without it ./waha-ingest.toml if it is there.
+    #[arg(long, global = true, env = "WAHA_INGEST_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Try everything in a temporary folder: signed webhooks over HTTP, rows, the equation.
+    Demo(demo::Options),
+    /// Run everything in one process.
+    Up(serve::Options),
+    /// Run the endpoint only.
+    Serve(serve::Options),
+    /// Run the consumers only.
+    Work(serve::Options),
+    /// Make, remove or list the tables.
+    Migrate(migrate::Options),
+    /// Be a WAHA: sign, repeat, shuffle and retry webhooks.
+    Simulate(simulate::Options),
+    /// Show whether every accepted webhook is accounted for.
+    Status(status::Options),
+    /// Look whether configuration, queue and database are usable, and if not, why.
+    Check(check::Options),
+    /// Inspect, replay or discard webhooks that could not be processed.
+    DeadLetters(dead_letters::Options),
+}
+
+impl Cli {
+    /// Runs the subcommand.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        let runtime = tokio::runtime::Runtime::new()?;
+        runtime.block_on(self.dispatch())
+    }
+
+    async fn dispatch(self) -> anyhow::Result<ExitCode> {
+        let file = self.config.as_deref();
+        if let Command::Demo(options) = self.command {
+            return demo::run(options).await;
+        }
+        let config = Config::load(file)?;
+        telemetry::start(&config.log_level, config.log_format);
+        let config = Arc::new(config);
+        match self.command {
+            Command::Demo(_) => Ok(ExitCode::SUCCESS),
+            Command::Up(options) => serve::up(config, options).await,
+            Command::Serve(options) => serve::serve(config, options).await,
+            Command::Work(options) => serve::work(config, options).await,
+            Command::Migrate(options) => migrate::run(&config, options).await,
+            Command::Simulate(options) => simulate::run(&config, options).await,
+            Command::Status(options) => status::run(&config, options).await,
+            Command::Check(options) => check::run(&config, options).await,
+            Command::DeadLetters(options) => dead_letters::run(&config, options).await,
+        }
+    }
+}
+
+/// Asks on the terminal unless `yes`.
+fn confirm(question: &str, yes: bool) -> anyhow::Result<bool> {
+    use std::io::{BufRead, IsTerminal, Write};
+    if yes {
+        return Ok(true);
+    }
+    anyhow::ensure!(std::io::stdin().is_terminal(), "not on a terminal: say --yes");
+    eprint!("{question} [y/N] ");
+    std::io::stderr().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// Who does something, for the rows that remember it.
+fn operator() -> String {
+    std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned())
+}

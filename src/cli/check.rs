@@ -1,0 +1,119 @@
+//! `check`: whether configuration, queue and database are usable, and if not, why.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use secrecy::ExposeSecret;
+
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, Verification};
+use crate::lifecycle::open_queue;
+use crate::queue::Queue;
+use crate::store::{Store, StoreOptions};
+
+/// Options of `check`.
+#[derive(Args)]
+#[command(after_help = "Example:\n  waha-ingest check --print")]
+pub struct Options {
+    /// Also print the effective configuration, without secrets.
+    #[arg(long)]
+    print: bool,
+}
+
+/// Runs it. A configuration that can't be read has already been reported.
+pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> {
+    if options.print {
+        print(config);
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let results = [
+        ("configuration", sources(config)),
+        ("queue", queue(config, &clock).await),
+        ("database", database(config, clock).await),
+    ];
+    let mut code = ExitCode::SUCCESS;
+    for (part, result) in results {
+        match result {
+            Ok(text) => println!("ok      {part}: {text}"),
+            Err(error) => {
+                println!("FAILED  {part}: {error:#}");
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    Ok(code)
+}
+
+fn sources(config: &Config) -> anyhow::Result<String> {
+    let names: Vec<&str> = config.sources.iter().map(|source| source.name.as_str()).collect();
+    anyhow::ensure!(
+        !names.is_empty(),
+        "no source: set WAHA_INGEST__SOURCES__DEFAULT__HMAC_KEYS (`up` would make a key)"
+    );
+    Ok(format!("sources {}", names.join(", ")))
+}
+
+async fn queue(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<String> {
+    let depth = open_queue(config, clock)?.depth().await?;
+    Ok(format!("embedded, {} waiting", depth.total()))
+}
+
+async fn database(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<String> {
+    let url = config.database_url.expose_secret().to_owned();
+    let options = StoreOptions { url, connections_max: 1, keeps_bodies: config.keeps_bodies };
+    let store = Store::open(&options, clock).await?;
+    store.ping().await.map_err(|error| anyhow::anyhow!(error.detail()))?;
+    let steps = migration::status(store.connection()).await.context("reading the migrations")?;
+    let missing = steps.iter().filter(|(_, is_applied)| !is_applied).count();
+    anyhow::ensure!(
+        missing == 0 || config.is_database_embedded(),
+        "{missing} migrations are missing: run `waha-ingest migrate up`"
+    );
+    Ok(format!("reached, {} migrations", steps.len()))
+}
+
+fn print(config: &Config) {
+    println!("data_dir = {:?}", config.data_dir.display().to_string());
+    println!("server.listen = \"{}\"", config.listen);
+    println!("server.body_bytes_max = {}", config.limits.body_bytes_max);
+    println!("server.body_timeout_ms = {}", config.limits.body_timeout.as_millis());
+    println!("server.publish_timeout_ms = {}", config.limits.publish_timeout.as_millis());
+    println!("server.memory_bytes_max = {}", config.limits.memory_bytes_max);
+    println!("server.stop_grace_ms = {}", config.stop_grace.as_millis());
+    println!(
+        "admin.listen = \"{}\"",
+        config.admin_listen.map(|a| a.to_string()).unwrap_or_default()
+    );
+    for source in &config.sources {
+        match &source.verification {
+            Verification::HmacSha512(keys) => {
+                println!("sources.{}.hmac_keys = {} (hidden)", source.name, keys.len());
+            }
+            Verification::None => println!("sources.{}.verify = \"none\"", source.name),
+        }
+    }
+    println!("database.url = \"{}\"", without_password(config.database_url.expose_secret()));
+    println!("database.connections_max = {}", config.connections_max);
+    println!("queue.url = \"embedded\"");
+    println!("queue.bytes_max = {}", config.queue_bytes_max);
+    println!("worker.batch_max = {}", config.batch_max);
+    println!("worker.concurrency = {}", config.concurrency);
+    let delays: Vec<u128> =
+        config.retry.delays.iter().map(std::time::Duration::as_millis).collect();
+    println!("retry.delays_ms = {delays:?}");
+    println!("retry.jitter = {}", config.retry.jitter);
+    println!("ledger.bodies = \"{}\"", if config.keeps_bodies { "all" } else { "none" });
+    println!("normalize.user_id_key = {:?}", config.rules.user_id_key);
+    println!("log.level = {:?}", config.log_level);
+}
+
+/// A URL whose user, password and parameters are hidden.
+fn without_password(url: &str) -> String {
+    let url = url.split('?').next().unwrap_or(url);
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://***@{rest}"),
+        _ => url.to_owned(),
+    }
+}

@@ -1,0 +1,120 @@
+//! `demo`: all of it in a temporary folder, over HTTP, ending with the rows and the equation.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use sea_orm::ConnectionTrait;
+use sea_orm::sea_query::{Alias, Expr, Func, Query};
+use tokio_util::sync::CancellationToken;
+
+use super::status::print_equation;
+use crate::config::{Config, SourceConfig, Verification};
+use crate::equation::Equation;
+use crate::lifecycle::{Parts, Roles, open_queue, start};
+use crate::sender::{Report, Sending, send_all};
+use crate::simulate::{Plan, history, shuffled};
+use crate::store::Store;
+
+/// Webhooks to send.
+const COUNT: usize = 500;
+/// Decides what they say.
+const SEED: u64 = 1;
+/// The key they are signed with.
+const KEY: &str = "demo";
+/// After this the demo has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Options of `demo`.
+#[derive(Args)]
+#[command(after_help = "Example:\n  waha-ingest demo")]
+pub struct Options {}
+
+/// Runs it.
+pub async fn run(_options: Options) -> anyhow::Result<ExitCode> {
+    let folder = tempfile::tempdir()?;
+    let config = Arc::new(config(folder.path())?);
+    let parts = Parts::open(Arc::clone(&config), true).await?;
+    let running = start(&parts, Roles { serves: true, works: true })?;
+    let public = running.public.context("the demo serves")?;
+    let stop = CancellationToken::new();
+    let process = tokio::spawn(running.until(stop.clone()));
+    println!("Sending {COUNT} signed webhooks of four WAHA engines, shuffled and some twice …");
+    let report = send(&format!("http://{public}/webhooks/default")).await?;
+    println!("WAHA got 202 for {} of {} requests.", report.accepted, report.sent);
+    let store = parts.store.clone().context("the demo works")?;
+    let equation = settled(&config, &store).await?;
+    stop.cancel();
+    process.await??;
+    print_rows(&store).await?;
+    print_equation(&equation);
+    ensure!(report.accepted == report.sent, "some webhooks were not accepted");
+    ensure!(equation.balanced && equation.waiting == 0, "not every webhook is accounted for");
+    ensure!(equation.accepted == report.accepted, "accepted differs from what was answered 202");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn config(folder: &std::path::Path) -> anyhow::Result<Config> {
+    let mut config = Config::load_defaults()?;
+    config.data_dir = folder.to_owned();
+    config.database_url = format!("sqlite://{}", folder.join("waha.db").display()).into();
+    config.listen = ([127, 0, 0, 1], 0).into();
+    config.admin_listen = None;
+    let verification = Verification::HmacSha512(vec![KEY.into()]);
+    config.sources = vec![SourceConfig { name: "default".to_owned(), verification }];
+    Ok(config)
+}
+
+async fn send(url: &str) -> anyhow::Result<Report> {
+    let sending = Sending {
+        url: url.to_owned(),
+        key: Some(KEY.into()),
+        connections: 16,
+        rate: None,
+        attempts_max: 5,
+        retry_delay: Duration::from_millis(200),
+    };
+    let plan = Plan { seed: SEED, ..Plan::default() };
+    let webhooks = shuffled(SEED, 50, 0.1, history(&plan).take(COUNT));
+    Ok(send_all(sending, webhooks, || ()).await?)
+}
+
+/// The equation once nothing waits any more.
+async fn settled(config: &Config, store: &Store) -> anyhow::Result<Equation> {
+    let clock: Arc<dyn crate::clock::Clock> = Arc::new(crate::clock::SystemClock);
+    let queue = open_queue(config, &clock)?;
+    let started = Instant::now();
+    loop {
+        let equation = Equation::count(&queue, store).await?;
+        if equation.waiting == 0 || started.elapsed() > PATIENCE {
+            return Ok(equation);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn print_rows(store: &Store) -> anyhow::Result<()> {
+    let mut rows = Vec::new();
+    for (what, table) in [
+        ("sessions", "waha_sessions"),
+        ("chats", "waha_chats"),
+        ("messages", "waha_messages"),
+        ("calls", "waha_calls"),
+        ("read marks", "chat_reads"),
+    ] {
+        rows.push(format!("{} {what}", count(store, table).await?));
+    }
+    println!("Stored {}.", rows.join(", "));
+    Ok(())
+}
+
+async fn count(store: &Store, table: &str) -> anyhow::Result<i64> {
+    let mut select = Query::select();
+    select
+        .expr_as(Func::count(Expr::col(Alias::new("id"))), Alias::new("rows"))
+        .from(Alias::new(table));
+    let row = store.connection().query_one(&select).await?.context("a count has a row")?;
+    Ok(row.try_get("", "rows")?)
+}

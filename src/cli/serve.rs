@@ -1,0 +1,140 @@
+//! `up`, `serve` and `work`: the same process with other roles.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use secrecy::ExposeSecret;
+
+use crate::config::{Config, SourceConfig, Verification};
+use crate::lifecycle::{Parts, Roles, start, stop_on_signals};
+
+/// Where `up` keeps the key that it makes, in the data folder.
+const KEY_FILE: &str = "hmac-key";
+/// The source of a generated key.
+const DEFAULT_SOURCE: &str = "default";
+
+/// Options of `up`, `serve` and `work`.
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  WAHA_INGEST__SOURCES__DEFAULT__HMAC_KEYS=secret waha-ingest up"
+)]
+pub struct Options {
+    /// Migrate the database first, also if it is no SQLite file.
+    #[arg(long)]
+    migrate: bool,
+}
+
+/// Everything in one process; without any source it makes a key.
+pub async fn up(config: Arc<Config>, options: Options) -> anyhow::Result<ExitCode> {
+    let config = if config.sources.is_empty() { with_generated_key(config)? } else { config };
+    run(config, &options, Roles { serves: true, works: true }).await
+}
+
+/// The endpoint only.
+pub async fn serve(config: Arc<Config>, options: Options) -> anyhow::Result<ExitCode> {
+    ensure!(
+        !config.sources.is_empty(),
+        "no source is configured: set WAHA_INGEST__SOURCES__DEFAULT__HMAC_KEYS to WAHA's WHATSAPP_HOOK_HMAC_KEY"
+    );
+    run(config, &options, Roles { serves: true, works: false }).await
+}
+
+/// The consumers only.
+pub async fn work(config: Arc<Config>, options: Options) -> anyhow::Result<ExitCode> {
+    run(config, &options, Roles { serves: false, works: true }).await
+}
+
+async fn run(config: Arc<Config>, options: &Options, roles: Roles) -> anyhow::Result<ExitCode> {
+    let stop = stop_on_signals()?;
+    let parts = Parts::open(Arc::clone(&config), roles.works).await?;
+    if options.migrate
+        && let Some(store) = &parts.store
+    {
+        migration::up(store.connection()).await.context("migrating")?;
+    }
+    let running = start(&parts, roles)?;
+    tracing::info!(
+        public = running.public.map(tracing::field::display),
+        admin = running.admin.map(tracing::field::display),
+        works = roles.works,
+        "started"
+    );
+    if let Some(public) = running.public {
+        print_settings(&config, public.port());
+    }
+    running.until(stop).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What to put into WAHA's environment.
+fn print_settings(config: &Config, port: u16) {
+    eprintln!("Put this into WAHA's environment (HOST is this machine as WAHA sees it):");
+    for source in &config.sources {
+        eprintln!("  WHATSAPP_HOOK_URL=http://HOST:{port}/webhooks/{}", source.name);
+        eprintln!("  WHATSAPP_HOOK_EVENTS=*");
+        match &source.verification {
+            Verification::HmacSha512(_) => {
+                eprintln!("  WHATSAPP_HOOK_HMAC_KEY=<the key of source {}>", source.name);
+            }
+            Verification::None => eprintln!("  # no key: source {} verifies nothing", source.name),
+        }
+    }
+}
+
+/// Makes a key once, keeps it in the data folder, and shows it when it is new.
+fn with_generated_key(config: Arc<Config>) -> anyhow::Result<Arc<Config>> {
+    std::fs::create_dir_all(&config.data_dir)?;
+    let path = config.data_dir.join(KEY_FILE);
+    let key = match std::fs::read_to_string(&path) {
+        Ok(key) => key.trim().to_owned(),
+        Err(_) => {
+            let key = new_key();
+            write_secret(&path, &key).with_context(|| path.display().to_string())?;
+            eprintln!("Made a key: WHATSAPP_HOOK_HMAC_KEY={key}");
+            key
+        }
+    };
+    ensure!(!key.is_empty(), "{} is empty: remove it or put a key into it", path.display());
+    eprintln!(
+        "No source is configured: using \"{DEFAULT_SOURCE}\" with the key in {}",
+        path.display()
+    );
+    let verification = Verification::HmacSha512(vec![key.into()]);
+    let mut config = Arc::into_inner(config).context("the configuration is in use")?;
+    config.sources.push(SourceConfig { name: DEFAULT_SOURCE.to_owned(), verification });
+    Ok(Arc::new(config))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a key must not be guessed")]
+fn new_key() -> String {
+    use rand::Rng;
+    let mut bytes = [0_u8; 32];
+    rand::rng().fill_bytes(&mut bytes);
+    hex::encode(bytes)
+}
+
+/// Writes a file that only its owner can read.
+fn write_secret(path: &std::path::Path, secret: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    writeln!(file, "{secret}")
+}
+
+/// The first key of a configured source, else the generated one; for `simulate`.
+pub fn key_of(config: &Config, source: &str) -> Option<secrecy::SecretString> {
+    let configured = config.sources.iter().find(|candidate| candidate.name == source);
+    match configured.map(|source| &source.verification) {
+        Some(Verification::HmacSha512(keys)) => {
+            keys.first().map(|key| key.expose_secret().to_owned().into())
+        }
+        Some(Verification::None) => None,
+        None => {
+            let key = std::fs::read_to_string(config.data_dir.join(KEY_FILE)).ok()?;
+            Some(key.trim().to_owned().into())
+        }
+    }
+}

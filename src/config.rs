@@ -1,0 +1,164 @@
+//! The configuration: annotated defaults, then a file, then the environment.
+//!
+//! Read once at start by the CLI. All problems are reported at once, each with the path of its key.
+//! Secrets are never printed.
+
+mod reader;
+mod source;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+
+pub use source::{SourceConfig, Verification};
+
+use reader::Reader;
+
+use crate::normalize::Rules;
+use crate::retry::RetryPolicy;
+use crate::server::Limits;
+
+/// The annotated defaults.
+pub const DEFAULTS: &str = include_str!("config/default.toml");
+/// Read if it is there and no other file is named.
+const FILE: &str = "waha-ingest.toml";
+
+/// Everything that can be configured.
+pub struct Config {
+    /// Where files are kept.
+    pub data_dir: PathBuf,
+    /// The public listener.
+    pub listen: SocketAddr,
+    /// The admin listener, if any.
+    pub admin_listen: Option<SocketAddr>,
+    /// What the door takes.
+    pub limits: Limits,
+    /// How long a stop may take.
+    pub stop_grace: Duration,
+    /// The WAHA servers.
+    pub sources: Vec<SourceConfig>,
+    /// Where the tables are; may hold a password.
+    pub database_url: SecretString,
+    /// Most connections to the database.
+    pub connections_max: u32,
+    /// Size limit of the embedded queue.
+    pub queue_bytes_max: u64,
+    /// Most webhooks in one transaction.
+    pub batch_max: usize,
+    /// Transactions at a time, per lane.
+    pub concurrency: usize,
+    /// When to try again.
+    pub retry: RetryPolicy,
+    /// Whether the ledger keeps bodies.
+    pub keeps_bodies: bool,
+    /// What normalizing needs.
+    pub rules: Rules,
+    /// What is logged.
+    pub log_level: String,
+    /// How it is logged.
+    pub log_format: LogFormat,
+}
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, else JSON.
+    Auto,
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration has problems:\n{}", .0.iter().map(|problem| format!("  - {problem}")).collect::<Vec<_>>().join("\n"))]
+pub struct ConfigError(pub Vec<String>);
+
+impl Config {
+    /// Reads defaults, the named file (else `./waha-ingest.toml`, if it is there), and the
+    /// environment.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let file = file
+            .map(Path::to_owned)
+            .or_else(|| Some(PathBuf::from(FILE)).filter(|file| file.exists()));
+        Self::finish(Reader::open(DEFAULTS, file.as_deref())?)
+    }
+
+    /// The defaults alone: what `demo` starts from, so that nothing of this machine matters.
+    pub fn load_defaults() -> Result<Self, ConfigError> {
+        Self::finish(Reader::open_defaults(DEFAULTS)?)
+    }
+
+    fn finish(mut reader: Reader) -> Result<Self, ConfigError> {
+        let config = Self::read(&mut reader);
+        reader.finish()?;
+        Ok(config)
+    }
+
+    fn read(reader: &mut Reader) -> Self {
+        let data_dir = PathBuf::from(reader.text("data_dir"));
+        let sources = source::read_all(reader);
+        let admin_listen =
+            reader.optional_text("admin.listen").is_some().then(|| reader.address("admin.listen"));
+        Self {
+            listen: reader.address("server.listen"),
+            admin_listen,
+            limits: limits(reader),
+            stop_grace: reader.milliseconds("server.stop_grace_ms"),
+            sources,
+            database_url: database_url(reader, &data_dir),
+            connections_max: reader.number("database.connections_max", 1, 1000),
+            queue_bytes_max: queue(reader),
+            batch_max: reader.number("worker.batch_max", 1, 5000),
+            concurrency: reader.number("worker.concurrency", 1, 64),
+            retry: retry(reader),
+            keeps_bodies: reader.choice("ledger.bodies", &[("all", true), ("none", false)]),
+            rules: Rules { user_id_key: reader.text("normalize.user_id_key") },
+            log_level: reader.text("log.level"),
+            log_format: reader.choice(
+                "log.format",
+                &[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)],
+            ),
+            data_dir,
+        }
+    }
+
+    /// The file of the embedded queue.
+    pub fn queue_path(&self) -> PathBuf {
+        self.data_dir.join("queue.db")
+    }
+
+    /// Whether the tables are in an SQLite file, which is migrated at start.
+    pub fn is_database_embedded(&self) -> bool {
+        self.database_url.expose_secret().starts_with("sqlite:")
+    }
+}
+
+fn limits(reader: &mut Reader) -> Limits {
+    Limits {
+        body_bytes_max: reader.number("server.body_bytes_max", 1024, 1 << 30),
+        body_timeout: reader.milliseconds("server.body_timeout_ms"),
+        publish_timeout: reader.milliseconds("server.publish_timeout_ms"),
+        memory_bytes_max: reader.number("server.memory_bytes_max", 1 << 20, 1 << 40),
+    }
+}
+
+fn database_url(reader: &mut Reader, data_dir: &Path) -> SecretString {
+    let told = reader.secret("database.url", "database.url_file");
+    told.unwrap_or_else(|| format!("sqlite://{}", data_dir.join("waha.db").display()).into())
+}
+
+fn queue(reader: &mut Reader) -> u64 {
+    reader.choice("queue.url", &[("embedded", ())]);
+    reader.number("queue.bytes_max", 1 << 20, u64::MAX >> 1)
+}
+
+fn retry(reader: &mut Reader) -> RetryPolicy {
+    let delays = reader.numbers("retry.delays_ms").into_iter().map(Duration::from_millis).collect();
+    let jitter = reader.get::<f64>("retry.jitter").unwrap_or_default();
+    reader.check("retry.jitter", (0.0..=1.0).contains(&jitter), "must be between 0 and 1");
+    RetryPolicy { delays, jitter }
+}

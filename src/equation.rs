@@ -1,0 +1,90 @@
+//! The equation: every accepted webhook is applied, a duplicate, ignored, a dead letter, or waits.
+//!
+//! Three independent counts: what the door took in, what the queue holds, what the ledger says. A
+//! lost or doubled webhook shows as a difference. Called by `status` and `demo`.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::queue::QueueError;
+use crate::queue::sqlite::{Census, SqliteQueue};
+use crate::store::totals::Totals;
+use crate::store::{Store, StoreError};
+
+/// How long the queue may stand still while the ledger is counted; publishers wait meanwhile.
+const FROZEN_MAX: Duration = Duration::from_millis(1500);
+
+/// All counts, of one moment unless `uncertain` says otherwise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Equation {
+    /// Webhooks that the door made durable.
+    pub accepted: u64,
+    /// Those whose changes are in the tables.
+    pub applied: u64,
+    /// Repetitions of another one.
+    pub duplicate: u64,
+    /// Those that tell nothing for our tables.
+    pub ignored: u64,
+    /// Those that are kept as dead letters.
+    pub dead_lettered: u64,
+    /// Those that are queued, in a worker's hand, or in retry.
+    pub waiting: u64,
+    /// How many moved while they were counted; 0 when the count is exact.
+    pub uncertain: u64,
+    /// Whether the two sides are equal, up to `uncertain`.
+    pub balanced: bool,
+}
+
+/// Why the counts could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum EquationError {
+    /// The queue can't be read.
+    #[error("the queue can't be counted")]
+    Queue(#[from] QueueError),
+    /// The ledger can't be read.
+    #[error("the ledger can't be counted")]
+    Store(#[from] StoreError),
+}
+
+impl Equation {
+    /// Counts. The queue stands still meanwhile; a ledger too large for that is counted while
+    /// things move.
+    pub async fn count(queue: &SqliteQueue, store: &Store) -> Result<Self, EquationError> {
+        let (census, frozen) = queue.census_frozen().await?;
+        let counting = store.totals(&census.handed_out);
+        let counted = tokio::time::timeout(FROZEN_MAX, counting).await;
+        drop(frozen);
+        match counted {
+            Ok(counted) => {
+                let (totals, ended) = counted?;
+                Ok(Self::of(&census, totals, ended, 0))
+            }
+            Err(_) => Self::count_moving(queue, store).await,
+        }
+    }
+
+    async fn count_moving(queue: &SqliteQueue, store: &Store) -> Result<Self, EquationError> {
+        let before = queue.census().await?;
+        let (totals, ended) = store.totals(&before.handed_out).await?;
+        let after = queue.census().await?;
+        let uncertain =
+            after.accepted.abs_diff(before.accepted) + after.waiting.abs_diff(before.waiting);
+        Ok(Self::of(&before, totals, ended, uncertain))
+    }
+
+    /// `ended`: how many of the waiting are already in the ledger.
+    fn of(census: &Census, totals: Totals, ended: u64, uncertain: u64) -> Self {
+        let waiting = census.waiting.saturating_sub(ended);
+        Self {
+            accepted: census.accepted,
+            applied: totals.applied,
+            duplicate: totals.duplicate,
+            ignored: totals.ignored,
+            dead_lettered: totals.dead_lettered,
+            waiting,
+            uncertain,
+            balanced: census.accepted.abs_diff(totals.ended() + waiting) <= uncertain,
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! `normalize`: one webhook -> the changes it tells, or why it tells none. Pure.
+//!
+//! Called by the worker. No I/O, no clock, no logging, no panic on any input; the same webhook gives
+//! the same changes, always. Unknown fields never fail. One file per family of event types.
+
+mod ack;
+mod body;
+mod call;
+mod kind;
+mod message;
+mod session;
+
+use crate::change::Changes;
+use crate::webhook::envelope::{Envelope, EnvelopeError};
+use crate::webhook::{EventType, Webhook};
+
+use body::Body;
+
+/// Raised when the normalizer maps something anew, so that old rows of the ledger can be found.
+pub const NORMALIZER_VERSION: i32 = 1;
+
+/// What the configuration decides.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// The key of the session's metadata that names the application's user.
+    pub user_id_key: String,
+}
+
+/// What a webhook tells.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Normalized {
+    /// These changes.
+    Changes(Changes),
+    /// Nothing for our tables.
+    Ignored(Ignored),
+}
+
+/// Why a webhook tells nothing for our tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ignored {
+    /// An event type that has no rows.
+    UnknownEvent,
+    /// An ack without a known state.
+    UnknownAck,
+    /// Somebody repeated the id of another author's message.
+    AuthorConflict,
+}
+
+impl Ignored {
+    /// As stored.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::UnknownEvent => "unknown_event",
+            Self::UnknownAck => "unknown_ack",
+            Self::AuthorConflict => "author_conflict",
+        }
+    }
+}
+
+/// Why a webhook can't be mapped, now or ever: it becomes a dead letter.
+#[derive(Debug, thiserror::Error)]
+pub enum NormalizeError {
+    /// Signed, but no WAHA envelope.
+    #[error("no WAHA envelope: {0}")]
+    Envelope(#[from] EnvelopeError),
+    /// The envelope reads, the body around it does not.
+    #[error("the body is not JSON that can be read: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A field without which the event says nothing.
+    #[error("{event_type} without usable {field}")]
+    Missing {
+        /// The event type.
+        event_type: String,
+        /// The field's path in the body.
+        field: &'static str,
+    },
+}
+
+impl NormalizeError {
+    /// A stable name for metrics and dead letters.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Envelope(_) | Self::Json(_) => "malformed",
+            Self::Missing { .. } => "missing_field",
+        }
+    }
+}
+
+/// Maps one webhook.
+pub fn normalize(webhook: &Webhook, rules: &Rules) -> Result<Normalized, NormalizeError> {
+    if webhook.key().event_type.is_empty() {
+        Envelope::read(webhook.body())?;
+    }
+    let value = crate::waha::json::parse(webhook.body())?;
+    let body = Body::new(webhook, &value);
+    match webhook.event_type() {
+        EventType::SessionStatus => session::status(&body, rules),
+        EventType::Message | EventType::MessageAny => message::message(&body, rules),
+        EventType::MessageAck | EventType::MessageAckGroup => ack::ack(&body, rules),
+        EventType::CallReceived | EventType::CallAccepted | EventType::CallRejected => {
+            call::call(&body, rules)
+        }
+        EventType::Other => Ok(Normalized::Ignored(Ignored::UnknownEvent)),
+    }
+}

@@ -1,0 +1,118 @@
+//! A webhook's body, read once, with what every family asks of it.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::{NormalizeError, Rules, session};
+use crate::change::{Changes, ChatKey, SessionKey, Version};
+use crate::waha::jid::{ChatKind, chat_form};
+use crate::waha::json::Node;
+use crate::waha::message_id::MessageId;
+use crate::webhook::Webhook;
+use crate::webhook::envelope::is_key_text;
+
+/// Longest id of a chat, person, message or call that fits its column.
+const ID_CHARS_MAX: usize = 255;
+/// A told time further ahead of the webhook than this orders nothing.
+const AHEAD_MS_MAX: i64 = 24 * 60 * 60 * 1000;
+
+/// One webhook, ready to be mapped.
+pub(super) struct Body<'a> {
+    pub(super) webhook: &'a Webhook,
+    pub(super) root: Node<'a>,
+    pub(super) payload: Node<'a>,
+    pub(super) session: SessionKey,
+    pub(super) version: Version,
+}
+
+impl<'a> Body<'a> {
+    pub(super) fn new(webhook: &'a Webhook, value: &'a Value) -> Self {
+        let root = Node::from(value);
+        let key = webhook.key();
+        Self {
+            webhook,
+            root,
+            payload: root.at("payload"),
+            session: SessionKey { source: key.source.clone(), name: key.session.clone() },
+            version: Version::of(webhook),
+        }
+    }
+
+    /// Changes that already hold what the envelope tells of the session.
+    pub(super) fn changes(&self, rules: &Rules) -> Changes {
+        let mut changes = Changes::default();
+        changes.session(&self.session).identity = session::identity(self, rules);
+        changes
+    }
+
+    /// WAHA's engine: GOWS bodies name it in the environment only.
+    pub(super) fn engine(&self) -> Option<String> {
+        self.root.at("environment").at("engine").text().or_else(|| self.root.at("engine").text())
+    }
+
+    /// The engine's own form of what happened.
+    pub(super) fn data(&self) -> Node<'a> {
+        self.payload.at("_data")
+    }
+
+    /// The own account, if the session is paired.
+    pub(super) fn me(&self) -> Option<String> {
+        id(self.root.at("me").at("id"))
+    }
+
+    /// The webhook's time.
+    pub(super) fn at(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp_millis(self.webhook.at_ms()).unwrap_or_default()
+    }
+
+    /// A told time that may order things: not ahead of the webhook; else the webhook's own.
+    pub(super) fn ordering_time(&self, told: Option<DateTime<Utc>>) -> DateTime<Utc> {
+        let latest = self.webhook.at_ms().saturating_add(AHEAD_MS_MAX);
+        told.filter(|told| told.timestamp_millis() <= latest).unwrap_or_else(|| self.at())
+    }
+
+    /// A chat of this session.
+    pub(super) fn chat(&self, chat_id: String) -> ChatKey {
+        ChatKey { session: self.session.clone(), chat_id }
+    }
+
+    /// The payload's message id.
+    pub(super) fn message_id(&self) -> Result<MessageId, NormalizeError> {
+        let text = self.payload.at("id").text();
+        text.and_then(|text| MessageId::parse(&text))
+            .filter(|id| is_key_text(&id.bare, ID_CHARS_MAX))
+            .ok_or_else(|| self.missing("payload.id"))
+    }
+
+    /// The chat of a message: the second part of its id, else who it is from or to.
+    pub(super) fn message_chat(&self, message: &MessageId) -> Result<ChatKey, NormalizeError> {
+        let from_me = self.from_me(message);
+        let (other, own) = if from_me { ("to", "from") } else { ("from", "to") };
+        let told = message.chat.clone().filter(|chat| is_key_text(chat, ID_CHARS_MAX));
+        told.or_else(|| id(self.payload.at(other)))
+            .or_else(|| id(self.payload.at(own)))
+            .map(|chat_id| self.chat(chat_id))
+            .ok_or_else(|| self.missing("payload.from"))
+    }
+
+    /// Whether the own account sent the message.
+    pub(super) fn from_me(&self, message: &MessageId) -> bool {
+        self.payload.at("fromMe").flag().or(message.from_me).unwrap_or(false)
+    }
+
+    /// An error that names a field without which the event says nothing.
+    pub(super) fn missing(&self, field: &'static str) -> NormalizeError {
+        NormalizeError::Missing { event_type: self.webhook.key().event_type.clone(), field }
+    }
+}
+
+/// The id of a chat or person in WAHA's form, if it is there and fits its column.
+pub(super) fn id(node: Node<'_>) -> Option<String> {
+    let text = node.text().or_else(|| node.at("_serialized").text())?;
+    Some(chat_form(&text)).filter(|id| is_key_text(id, ID_CHARS_MAX))
+}
+
+/// Whether a chat has one person on the other side.
+pub(super) fn is_direct(chat: &ChatKey) -> bool {
+    ChatKind::of(&chat.chat_id) == ChatKind::Person
+}

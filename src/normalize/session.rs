@@ -1,0 +1,48 @@
+//! Sessions: `session.status`, and the identity that rides along in every envelope.
+
+use sha2::{Digest, Sha256};
+
+use super::body::{Body, id};
+use super::{NormalizeError, Normalized, Rules};
+use crate::change::{Identity, Register, SessionStatus, Version};
+use crate::waha::time::time;
+use crate::webhook::{EventType, first_u64};
+
+/// `session.status`: the state after the change; repeats of WORKING may carry new `data` only.
+pub(super) fn status(body: &Body<'_>, rules: &Rules) -> Result<Normalized, NormalizeError> {
+    let status = body.payload.at("status").text().ok_or_else(|| body.missing("payload.status"))?;
+    let current = body.payload.at("statuses").items().next_back();
+    let at = current.and_then(|current| time(current.at("timestamp"))).unwrap_or_else(|| body.at());
+    let mut changes = body.changes(rules);
+    changes.session(&body.session).status =
+        Some(Register::new(body.version, SessionStatus { status, at: Some(at) }));
+    Ok(Normalized::Changes(changes))
+}
+
+/// Who the session is, as the envelope tells it at the time of sending.
+///
+/// Envelopes of 2022 tell nothing. `session.status` is ordered exactly, all others by the minute:
+/// see [`Version::coarse`].
+pub(super) fn identity(body: &Body<'_>, rules: &Rules) -> Option<Register<Identity>> {
+    let engine = body.engine()?;
+    let (me, metadata) = (body.root.at("me"), body.root.at("metadata"));
+    let identity = Identity {
+        engine: Some(engine),
+        waha_version: body.root.at("environment").at("version").text(),
+        me_id: id(me.at("id")),
+        me_lid: id(me.at("lid")),
+        me_jid: me.at("jid").text(),
+        push_name: me.at("pushName").text(),
+        metadata: metadata.to_json(),
+        user_id: metadata.at(&rules.user_id_key).text(),
+    };
+    Some(Register::new(identity_version(body, &identity), identity))
+}
+
+fn identity_version(body: &Body<'_>, identity: &Identity) -> Version {
+    if body.webhook.event_type() == EventType::SessionStatus {
+        return body.version;
+    }
+    let hash = first_u64(&Sha256::digest(format!("{identity:?}")));
+    Version::coarse(body.webhook.at_ms(), hash)
+}

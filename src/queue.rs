@@ -1,0 +1,115 @@
+//! The queue between the door and the worker: what is published here is never lost.
+//!
+//! Called by `server` (publish), `worker` (receive, ack, retry) and `replay`. One trait, one
+//! conformance suite (`tests/it/queue_conformance.rs`) that every implementation passes.
+
+mod delivery;
+mod lane;
+pub mod sqlite;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+pub use delivery::{Delivery, Failure, Tag};
+pub use lane::Lane;
+
+use crate::webhook::Webhook;
+
+/// Durable lanes of webhooks.
+///
+/// The contract, proven by the conformance suite:
+/// - A webhook whose `publish` returned `Ok` is delivered at least once, also after `kill -9` and
+///   after a power cut.
+/// - A delivery is in one hand at a time. It is ended once, by value: [`ack`](Queue::ack) forgets
+///   it, [`retry`](Queue::retry) hands it out again later with one more failure, and one that is
+///   dropped is handed out again with no failure counted. If the holder dies, the same happens.
+/// - Within a lane webhooks come roughly in the order they were published; nothing may depend on it.
+/// - Lanes are independent: a full or slow lane does not hold up another.
+/// - What comes out is what went in: key, receipt, times, headers and body byte for byte.
+#[async_trait]
+pub trait Queue: Send + Sync {
+    /// Returns once the webhook is durable. An error means: not accepted.
+    ///
+    /// Dropping the future may still publish it.
+    async fn publish(&self, webhook: Webhook) -> Result<(), QueueError>;
+
+    /// Up to `max` webhooks of a lane; waits up to `wait` for the first one.
+    async fn receive(
+        &self,
+        lane: Lane,
+        max: usize,
+        wait: Duration,
+    ) -> Result<Vec<Delivery>, QueueError>;
+
+    /// Ends deliveries for good. On an error they may be delivered again.
+    async fn ack(&self, deliveries: Vec<Delivery>) -> Result<(), QueueError>;
+
+    /// Ends a delivery and hands its webhook out again after `after`, with `failure` on its list.
+    async fn retry(
+        &self,
+        delivery: Delivery,
+        failure: Failure,
+        after: Duration,
+    ) -> Result<(), QueueError>;
+
+    /// How many webhooks wait, by lane.
+    async fn depth(&self) -> Result<Depth, QueueError>;
+}
+
+/// What waits in a queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// By lane, in the order of [`Lane::ALL`].
+    pub lanes: Vec<LaneDepth>,
+}
+
+/// What waits in one lane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LaneDepth {
+    /// Which lane.
+    pub lane: Lane,
+    /// Ready to be received, or in a worker's hand.
+    pub ready: u64,
+    /// Waiting for their next attempt.
+    pub retrying: u64,
+    /// When the oldest of them was received at the door, ms since 1970.
+    pub oldest_received_at_ms: Option<i64>,
+}
+
+impl Depth {
+    /// All that waits.
+    pub fn total(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.ready + lane.retrying).sum()
+    }
+}
+
+/// Why a queue did not do what it was asked. Nothing was accepted or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// The size limit is reached; the sender should come back later.
+    #[error("the queue is full: {bytes} bytes, limit {bytes_max} (queue.bytes_max)")]
+    Full {
+        /// Size now.
+        bytes: u64,
+        /// The configured limit.
+        bytes_max: u64,
+    },
+    /// Disk or database below the embedded queue failed.
+    #[error("the embedded queue failed")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The file is not a queue, or was made by a newer release.
+    #[error("the queue file {path} can't be used: {problem}")]
+    File {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A stored webhook can't be read back.
+    #[error("a stored webhook can't be read back")]
+    Decode(#[from] serde_json::Error),
+    /// The queue was closed.
+    #[error("the queue is closed")]
+    Closed,
+}

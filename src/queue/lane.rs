@@ -1,0 +1,46 @@
+//! Lanes keep a call or a session change from waiting behind a million messages.
+
+use crate::webhook::EventType;
+
+/// One of the queues.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// Session status.
+    Sessions,
+    /// Messages, acks and what else happens to a message.
+    Messages,
+    /// Calls.
+    Calls,
+    /// Chats, groups, labels, and every event type that is not known.
+    Chats,
+}
+
+impl Lane {
+    /// Every lane.
+    pub const ALL: [Self; 4] = [Self::Sessions, Self::Messages, Self::Calls, Self::Chats];
+
+    /// The lane of an event type.
+    pub fn of(event_type: EventType) -> Self {
+        match event_type {
+            EventType::SessionStatus => Self::Sessions,
+            EventType::Message
+            | EventType::MessageAny
+            | EventType::MessageAck
+            | EventType::MessageAckGroup => Self::Messages,
+            EventType::CallReceived | EventType::CallAccepted | EventType::CallRejected => {
+                Self::Calls
+            }
+            EventType::Other => Self::Chats,
+        }
+    }
+
+    /// The name in tables, logs and queue names.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sessions => "sessions",
+            Self::Messages => "messages",
+            Self::Calls => "calls",
+            Self::Chats => "chats",
+        }
+    }
+}

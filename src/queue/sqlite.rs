@@ -1,0 +1,265 @@
+//! The embedded queue: one `SQLite` file. Also the spool in front of a broker.
+//!
+//! Called through [`Queue`]; `status` also takes a [`Census`]. A thread of its own writes, and commits
+//! everything that waits for it together; several processes may use one file. What must stay true:
+//! `Ok` means committed with fsync, and a claimed webhook has a lease that ends if its holder dies.
+//!
+//! Reading order: `schema` (tables), `statements` and `claim` (SQL), `group` (one transaction),
+//! `writer` (the thread), `lease` (what is in hand).
+
+mod aside;
+mod census;
+mod claim;
+mod command;
+mod depth;
+mod group;
+mod lease;
+mod news;
+mod schema;
+mod statements;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+pub use census::{Census, Frozen};
+
+use self::command::{Command, Ending, Reply};
+use self::lease::Hands;
+use self::news::News;
+use self::writer::{COMMANDS_MAX, Writer};
+use super::{Delivery, Depth, Failure, Lane, Queue, QueueError, Tag};
+use crate::clock::Clock;
+use crate::webhook::Webhook;
+
+/// How often a waiting receiver looks for what other processes publish and what falls due.
+const POLL: Duration = Duration::from_millis(100);
+
+/// The longest wait of one `receive`; longer ones end empty-handed.
+const WAIT_MAX: Duration = Duration::from_hours(1);
+
+/// Failures kept with a webhook: the first and the latest.
+const FAILURES_MAX: usize = 50;
+
+/// How a queue file is used.
+#[derive(Clone)]
+pub struct Options {
+    /// Publishing is refused when the file holds more than this. Its log comes on top.
+    pub bytes_max: u64,
+    /// How long after the death of a process its deliveries are handed out again.
+    pub lease: Duration,
+    /// The time; processes on one file must agree on it to a fraction of `lease`.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Options {
+    /// With a lease of 10 seconds.
+    pub fn new(bytes_max: u64, clock: Arc<dyn Clock>) -> Self {
+        Self { bytes_max, lease: Duration::from_secs(10), clock }
+    }
+}
+
+/// A queue in a file. Clones share it; dropping the last one waits for the thread (for a commit, or
+/// for another process' lock) and gives back what is in hand.
+#[derive(Clone)]
+pub struct SqliteQueue(Arc<Inner>);
+
+struct Inner {
+    path: PathBuf,
+    options: Options,
+    /// None only while closing.
+    commands: Option<mpsc::Sender<Command>>,
+    thread: Option<JoinHandle<()>>,
+    returns: UnboundedSender<Tag>,
+    news: Arc<News>,
+    /// For counting beside the thread.
+    reader: Arc<Mutex<Connection>>,
+}
+
+impl SqliteQueue {
+    /// Opens the queue file at `path`, or makes it.
+    ///
+    /// [`QueueError::File`]: it is another program's, or a newer release's.
+    pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, QueueError> {
+        let path = path.as_ref().to_owned();
+        let connection = schema::open(&path)?;
+        let reader = Arc::new(Mutex::new(schema::open_again(&path)?));
+        let (commands, waiting) = mpsc::channel(COMMANDS_MAX);
+        let (returns, returned) = mpsc::unbounded_channel();
+        let news = Arc::new(News::default());
+        let writer = Writer {
+            connection,
+            options: options.clone(),
+            hands: Hands::new(random_tag()),
+            commands: waiting,
+            returned,
+            returns: returns.clone(),
+            news: Arc::clone(&news),
+        };
+        let thread = start(writer, &path)?;
+        let (commands, thread) = (Some(commands), Some(thread));
+        Ok(Self(Arc::new(Inner { path, options, commands, thread, returns, news, reader })))
+    }
+
+    /// Opens the queue file at `path`. If it is damaged it is renamed, with an error in the log, and
+    /// a new one takes its place, so that intake goes on.
+    pub fn open_or_set_aside(path: impl AsRef<Path>, options: Options) -> Result<Self, QueueError> {
+        let path = path.as_ref();
+        match Self::open(path, options.clone()) {
+            Err(error) if schema::is_damage(&error) => {
+                let aside = aside::set_aside(path, options.clock.now_ms())?;
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    path = %path.display(),
+                    set_aside = %aside.display(),
+                    "the queue file is damaged: it was set aside and a new one started; webhooks in \
+                     it are not processed until they are recovered (see `sqlite3 FILE .recover`)"
+                );
+                Self::open(path, options)
+            }
+            opened => opened,
+        }
+    }
+
+    /// Counts at one instant, while the queue moves on.
+    pub async fn census(&self) -> Result<Census, QueueError> {
+        self.read(census::read).await
+    }
+
+    /// Counts, and keeps the file as it is until [`Frozen`] is dropped, so that something else can be
+    /// counted at the same instant. Holds up all processes that use the file.
+    pub async fn census_frozen(&self) -> Result<(Census, Frozen), QueueError> {
+        let path = self.0.path.clone();
+        blocking(move || {
+            let frozen = Frozen::take(schema::open_again(&path)?)?;
+            Ok((frozen.census()?, frozen))
+        })
+        .await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, QueueError> {
+        let reader = Arc::clone(&self.0.reader);
+        blocking(move || {
+            let connection = reader.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok(read(&connection)?)
+        })
+        .await
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, QueueError> {
+        let (reply, answer) = oneshot::channel();
+        let commands = self.0.commands.as_ref().ok_or(QueueError::Closed)?;
+        commands.send(command(reply)).await.map_err(|_| QueueError::Closed)?;
+        answer.await.map_err(|_| QueueError::Closed)?
+    }
+}
+
+#[async_trait]
+impl Queue for SqliteQueue {
+    async fn publish(&self, webhook: Webhook) -> Result<(), QueueError> {
+        let headers = serde_json::to_string(webhook.headers())?;
+        self.ask(|reply| Command::Publish { webhook, headers, reply }).await
+    }
+
+    async fn receive(
+        &self,
+        lane: Lane,
+        max: usize,
+        wait: Duration,
+    ) -> Result<Vec<Delivery>, QueueError> {
+        let deadline = Instant::now() + wait.min(WAIT_MAX);
+        loop {
+            // Listens before it asks: what comes in between is not missed.
+            let mut news = pin!(self.0.news.of(lane));
+            news.as_mut().enable();
+            let deliveries = self.ask(|reply| Command::Claim { lane, max, reply }).await?;
+            if !deliveries.is_empty() || Instant::now() >= deadline {
+                return Ok(deliveries);
+            }
+            // Either way it asks again.
+            let _ = timeout_at(deadline.min(Instant::now() + POLL), news).await;
+        }
+    }
+
+    async fn ack(&self, deliveries: Vec<Delivery>) -> Result<(), QueueError> {
+        if deliveries.is_empty() {
+            return Ok(());
+        }
+        let ending = Ending::of(deliveries, self.0.returns.clone());
+        self.ask(|reply| Command::Ack { ending, reply }).await
+    }
+
+    async fn retry(
+        &self,
+        delivery: Delivery,
+        failure: Failure,
+        after: Duration,
+    ) -> Result<(), QueueError> {
+        let (ending, mut failures) = Ending::of_one(delivery, self.0.returns.clone());
+        failures.push(failure);
+        if failures.len() > FAILURES_MAX {
+            failures.remove(1);
+        }
+        let failures = serde_json::to_string(&failures)?;
+        let after_ms = millis(after);
+        self.ask(|reply| Command::Retry { ending, failures, after_ms, reply }).await
+    }
+
+    async fn depth(&self) -> Result<Depth, QueueError> {
+        let now_ms = self.0.options.clock.now_ms();
+        self.read(move |db| depth::read(db, now_ms)).await
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.commands = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been reported by the thread; leases end what it had in hand.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn start(writer: Writer, path: &Path) -> Result<JoinHandle<()>, QueueError> {
+    let failed = |error: std::io::Error| QueueError::File {
+        path: path.display().to_string(),
+        problem: format!("no thread can be started for it: {error}"),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let runtime = runtime.map_err(failed)?;
+    thread::Builder::new()
+        .name("queue-writer".to_owned())
+        .spawn(move || runtime.block_on(writer.run()))
+        .map_err(failed)
+}
+
+/// Runs what waits for the disk where it holds up no other task.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, QueueError> + Send + 'static,
+) -> Result<T, QueueError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| QueueError::Closed)?
+}
+
+#[expect(clippy::disallowed_methods, reason = "tags must differ between processes on one file")]
+fn random_tag() -> Tag {
+    use rand::Rng;
+    rand::rng().next_u64()
+}
+
+/// Saturates: no lease or delay is that long.
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,181 @@
+//! Sends webhooks as WAHA does: signed, in parallel, tried again until they are accepted.
+//!
+//! Used by `simulate`, `demo` and the tests.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use reqwest::StatusCode;
+use reqwest::header::RETRY_AFTER;
+use secrecy::SecretString;
+use tokio::task::JoinSet;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use crate::simulate::Sent;
+use crate::webhook::source::sign;
+use crate::webhook::verify::{
+    HMAC_ALGORITHM_HEADER, HMAC_HEADER, REQUEST_ID_HEADER, TIMESTAMP_HEADER,
+};
+
+/// What the User-Agent says.
+const USER_AGENT: &str = "WAHA/2026.4.1";
+
+/// How to send.
+#[derive(Clone)]
+pub struct Sending {
+    /// The whole URL, such as `http://127.0.0.1:8080/webhooks/default`.
+    pub url: String,
+    /// Signs, if there is one.
+    pub key: Option<SecretString>,
+    /// Requests at a time.
+    pub connections: usize,
+    /// Webhooks per second, if limited.
+    pub rate: Option<f64>,
+    /// Retries of one webhook; WAHA's default is 15.
+    pub attempts_max: u32,
+    /// Wait before a retry; WAHA's default is 2 s.
+    pub retry_delay: Duration,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Webhooks, repetitions included.
+    pub sent: u64,
+    /// Those that were answered 2xx.
+    pub accepted: u64,
+    /// Those that were given up.
+    pub lost: u64,
+    /// Requests beyond the first of each webhook.
+    pub retries: u64,
+    /// Answer times of the accepted requests, in microseconds.
+    pub latency_us: Histogram<u64>,
+    /// From the first request to the last answer.
+    pub elapsed: Duration,
+}
+
+impl Report {
+    fn new() -> Self {
+        let latency_us = Histogram::new(3).expect("three digits are allowed");
+        let elapsed = Duration::ZERO;
+        Self { sent: 0, accepted: 0, lost: 0, retries: 0, latency_us, elapsed }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.accepted += other.accepted;
+        self.lost += other.lost;
+        self.retries += other.retries;
+        // Both have the same bounds of value and precision.
+        let _ = self.latency_us.add(&other.latency_us);
+    }
+}
+
+/// Sends everything; `progress` is called once per webhook that came to an end.
+pub async fn send_all<I>(
+    sending: Sending,
+    webhooks: I,
+    progress: impl Fn() + Clone + Send + 'static,
+) -> reqwest::Result<Report>
+where
+    I: Iterator<Item = Sent> + Send + 'static,
+{
+    let client = reqwest::Client::builder().user_agent(USER_AGENT).no_proxy().build()?;
+    let webhooks = Arc::new(Mutex::new(webhooks));
+    let pace = sending.rate.map(|rate| Arc::new(tokio::sync::Mutex::new(pace(rate))));
+    let started = Instant::now();
+    let mut connections = JoinSet::new();
+    for _ in 0..sending.connections.max(1) {
+        let connection = Connection { client: client.clone(), sending: sending.clone() };
+        let (webhooks, pace, progress) = (Arc::clone(&webhooks), pace.clone(), progress.clone());
+        connections
+            .spawn(async move { connection.run(&webhooks, pace.as_deref(), progress).await });
+    }
+    let mut report = Report::new();
+    for part in connections.join_all().await {
+        report.add(&part);
+    }
+    report.elapsed = started.elapsed();
+    Ok(report)
+}
+
+fn pace(rate: f64) -> Interval {
+    let mut pace = interval(Duration::from_secs_f64(1.0 / rate.max(0.001)));
+    pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    pace
+}
+
+/// One of the requests at a time.
+struct Connection {
+    client: reqwest::Client,
+    sending: Sending,
+}
+
+impl Connection {
+    async fn run<I: Iterator<Item = Sent>>(
+        &self,
+        webhooks: &Mutex<I>,
+        pace: Option<&tokio::sync::Mutex<Interval>>,
+        progress: impl Fn(),
+    ) -> Report {
+        let mut report = Report::new();
+        loop {
+            if let Some(pace) = pace {
+                pace.lock().await.tick().await;
+            }
+            let next = webhooks.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some(webhook) = next else { return report };
+            self.send(webhook, &mut report).await;
+            progress();
+        }
+    }
+
+    /// Sends one webhook until it is accepted, as often as WAHA would.
+    async fn send(&self, webhook: Sent, report: &mut Report) {
+        report.sent += 1;
+        let signature = self.sending.key.as_ref().map(|key| sign(key, &webhook.body));
+        for attempt in 0..=self.sending.attempts_max {
+            let asked = Instant::now();
+            match self.post(&webhook, signature.as_deref()).await {
+                Ok(()) => {
+                    report.accepted += 1;
+                    let us = u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX);
+                    report.latency_us.saturating_record(us);
+                    return;
+                }
+                Err(retry_after) if attempt < self.sending.attempts_max => {
+                    report.retries += 1;
+                    tokio::time::sleep(self.sending.retry_delay.max(retry_after)).await;
+                }
+                Err(_) => report.lost += 1,
+            }
+        }
+    }
+
+    /// One request; an error holds the wait that the answer asked for.
+    async fn post(&self, webhook: &Sent, signature: Option<&str>) -> Result<(), Duration> {
+        let mut request = self
+            .client
+            .post(&self.sending.url)
+            .header("content-type", "application/json")
+            .header(REQUEST_ID_HEADER, &webhook.request_id)
+            .header(TIMESTAMP_HEADER, webhook.at_ms.to_string())
+            .body(webhook.body.clone());
+        if let Some(signature) = signature {
+            request =
+                request.header(HMAC_HEADER, signature).header(HMAC_ALGORITHM_HEADER, "sha512");
+        }
+        let response = request.send().await.map_err(|_| Duration::ZERO)?;
+        let retry_after = retry_after(&response);
+        let status: StatusCode = response.status();
+        // Read to the end, so that the connection is used again.
+        let _ = response.bytes().await;
+        if status.is_success() { Ok(()) } else { Err(retry_after) }
+    }
+}
+
+fn retry_after(response: &reqwest::Response) -> Duration {
+    let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    Duration::from_secs(header.and_then(|text| text.parse().ok()).unwrap_or_default())
+}

@@ -1,0 +1,117 @@
+//! The HTTP side: the public listener with the webhook route, the admin listener with health.
+//!
+//! Started by `up` and `serve`. The public listener answers every request within its deadlines,
+//! never redirects (WAHA would follow with an empty GET and take the webhook for delivered), and
+//! keeps idle connections longer than WAHA's agent, which drops them after about 4 s.
+
+mod body;
+mod error;
+pub mod health;
+pub mod receive;
+
+use std::collections::HashMap;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::{App, HttpServer, web};
+use tokio::sync::Semaphore;
+
+use crate::clock::Clock;
+use crate::queue::Queue;
+use crate::webhook::source::Source;
+
+pub use error::ReceiveError;
+pub use health::Health;
+
+/// WAHA closes idle sockets after about 4 s (agentkeepalive); closing first would break requests.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long a client may take to send the head of a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What stands behind the door. Accepting depends on the queue alone, never on the database.
+pub struct Door {
+    /// The configured WAHA servers, by name.
+    pub sources: HashMap<String, Source>,
+    /// Where webhooks are made durable.
+    pub queue: Arc<dyn Queue>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What the door takes.
+    pub limits: Limits,
+    /// Bodies in memory, in bytes.
+    pub memory: Arc<Semaphore>,
+}
+
+/// What the door takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Largest body, in bytes.
+    pub body_bytes_max: usize,
+    /// How long a body may take to arrive.
+    pub body_timeout: Duration,
+    /// How long a webhook may take to become durable.
+    pub publish_timeout: Duration,
+    /// Most bytes of all bodies that are in memory at a time.
+    pub memory_bytes_max: usize,
+}
+
+impl Door {
+    /// A door before a queue.
+    pub fn new(
+        sources: Vec<Source>,
+        queue: Arc<dyn Queue>,
+        clock: Arc<dyn Clock>,
+        limits: Limits,
+    ) -> Self {
+        let sources =
+            sources.into_iter().map(|source| (source.name().to_owned(), source)).collect();
+        let permits = limits.memory_bytes_max.min(Semaphore::MAX_PERMITS);
+        Self { sources, queue, clock, limits, memory: Arc::new(Semaphore::new(permits)) }
+    }
+}
+
+/// A listening socket, so that a taken port is an error at start.
+pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    TcpListener::bind(address)
+}
+
+/// The public listener; answers until its handle is told to stop.
+pub fn serve_public(
+    listener: TcpListener,
+    door: Arc<Door>,
+    stop_grace: Duration,
+) -> std::io::Result<Server> {
+    let door = web::Data::from(door);
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(door.clone())
+            .service(
+                web::resource("/webhooks/{source}")
+                    .route(web::post().to(receive::receive))
+                    .default_service(web::to(error::method_not_allowed)),
+            )
+            .default_service(web::to(error::not_found))
+    });
+    Ok(server
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .shutdown_timeout(stop_grace.as_secs())
+        .disable_signals()
+        .listen(listener)?
+        .run())
+}
+
+/// The admin listener: `/livez` and `/readyz`.
+pub fn serve_admin(listener: TcpListener, health: Arc<Health>) -> std::io::Result<Server> {
+    let health = web::Data::from(health);
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(health.clone())
+            .route("/livez", web::get().to(health::live))
+            .route("/readyz", web::get().to(health::ready))
+            .default_service(web::to(error::not_found))
+    });
+    Ok(server.workers(1).shutdown_timeout(1).disable_signals().listen(listener)?.run())
+}

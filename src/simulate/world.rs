@@ -1,0 +1,61 @@
+//! The state of a history: its sessions and how many of everything there are. Changed only by
+//! the families, read by every payload.
+
+use super::dice::Dice;
+use super::people::{Group, PEOPLE_MAX, Person};
+use super::session::Session;
+use super::{Families, Family, Plan};
+
+/// Everything that is the case at one moment of a history.
+pub(crate) struct World {
+    pub(crate) seed: u64,
+    families: Families,
+    pub(crate) people: u64,
+    groups: u64,
+    pub(crate) sessions: Vec<Session>,
+}
+
+impl World {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let count = usize::from(plan.sessions.max(1));
+        let paired = !plan.families.contains(Family::Session);
+        let session = |index| {
+            let old = plan.old_session && index + 1 == count;
+            Session::new(index, old, paired)
+        };
+        Self {
+            seed: plan.seed,
+            families: plan.families,
+            people: u64::from(plan.people).clamp(2, PEOPLE_MAX),
+            groups: u64::from(plan.groups),
+            sessions: (0..count).map(session).collect(),
+        }
+    }
+
+    pub(crate) const fn on(&self, family: Family) -> bool {
+        self.families.contains(family)
+    }
+
+    pub(crate) fn any_session(&self, dice: &mut Dice) -> usize {
+        let index = dice.below(self.sessions.len() as u64);
+        usize::try_from(index).expect("an index of a session fits usize")
+    }
+
+    /// Somebody; a few people write most of the time.
+    pub(crate) fn any_person(&self, dice: &mut Dice) -> Person {
+        let (one, other) = (dice.below(self.people), dice.below(self.people));
+        Person::contact(one.min(other))
+    }
+
+    /// Which groups the session is in: every group is in one session.
+    pub(crate) fn groups_of(&self, session: usize) -> impl Iterator<Item = Group> + use<> {
+        (session as u64..self.groups).step_by(self.sessions.len()).map(Group)
+    }
+
+    /// One of the groups the session is in.
+    pub(crate) fn any_group(&self, session: usize, dice: &mut Dice) -> Option<Group> {
+        let (first, step) = (session as u64, self.sessions.len() as u64);
+        let count = self.groups.saturating_sub(first).div_ceil(step);
+        (count > 0).then(|| Group(first + step * dice.below(count)))
+    }
+}

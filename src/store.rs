@@ -1,0 +1,87 @@
+//! The tables: everything that reads or writes them, and the only module that knows the database.
+//!
+//! Called by `worker` (apply, dead letters), `cli` and `replay`. A plain struct over SeaORM, which
+//! covers SQLite, PostgreSQL and MySQL/MariaDB; what differs between them is in `store/dialect.rs`.
+
+pub mod apply;
+mod chunk;
+mod connect;
+pub mod dead_letter;
+mod dialect;
+mod error;
+mod ids;
+mod ledger;
+mod rows;
+mod select;
+pub mod totals;
+mod upsert;
+mod write;
+
+use std::sync::Arc;
+
+use sea_orm::{DatabaseConnection, DbBackend};
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::clock::Clock;
+
+pub use apply::{Applied, Outcome, Task};
+pub use connect::ConnectError;
+pub use error::{ErrorClass, StoreError};
+
+use dialect::Dialect;
+use ids::Ids;
+
+/// A connection to the tables.
+pub struct Store {
+    db: DatabaseConnection,
+    dialect: Dialect,
+    clock: Arc<dyn Clock>,
+    /// Database ids of sessions and chats that were seen committed.
+    ids: Ids,
+    /// SQLite has one writer at a time: waiting here is fair, its busy handler is not.
+    turn: Mutex<()>,
+    keeps_bodies: bool,
+}
+
+/// How a store is opened.
+pub struct StoreOptions {
+    /// `sqlite://`, `postgres://` or `mysql://`.
+    pub url: String,
+    /// Most connections at a time.
+    pub connections_max: u32,
+    /// Whether the ledger keeps the bodies of applied and ignored webhooks.
+    pub keeps_bodies: bool,
+}
+
+impl Store {
+    /// Connects; does not migrate.
+    pub async fn open(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Self, ConnectError> {
+        let db = connect::connect(options).await?;
+        Ok(Self {
+            dialect: Dialect::of(db.get_database_backend()),
+            db,
+            clock,
+            ids: Ids::default(),
+            turn: Mutex::new(()),
+            keeps_bodies: options.keeps_bodies,
+        })
+    }
+
+    /// The connection, for migrations and tests.
+    pub fn connection(&self) -> &DatabaseConnection {
+        &self.db
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        Ok(self.db.ping().await?)
+    }
+
+    /// The right to write; immediate except on SQLite.
+    async fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.db.get_database_backend() {
+            DbBackend::Sqlite => Some(self.turn.lock().await),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! A batch in one transaction: ledger rows, then sessions, chats, messages and the rest.
+//!
+//! Called by the worker. Either all of the batch is written or nothing; writing it again changes
+//! nothing. Rows are locked in one canonical order, so workers don't deadlock.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sea_orm::{DatabaseTransaction, DbBackend, IsolationLevel, TransactionTrait};
+
+use super::ids::Known;
+use super::ledger::{self, Entry, Owners};
+use super::write::Writer;
+use super::{ErrorClass, Store, StoreError, dead_letter};
+use crate::change::{Changes, Merge};
+use crate::normalize::{Ignored, Normalized};
+use crate::webhook::{Webhook, WebhookKey};
+
+/// A transaction that takes longer is taken for an outage.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A normalized webhook, ready to be written.
+#[derive(Debug)]
+pub struct Task<'a> {
+    /// Which webhook.
+    pub webhook: &'a Webhook,
+    /// How often it was delivered, this time included.
+    pub attempts: u32,
+    /// What it tells.
+    pub normalized: Normalized,
+}
+
+/// How a webhook ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its changes are in the tables.
+    Applied,
+    /// The same webhook was accepted before.
+    Duplicate,
+    /// It tells nothing for our tables.
+    Ignored(Ignored),
+    /// It is kept as a dead letter, for this reason.
+    DeadLettered(&'static str),
+}
+
+impl Outcome {
+    /// As stored, logged and counted.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Duplicate => "duplicate",
+            Self::Ignored(_) => "ignored",
+            Self::DeadLettered(_) => "dead_lettered",
+        }
+    }
+
+    /// Why, where there is a why.
+    pub fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::Applied | Self::Duplicate => None,
+            Self::Ignored(ignored) => Some(ignored.reason()),
+            Self::DeadLettered(reason) => Some(reason),
+        }
+    }
+}
+
+/// What became of a batch: one outcome per task, in their order.
+pub type Applied = Vec<Outcome>;
+
+impl Store {
+    /// Writes a batch in one transaction.
+    pub async fn apply(&self, tasks: &[Task<'_>]) -> Result<Applied, StoreError> {
+        let _turn = self.turn().await;
+        let applied = tokio::time::timeout(TIMEOUT, self.apply_in_transaction(tasks)).await;
+        let applied = applied.unwrap_or(Err(StoreError::Timeout(TIMEOUT.as_secs())));
+        if applied.as_ref().is_err_and(|error| error.class() != ErrorClass::Outage) {
+            // A row may have been deleted by hand: don't trust the ids the next time.
+            self.ids.forget();
+        }
+        applied
+    }
+
+    async fn apply_in_transaction(&self, tasks: &[Task<'_>]) -> Result<Applied, StoreError> {
+        let transaction = self.begin().await?;
+        let (applied, found) = self.write(&transaction, tasks).await?;
+        transaction.commit().await?;
+        self.ids.learn(found);
+        Ok(applied)
+    }
+
+    /// Each statement sees what others have committed: an upsert that waited for another worker's
+    /// row must find it. SQLite has one writer and knows no levels.
+    pub(super) async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {
+        let level = match self.db.get_database_backend() {
+            DbBackend::Sqlite => None,
+            _ => Some(IsolationLevel::ReadCommitted),
+        };
+        Ok(self.db.begin_with_config(level, None).await?)
+    }
+
+    async fn write(
+        &self,
+        db: &DatabaseTransaction,
+        tasks: &[Task<'_>],
+    ) -> Result<(Applied, Known), StoreError> {
+        let now = self.clock.now();
+        let owners = self.write_ledger(db, tasks, now).await?;
+        let mine = |task: &&Task<'_>| is_mine(&owners, task.webhook);
+        let changes = merged(tasks.iter().filter(mine));
+        let writer = Writer { db, dialect: self.dialect, now };
+        let written = writer.write(&changes, self.ids.known_of(&changes)).await?;
+        let mut applied = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            applied.push(match &task.normalized {
+                _ if !is_mine(&owners, task.webhook) => Outcome::Duplicate,
+                Normalized::Changes(changes) if written.lost(changes) => {
+                    let row_id = owners[task.webhook.key()].0;
+                    ledger::mark_ignored(db, row_id, Ignored::AuthorConflict.reason()).await?;
+                    Outcome::Ignored(Ignored::AuthorConflict)
+                }
+                normalized => outcome(normalized),
+            });
+        }
+        self.write_duplicates(db, tasks, &owners, now).await?;
+        let replayed = tasks.iter().map(|task| task.webhook).filter(|webhook| webhook.is_replay());
+        dead_letter::mark_replayed(db, replayed.map(Webhook::key), now).await?;
+        Ok((applied, written.known))
+    }
+
+    async fn write_ledger(
+        &self,
+        db: &DatabaseTransaction,
+        tasks: &[Task<'_>],
+        now: DateTime<Utc>,
+    ) -> Result<Owners, StoreError> {
+        let mut seen = HashSet::new();
+        let (mut first, rest): (Vec<&Task<'_>>, Vec<&Task<'_>>) =
+            tasks.iter().partition(|task| seen.insert(task.webhook.key()));
+        first.sort_unstable_by_key(|task| task.webhook.key());
+        let owners = ledger::write(db, self.dialect, &self.entries(&first), now).await?;
+        // A webhook and its repetition in one batch, of which the later one owns the row.
+        let mut later: HashMap<&WebhookKey, &Task<'_>> = HashMap::new();
+        later.extend(
+            rest.into_iter()
+                .filter(|task| is_mine(&owners, task.webhook))
+                .map(|task| (task.webhook.key(), task)),
+        );
+        let mut later: Vec<&Task<'_>> = later.into_values().collect();
+        later.sort_unstable_by_key(|task| task.webhook.key());
+        ledger::write(db, self.dialect, &self.entries(&later), now).await?;
+        Ok(owners)
+    }
+
+    fn entries<'a>(&self, tasks: &[&Task<'a>]) -> Vec<Entry<'a>> {
+        let entry = |task: &&Task<'a>| Entry {
+            webhook: task.webhook,
+            outcome: outcome(&task.normalized),
+            attempts: task.attempts,
+            keeps_body: self.keeps_bodies,
+        };
+        tasks.iter().map(entry).collect()
+    }
+
+    async fn write_duplicates(
+        &self,
+        db: &DatabaseTransaction,
+        tasks: &[Task<'_>],
+        owners: &Owners,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let duplicates: Vec<(i64, &Webhook)> = tasks
+            .iter()
+            .filter(|task| !is_mine(owners, task.webhook))
+            .filter_map(|task| Some((owners.get(task.webhook.key())?.0, task.webhook)))
+            .collect();
+        Ok(ledger::write_duplicates(db, self.dialect, &duplicates, now).await?)
+    }
+}
+
+/// Whether the ledger's row of a webhook was made by this very request.
+pub(super) fn is_mine(owners: &Owners, webhook: &Webhook) -> bool {
+    owners.get(webhook.key()).is_some_and(|(_, receipt)| *receipt == webhook.receipt())
+}
+
+fn outcome(normalized: &Normalized) -> Outcome {
+    match normalized {
+        Normalized::Changes(_) => Outcome::Applied,
+        Normalized::Ignored(ignored) => Outcome::Ignored(*ignored),
+    }
+}
+
+fn merged<'a>(tasks: impl Iterator<Item = &'a Task<'a>>) -> Changes {
+    let mut all = Changes::default();
+    for task in tasks {
+        match &task.normalized {
+            Normalized::Changes(changes) => all.merge_in(changes.clone()),
+            Normalized::Ignored(_) => {}
+        }
+    }
+    all
+}

@@ -1,0 +1,176 @@
+//! The ledger: one row per webhook with its outcome, and one per repetition.
+//!
+//! A row remembers the receipt that made it. The same receipt again is the same request (delivered
+//! twice, or replayed) and is applied again, which changes nothing; another receipt is a duplicate.
+
+use std::collections::{HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Alias, Cond, Expr, ExprTrait, Query, SelectStatement};
+use sea_orm::{ConnectionTrait, DbErr, Value};
+
+use super::apply::Outcome;
+use super::chunk::rows_max;
+use super::dialect::Dialect;
+use super::upsert::Upsert;
+use crate::normalize::NORMALIZER_VERSION;
+use crate::webhook::{Receipt, Webhook, WebhookKey};
+
+const TABLE: &str = "webhook_events";
+const KEY: [&str; 4] = ["source", "session", "event_type", "webhook_id"];
+const COLUMNS: [&str; 14] = [
+    "source",
+    "session",
+    "event_type",
+    "webhook_id",
+    "receipt",
+    "body",
+    "outcome",
+    "reason",
+    "attempts",
+    "normalizer_version",
+    "webhook_at",
+    "received_at",
+    "processed_at",
+    "updated_at",
+];
+/// What the same receipt may change: its end after a replay.
+const END: [&str; 6] =
+    ["outcome", "reason", "attempts", "normalizer_version", "processed_at", "updated_at"];
+
+/// A webhook with its end, for the ledger.
+pub(super) struct Entry<'a> {
+    pub(super) webhook: &'a Webhook,
+    pub(super) outcome: Outcome,
+    pub(super) attempts: u32,
+    pub(super) keeps_body: bool,
+}
+
+/// Who has a ledger row: its id and the receipt that made it.
+pub(super) type Owners = HashMap<WebhookKey, (i64, Receipt)>;
+
+/// Writes entries, which have different keys, in the order of their keys; tells whose rows they are.
+pub(super) async fn write(
+    db: &impl ConnectionTrait,
+    dialect: Dialect,
+    entries: &[Entry<'_>],
+    now: DateTime<Utc>,
+) -> Result<Owners, DbErr> {
+    let upsert = Upsert::new(dialect, TABLE, &KEY, &COLUMNS);
+    let same = format!("{} = {}", upsert.old_value("receipt"), upsert.new_value("receipt"));
+    let rows = entries.iter().map(|entry| row(entry, now)).collect();
+    upsert.when(&same, &END).run(db, rows).await?;
+    owners(db, entries.iter().map(|entry| entry.webhook.key())).await
+}
+
+fn row(entry: &Entry<'_>, now: DateTime<Utc>) -> Vec<Value> {
+    let (webhook, key) = (entry.webhook, entry.webhook.key());
+    let body = entry.keeps_body.then(|| webhook.body().to_vec());
+    vec![
+        key.source.clone().into(),
+        key.session.clone().into(),
+        key.event_type.clone().into(),
+        key.id.clone().into(),
+        webhook.receipt().0.into(),
+        body.into(),
+        entry.outcome.name().into(),
+        entry.outcome.reason().map(str::to_owned).into(),
+        i32::try_from(entry.attempts).unwrap_or(i32::MAX).into(),
+        NORMALIZER_VERSION.into(),
+        time(webhook.at_ms()).into(),
+        time(webhook.received_at_ms()).into(),
+        now.into(),
+        now.into(),
+    ]
+}
+
+/// Milliseconds as a column's time.
+pub(super) fn time(ms: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(ms).unwrap_or_default()
+}
+
+/// The rows of these webhooks, as far as there are any.
+pub(super) async fn owners<'a>(
+    db: &impl ConnectionTrait,
+    keys: impl Iterator<Item = &'a WebhookKey>,
+) -> Result<Owners, DbErr> {
+    let keys: Vec<&WebhookKey> = keys.collect();
+    let mut owners = Owners::with_capacity(keys.len());
+    for keys in keys.chunks(rows_max(KEY.len())) {
+        for row in db.query_all(&select(keys)).await? {
+            let key = WebhookKey {
+                source: row.try_get("", "source")?,
+                session: row.try_get("", "session")?,
+                event_type: row.try_get("", "event_type")?,
+                id: row.try_get("", "webhook_id")?,
+            };
+            owners.insert(key, (row.try_get("", "id")?, Receipt(row.try_get("", "receipt")?)));
+        }
+    }
+    Ok(owners)
+}
+
+/// Selects by the leading columns of the key and a list of ids: every database uses the index.
+fn select(keys: &[&WebhookKey]) -> SelectStatement {
+    let mut groups: HashMap<[&str; 3], Vec<&str>> = HashMap::new();
+    for key in keys {
+        groups.entry([&key.source, &key.session, &key.event_type]).or_default().push(&key.id);
+    }
+    let column = |name: &'static str| Expr::col(Alias::new(name));
+    let mut any = Cond::any();
+    for ([source, session, event_type], ids) in groups {
+        any = any.add(
+            Cond::all()
+                .add(column("source").eq(source))
+                .add(column("session").eq(session))
+                .add(column("event_type").eq(event_type))
+                .add(column("webhook_id").is_in(ids)),
+        );
+    }
+    let mut select = Query::select();
+    select
+        .columns(["id", "receipt"].into_iter().chain(KEY).map(Alias::new))
+        .from(Alias::new(TABLE))
+        .cond_where(any);
+    select
+}
+
+/// Writes repetitions, once each however often they are delivered.
+pub(super) async fn write_duplicates(
+    db: &impl ConnectionTrait,
+    dialect: Dialect,
+    duplicates: &[(i64, &Webhook)],
+    now: DateTime<Utc>,
+) -> Result<(), DbErr> {
+    let mut seen = HashSet::new();
+    let mut rows: Vec<(i64, i64, DateTime<Utc>)> = duplicates
+        .iter()
+        .map(|(id, webhook)| (*id, webhook.receipt().0, time(webhook.received_at_ms())))
+        .filter(|(id, receipt, _)| seen.insert((*id, *receipt)))
+        .collect();
+    rows.sort_unstable();
+    let rows = rows.into_iter().map(|(id, receipt, received_at)| {
+        vec![id.into(), receipt.into(), received_at.into(), now.into()]
+    });
+    let columns = &["webhook_event_id", "receipt", "received_at", "updated_at"];
+    Upsert::new(dialect, "webhook_duplicates", &["webhook_event_id", "receipt"], columns)
+        .run(db, rows.collect())
+        .await
+}
+
+/// Says that a webhook told nothing that counted.
+pub(super) async fn mark_ignored(
+    db: &impl ConnectionTrait,
+    row_id: i64,
+    reason: &'static str,
+) -> Result<(), DbErr> {
+    let mut update = Query::update();
+    update
+        .table(Alias::new(TABLE))
+        .values([
+            (Alias::new("outcome"), Expr::val("ignored")),
+            (Alias::new("reason"), Expr::val(reason)),
+        ])
+        .and_where(Expr::col(Alias::new("id")).eq(row_id));
+    db.execute(&update).await.map(drop)
+}

@@ -1,0 +1,21 @@
+//! Changes as rows: one file per table says which columns there are and how they merge.
+
+pub(super) mod call;
+pub(super) mod chat;
+pub(super) mod message;
+pub(super) mod read;
+pub(super) mod session;
+pub(super) mod user;
+
+use sea_orm::Value;
+
+/// A text that fits a column of so many characters, cut at a character boundary.
+fn cut(text: &str, chars_max: usize) -> Value {
+    let end = text.char_indices().nth(chars_max).map_or(text.len(), |(end, _)| end);
+    Value::from(&text[..end])
+}
+
+/// The same for a text that may be absent.
+fn cut_option(text: Option<&str>, chars_max: usize) -> Value {
+    text.map_or(Value::String(None), |text| cut(text, chars_max))
+}

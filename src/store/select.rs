@@ -1,0 +1,102 @@
+//! Reads back what the upserts of a transaction wrote: the ids of rows, and who owns a message.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sea_orm::sea_query::{Alias, Cond, Expr, ExprTrait, Query, SelectStatement};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, QueryResult, TryGetable};
+
+use super::StoreError;
+use super::ids::Known;
+use crate::change::{ChatKey, MessageChange, MessageKey, SessionKey};
+
+/// Keys per statement: far below any limit of parameters.
+const KEYS_MAX: usize = 5_000;
+
+pub(super) async fn session_ids(
+    db: &DatabaseTransaction,
+    keys: &[&SessionKey],
+) -> Result<HashMap<SessionKey, i64>, DbErr> {
+    let found = by_pairs(db, "waha_sessions", ("source", "name"), "id", keys, |key| {
+        (key.source.clone(), key.name.clone())
+    });
+    Ok(found.await?.into_iter().map(|(key, id)| (key.clone(), id)).collect())
+}
+
+pub(super) async fn chat_ids(
+    db: &DatabaseTransaction,
+    keys: &[&ChatKey],
+    known: &Known,
+) -> Result<HashMap<ChatKey, i64>, DbErr> {
+    let found = by_pairs(db, "waha_chats", ("session_id", "chat_id"), "id", keys, |key| {
+        (known.sessions.get(&key.session).copied().unwrap_or_default(), key.chat_id.clone())
+    });
+    Ok(found.await?.into_iter().map(|(key, id)| (key.clone(), id)).collect())
+}
+
+/// Who owns the rows of the messages that were told; stubs have no owner.
+pub(super) async fn message_owners(
+    db: &DatabaseTransaction,
+    messages: &BTreeMap<MessageKey, MessageChange>,
+    known: &Known,
+) -> Result<HashMap<MessageKey, String>, StoreError> {
+    let told: Vec<&MessageKey> =
+        messages.iter().filter(|(_, change)| !change.told.is_empty()).map(|(key, _)| key).collect();
+    let found = by_pairs(db, "waha_messages", ("chat_id", "message_id"), "author", &told, |key| {
+        (known.chats.get(&key.chat).copied().unwrap_or_default(), key.message_id.clone())
+    });
+    let owners = found.await?.into_iter();
+    Ok(owners.filter_map(|(key, owner): (_, Option<String>)| Some((key.clone(), owner?))).collect())
+}
+
+/// Reads `column` of the rows with these pairs of (`first`, `second`). Grouped by the first, so
+/// that every database walks the unique index.
+async fn by_pairs<'a, K, A, T>(
+    db: &DatabaseTransaction,
+    table: &'static str,
+    names: (&'static str, &'static str),
+    column: &'static str,
+    keys: &[&'a K],
+    pair: impl Fn(&K) -> (A, String),
+) -> Result<Vec<(&'a K, T)>, DbErr>
+where
+    A: Clone + Eq + Ord + std::hash::Hash + Into<Expr> + TryGetable,
+    T: TryGetable,
+{
+    let mut found = Vec::with_capacity(keys.len());
+    for keys in keys.chunks(KEYS_MAX) {
+        let asked: HashMap<(A, String), &'a K> = keys.iter().map(|key| (pair(key), *key)).collect();
+        for row in db.query_all(&select(table, names, column, asked.keys())).await? {
+            if let Some(key) = asked.get(&read_pair(&row, names)?) {
+                found.push((*key, row.try_get("", column)?));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn read_pair<A: TryGetable>(row: &QueryResult, names: (&str, &str)) -> Result<(A, String), DbErr> {
+    Ok((row.try_get("", names.0)?, row.try_get("", names.1)?))
+}
+
+fn select<'a, A: Clone + Ord + Into<Expr> + 'a>(
+    table: &'static str,
+    names: (&'static str, &'static str),
+    column: &'static str,
+    pairs: impl Iterator<Item = &'a (A, String)>,
+) -> SelectStatement {
+    let mut groups: BTreeMap<A, Vec<&str>> = BTreeMap::new();
+    for (first, second) in pairs {
+        groups.entry(first.clone()).or_default().push(second);
+    }
+    let mut any = Cond::any();
+    for (first, seconds) in groups {
+        let first = Expr::col(Alias::new(names.0)).eq(first);
+        any = any.add(Cond::all().add(first).add(Expr::col(Alias::new(names.1)).is_in(seconds)));
+    }
+    let mut select = Query::select();
+    select
+        .columns([names.0, names.1, column].map(Alias::new))
+        .from(Alias::new(table))
+        .cond_where(any);
+    select
+}

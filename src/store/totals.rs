@@ -1,0 +1,105 @@
+//! How many webhooks ended, and how: counted rows, not kept sums. One half of the equation of
+//! `status`; the other half is the queue's.
+
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, IsolationLevel, TransactionTrait};
+
+use super::ledger::{Owners, owners};
+use super::{Store, StoreError};
+use crate::webhook::{Receipt, WebhookKey};
+
+/// What the ledger says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Webhooks whose changes are in the tables.
+    pub applied: u64,
+    /// Requests that repeated a webhook.
+    pub duplicate: u64,
+    /// Webhooks that tell nothing for our tables.
+    pub ignored: u64,
+    /// Webhooks that are kept as dead letters.
+    pub dead_lettered: u64,
+}
+
+impl Totals {
+    /// All that ended.
+    pub fn ended(&self) -> u64 {
+        self.applied + self.duplicate + self.ignored + self.dead_lettered
+    }
+}
+
+impl Store {
+    /// The totals, and how many of the requests in hand are already among them, at one moment.
+    ///
+    /// A request is in both the queue and the ledger between its transaction and its ack, or after
+    /// a kill between the two.
+    pub async fn totals(
+        &self,
+        in_hand: &[(WebhookKey, Receipt)],
+    ) -> Result<(Totals, u64), StoreError> {
+        let level = match self.db.get_database_backend() {
+            DbBackend::Sqlite => None,
+            _ => Some(IsolationLevel::RepeatableRead),
+        };
+        let db = self.db.begin_with_config(level, None).await?;
+        let totals = count(&db).await?;
+        let owners = owners(&db, in_hand.iter().map(|(key, _)| key)).await?;
+        let ended = count_ended(&db, in_hand, &owners).await?;
+        db.rollback().await?;
+        Ok((totals, ended))
+    }
+}
+
+async fn count(db: &DatabaseTransaction) -> Result<Totals, StoreError> {
+    let mut totals = Totals::default();
+    let mut select = Query::select();
+    select
+        .column(Alias::new("outcome"))
+        .expr_as(Func::count(Expr::col(Alias::new("id"))), Alias::new("rows"))
+        .from(Alias::new("webhook_events"))
+        .group_by_col(Alias::new("outcome"));
+    for row in db.query_all(&select).await? {
+        let rows = u64::try_from(row.try_get::<i64>("", "rows")?).unwrap_or_default();
+        match row.try_get::<String>("", "outcome")?.as_str() {
+            "applied" => totals.applied = rows,
+            "ignored" => totals.ignored = rows,
+            _ => totals.dead_lettered += rows,
+        }
+    }
+    totals.duplicate = count_duplicates(db, None).await?;
+    Ok(totals)
+}
+
+async fn count_ended(
+    db: &DatabaseTransaction,
+    in_hand: &[(WebhookKey, Receipt)],
+    owners: &Owners,
+) -> Result<u64, StoreError> {
+    let mut ended = 0;
+    for (key, receipt) in in_hand {
+        ended += match owners.get(key) {
+            Some((_, owner)) if owner == receipt => 1,
+            Some((id, _)) => count_duplicates(db, Some((*id, *receipt))).await?,
+            None => 0,
+        };
+    }
+    Ok(ended)
+}
+
+/// Repetitions: all, or those with one receipt of one webhook.
+async fn count_duplicates(
+    db: &DatabaseTransaction,
+    of: Option<(i64, Receipt)>,
+) -> Result<u64, StoreError> {
+    let mut select = Query::select();
+    select
+        .expr_as(Func::count(Expr::col(Alias::new("id"))), Alias::new("rows"))
+        .from(Alias::new("webhook_duplicates"));
+    if let Some((event, receipt)) = of {
+        select.and_where(Expr::col(Alias::new("webhook_event_id")).eq(event));
+        select.and_where(Expr::col(Alias::new("receipt")).eq(receipt.0));
+    }
+    let row = db.query_one(&select).await?;
+    let rows = row.map(|row| row.try_get::<i64>("", "rows")).transpose()?.unwrap_or_default();
+    Ok(u64::try_from(rows).unwrap_or_default())
+}

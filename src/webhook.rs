@@ -1,0 +1,154 @@
+//! A webhook: one verified inbound request, from the door to the ledger.
+//!
+//! Only [`verify`](verify::verify) and the queues' decoding build one. Body, identity and times are
+//! fixed at the door and travel unchanged: through queue, retries, dead letter and replay.
+
+pub mod envelope;
+pub mod event_type;
+pub mod source;
+pub mod verify;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+pub use event_type::EventType;
+
+/// The request headers worth keeping, by lower-case name.
+pub type Headers = BTreeMap<String, String>;
+
+/// What makes two requests the same webhook.
+///
+/// The id alone is no key: WAHA's NOWEB and GOWS engines give `message` and `message.any` one event
+/// id, and names of sessions are equal across sources.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct WebhookKey {
+    /// Name of the configured WAHA server.
+    pub source: String,
+    /// WhatsApp account on that server; empty when the body is malformed.
+    pub session: String,
+    /// WAHA's name of what happened; empty when the body is malformed.
+    pub event_type: String,
+    /// The envelope's `id`, else `X-Webhook-Request-Id`, else the hash of the body.
+    pub id: String,
+}
+
+impl WebhookKey {
+    /// A hash that is stable across processes and releases (the first 8 bytes of a SHA-256).
+    pub fn hash(&self) -> u64 {
+        let mut sha = Sha256::new();
+        for part in [&self.source, &self.session, &self.event_type, &self.id] {
+            sha.update(part.as_bytes());
+            sha.update([0]);
+        }
+        first_u64(&sha.finalize())
+    }
+}
+
+/// The first eight bytes of a digest as a number.
+pub fn first_u64(digest: &[u8]) -> u64 {
+    digest.iter().take(8).fold(0, |hash, byte| (hash << 8) | u64::from(*byte))
+}
+
+/// Names one acceptance: two deliveries with one receipt are the same request, two requests for
+/// one webhook have two. Random; compared only between webhooks of one key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Receipt(pub i64);
+
+impl Receipt {
+    /// A new receipt.
+    #[expect(clippy::disallowed_methods, reason = "a receipt must differ between processes")]
+    pub fn new() -> Self {
+        use rand::Rng;
+        Self(rand::rng().next_u64().cast_signed())
+    }
+}
+
+impl Default for Receipt {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// One verified inbound request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Webhook {
+    key: WebhookKey,
+    receipt: Receipt,
+    at_ms: i64,
+    received_at_ms: i64,
+    replay: bool,
+    headers: Headers,
+    body: Bytes,
+}
+
+/// The parts of a [`Webhook`], as queues and dead letters store them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookParts {
+    /// What makes two requests the same webhook.
+    pub key: WebhookKey,
+    /// Which acceptance this is.
+    pub receipt: Receipt,
+    /// Webhook time: ms since 1970. Orders everything that is told more than once.
+    pub at_ms: i64,
+    /// When the door took it in: ms since 1970.
+    pub received_at_ms: i64,
+    /// Whether a dead letter or the ledger published it again, under its first receipt.
+    pub replay: bool,
+    /// Request headers worth keeping.
+    pub headers: Headers,
+    /// The body, byte for byte as it was signed.
+    pub body: Bytes,
+}
+
+impl From<WebhookParts> for Webhook {
+    /// For stored parts only: what comes from outside goes through [`verify::verify`].
+    fn from(parts: WebhookParts) -> Self {
+        let WebhookParts { key, receipt, at_ms, received_at_ms, replay, headers, body } = parts;
+        Self { key, receipt, at_ms, received_at_ms, replay, headers, body }
+    }
+}
+
+impl Webhook {
+    /// What makes two requests the same webhook.
+    pub fn key(&self) -> &WebhookKey {
+        &self.key
+    }
+
+    /// Which acceptance this is.
+    pub fn receipt(&self) -> Receipt {
+        self.receipt
+    }
+
+    /// Webhook time, ms since 1970.
+    pub fn at_ms(&self) -> i64 {
+        self.at_ms
+    }
+
+    /// When the door took it in, ms since 1970.
+    pub fn received_at_ms(&self) -> i64 {
+        self.received_at_ms
+    }
+
+    /// Whether it was published again by a replay: not accepted at the door once more.
+    pub fn is_replay(&self) -> bool {
+        self.replay
+    }
+
+    /// Request headers worth keeping.
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// The body, byte for byte as it was signed.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The event type, parsed.
+    pub fn event_type(&self) -> EventType {
+        EventType::parse(&self.key.event_type)
+    }
+}

@@ -1,0 +1,166 @@
+//! The minimal envelope read at the door: which webhook is this, and when did it happen.
+//!
+//! Skims the body once without building it. What is read here is fixed for good; the payload is
+//! read by `normalize`, later and with all its variants.
+
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
+
+/// Longest session name: WAHA allows 54 characters (its `src/structures/sessions.dto.ts`).
+const SESSION_CHARS_MAX: usize = 128;
+/// Longest event type we store; WAHA's longest today has 33 characters.
+const EVENT_TYPE_CHARS_MAX: usize = 64;
+/// The session of bodies from before 2023.10, which name none.
+const DEFAULT_SESSION: &str = "default";
+
+/// What the door needs of WAHA's envelope (its `src/core/abc/manager.abc.ts`).
+#[derive(Debug, PartialEq, Eq)]
+pub struct Envelope {
+    /// WAHA's name of what happened.
+    pub event: String,
+    /// The WhatsApp account.
+    pub session: String,
+    /// The event id; absent in bodies of 2024 and before.
+    pub id: Option<String>,
+    /// Creation of the event in ms; absent before 2025.3.
+    pub timestamp_ms: Option<i64>,
+}
+
+/// Why a signed body is no WAHA envelope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EnvelopeError {
+    /// Not JSON, or not an object.
+    #[error("the body is not a JSON object")]
+    NotJson,
+    /// `event` is absent, empty, too long or not text.
+    #[error("the envelope has no usable event")]
+    NoEvent,
+    /// `session` is empty, too long or not text.
+    #[error("the envelope has no usable session")]
+    NoSession,
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    #[serde(default, deserialize_with = "scalar")]
+    event: Scalar,
+    #[serde(default, deserialize_with = "scalar")]
+    session: Scalar,
+    #[serde(default, deserialize_with = "scalar")]
+    id: Scalar,
+    #[serde(default, deserialize_with = "scalar")]
+    timestamp: Scalar,
+}
+
+/// Text or number, told as text; anything else is `Other`.
+#[derive(Default)]
+enum Scalar {
+    #[default]
+    Absent,
+    Text(String),
+    Other,
+}
+
+fn scalar<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Scalar, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Any {
+        Text(String),
+        Number(serde_json::Number),
+        Null(()),
+        Other(IgnoredAny),
+    }
+    Ok(match Any::deserialize(deserializer)? {
+        Any::Text(text) => Scalar::Text(text),
+        Any::Number(number) => Scalar::Text(number.to_string()),
+        Any::Null(()) => Scalar::Absent,
+        Any::Other(_) => Scalar::Other,
+    })
+}
+
+impl Envelope {
+    /// Reads the four fields of the envelope.
+    pub fn read(body: &[u8]) -> Result<Self, EnvelopeError> {
+        let wire: Wire = serde_json::from_slice(body).map_err(|_| EnvelopeError::NotJson)?;
+        let session = match wire.session {
+            Scalar::Absent => Some(DEFAULT_SESSION.to_owned()),
+            other => other.name(SESSION_CHARS_MAX),
+        };
+        Ok(Self {
+            event: wire.event.name(EVENT_TYPE_CHARS_MAX).ok_or(EnvelopeError::NoEvent)?,
+            session: session.ok_or(EnvelopeError::NoSession)?,
+            id: wire.id.text(),
+            timestamp_ms: wire.timestamp.text().and_then(|text| milliseconds(&text)),
+        })
+    }
+}
+
+impl Scalar {
+    fn text(self) -> Option<String> {
+        match self {
+            Self::Text(text) if !text.is_empty() => Some(text),
+            Self::Text(_) | Self::Absent | Self::Other => None,
+        }
+    }
+
+    /// Text that can stand in a key: short, no control characters, no space around it.
+    fn name(self, chars_max: usize) -> Option<String> {
+        self.text().filter(|text| is_key_text(text, chars_max))
+    }
+}
+
+/// Whether a text can stand in a key of every database: short, printable, no space around it.
+pub fn is_key_text(text: &str, chars_max: usize) -> bool {
+    !text.is_empty()
+        && text.len() <= chars_max
+        && text.trim() == text
+        && !text.chars().any(char::is_control)
+}
+
+/// A decimal text of milliseconds; fractions are cut.
+pub fn milliseconds(text: &str) -> Option<i64> {
+    let whole = text.split('.').next()?;
+    whole.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_new_and_old_envelopes() {
+        let new = Envelope::read(
+            br#"{"id":"evt_1","timestamp":1776240200733,"event":"message","session":"shop","payload":{}}"#,
+        );
+        assert_eq!(
+            new,
+            Ok(Envelope {
+                event: "message".into(),
+                session: "shop".into(),
+                id: Some("evt_1".into()),
+                timestamp_ms: Some(1_776_240_200_733),
+            })
+        );
+        let old = Envelope::read(br#"{"event":"message","payload":{"body":"hi"}}"#).unwrap();
+        assert_eq!((old.session.as_str(), old.id, old.timestamp_ms), ("default", None, None));
+    }
+
+    #[test]
+    fn takes_numbers_for_texts_and_skips_odd_texts() {
+        let body = br#"{"event":"message","session":42,"id":7,"timestamp":"5","payload":"\ud800"}"#;
+        let envelope = Envelope::read(body).unwrap();
+        assert_eq!((envelope.session.as_str(), envelope.id.as_deref()), ("42", Some("7")));
+        assert_eq!(envelope.timestamp_ms, Some(5));
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        assert_eq!(Envelope::read(b"{"), Err(EnvelopeError::NotJson));
+        assert_eq!(
+            Envelope::read(b"[]"),
+            Err(EnvelopeError::NoEvent).or(Err(EnvelopeError::NotJson))
+        );
+        assert_eq!(Envelope::read(br#"{"session":"a"}"#), Err(EnvelopeError::NoEvent));
+        assert_eq!(Envelope::read(br#"{"event":"m","session":""}"#), Err(EnvelopeError::NoSession));
+        assert_eq!(Envelope::read(br#"{"event":{},"session":"a"}"#), Err(EnvelopeError::NoEvent));
+    }
+}

@@ -1,0 +1,178 @@
+//! A raw request, the source's keys and the time of arrival -> a [`Webhook`]. Pure.
+//!
+//! Called by `server::receive` only. The signature is checked over the raw bytes before anything is
+//! read from them. A signed body that is no envelope is still a webhook: `normalize` refuses it and
+//! it ends as a dead letter, because WAHA would only repeat it and then drop it.
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use super::envelope::{Envelope, is_key_text, milliseconds};
+use super::source::{KeyIndex, Source};
+use super::{Headers, Receipt, Webhook, WebhookKey, WebhookParts};
+
+/// Longest webhook id that is kept as told; a longer one is replaced by its hash.
+const ID_CHARS_MAX: usize = 128;
+/// A webhook time further ahead of the arrival than this is not believed.
+const FUTURE_MS_MAX: i64 = 24 * 60 * 60 * 1000;
+/// 2009-01-01: there was no WhatsApp before it, so an earlier webhook time is not believed.
+const PAST_MS_MIN: i64 = 1_230_768_000_000;
+
+/// Header: when WAHA created the event, decimal ms.
+pub const TIMESTAMP_HEADER: &str = "x-webhook-timestamp";
+/// Header: WAHA's name of the request, the same on every retry.
+pub const REQUEST_ID_HEADER: &str = "x-webhook-request-id";
+/// Header: lower-case hex HMAC of the raw body.
+pub const HMAC_HEADER: &str = "x-webhook-hmac";
+/// Header: the algorithm of the HMAC; only `sha512` exists.
+pub const HMAC_ALGORITHM_HEADER: &str = "x-webhook-hmac-algorithm";
+/// The headers that travel with the webhook.
+pub const KEPT_HEADERS: [&str; 4] =
+    [REQUEST_ID_HEADER, TIMESTAMP_HEADER, "user-agent", "traceparent"];
+
+/// What came in over HTTP.
+pub struct RawRequest {
+    /// Value of [`HMAC_HEADER`].
+    pub hmac: Option<String>,
+    /// Value of [`HMAC_ALGORITHM_HEADER`].
+    pub hmac_algorithm: Option<String>,
+    /// Those of [`KEPT_HEADERS`] that were sent.
+    pub headers: Headers,
+    /// The body as it came over the wire.
+    pub body: Bytes,
+}
+
+/// Why a request is not from its source. The answer is 401 and nothing is queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VerifyError {
+    /// No `X-Webhook-Hmac`.
+    #[error("the request is not signed")]
+    Unsigned,
+    /// `X-Webhook-Hmac-Algorithm` is not `sha512`.
+    #[error("the signature algorithm is not sha512")]
+    Algorithm,
+    /// No key of the source made this signature.
+    #[error("the signature is wrong")]
+    Signature,
+}
+
+/// Checks the signature, then fixes identity and time of the webhook.
+pub fn verify(
+    source: &Source,
+    request: RawRequest,
+    receipt: Receipt,
+    received_at_ms: i64,
+) -> Result<(Webhook, KeyIndex), VerifyError> {
+    let key_index = check_signature(source, &request)?;
+    let RawRequest { headers, body, .. } = request;
+    let envelope = Envelope::read(&body).ok();
+    let at_ms = webhook_time(envelope.as_ref(), &headers, received_at_ms);
+    let key = webhook_key(source, envelope, &headers, &body);
+    let parts = WebhookParts { key, receipt, at_ms, received_at_ms, replay: false, headers, body };
+    Ok((Webhook::from(parts), key_index))
+}
+
+fn check_signature(source: &Source, request: &RawRequest) -> Result<KeyIndex, VerifyError> {
+    if source.is_verified() {
+        request.hmac.as_ref().ok_or(VerifyError::Unsigned)?;
+        let algorithm = request.hmac_algorithm.as_deref().unwrap_or("sha512");
+        if !algorithm.eq_ignore_ascii_case("sha512") {
+            return Err(VerifyError::Algorithm);
+        }
+    }
+    let signature = request.hmac.as_deref().and_then(|text| hex::decode(text.trim()).ok());
+    source.matching_key(&request.body, signature.as_deref()).ok_or(VerifyError::Signature)
+}
+
+fn webhook_key(
+    source: &Source,
+    envelope: Option<Envelope>,
+    headers: &Headers,
+    body: &Bytes,
+) -> WebhookKey {
+    let (session, event_type, id) = match envelope {
+        Some(envelope) => (envelope.session, envelope.event, envelope.id),
+        None => Default::default(),
+    };
+    let id = id
+        .or_else(|| headers.get(REQUEST_ID_HEADER).filter(|id| !id.is_empty()).cloned())
+        .map_or_else(|| hash_id("body", body), storable_id);
+    WebhookKey { source: source.name().to_owned(), session, event_type, id }
+}
+
+/// An id that fits its column and compares alike in every database.
+fn storable_id(id: String) -> String {
+    if is_key_text(&id, ID_CHARS_MAX) { id } else { hash_id("id", id.as_bytes()) }
+}
+
+fn hash_id(prefix: &str, bytes: &[u8]) -> String {
+    format!("{prefix}_{}", &hex::encode(Sha256::digest(bytes))[..32])
+}
+
+/// The envelope's time, else the header's, else the arrival; times that can't be are passed over.
+fn webhook_time(envelope: Option<&Envelope>, headers: &Headers, received_at_ms: i64) -> i64 {
+    let told = envelope.and_then(|envelope| envelope.timestamp_ms);
+    let header = headers.get(TIMESTAMP_HEADER).and_then(|text| milliseconds(text));
+    let believable = PAST_MS_MIN..=received_at_ms.saturating_add(FUTURE_MS_MAX);
+    [told, header]
+        .into_iter()
+        .flatten()
+        .find(|ms| believable.contains(ms))
+        .unwrap_or(received_at_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_776_240_201_000;
+
+    fn request(body: &'static [u8], headers: &[(&str, &str)]) -> RawRequest {
+        let headers = headers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        RawRequest { hmac: None, hmac_algorithm: None, headers, body: Bytes::from_static(body) }
+    }
+
+    fn accept(body: &'static [u8], headers: &[(&str, &str)]) -> Webhook {
+        let source = Source::unverified("default");
+        verify(&source, request(body, headers), Receipt(1), NOW).unwrap().0
+    }
+
+    #[test]
+    fn identity_comes_from_the_envelope_then_the_request_then_the_body() {
+        let headers = [(REQUEST_ID_HEADER, "18a767")];
+        let told = accept(br#"{"event":"message","session":"s","id":"evt_1"}"#, &headers);
+        assert_eq!(told.key().id, "evt_1");
+        assert_eq!(accept(br#"{"event":"message","session":"s"}"#, &headers).key().id, "18a767");
+        let hashed = accept(br#"{"event":"message","session":"s"}"#, &[]);
+        assert!(hashed.key().id.starts_with("body_"));
+        assert_eq!(hashed.key(), accept(br#"{"event":"message","session":"s"}"#, &[]).key());
+    }
+
+    #[test]
+    fn an_unbelievable_time_is_passed_over() {
+        let body = br#"{"event":"message","timestamp":-5}"#;
+        assert_eq!(accept(body, &[(TIMESTAMP_HEADER, "1776240200733")]).at_ms(), 1_776_240_200_733);
+        assert_eq!(accept(body, &[(TIMESTAMP_HEADER, "99999999999999")]).at_ms(), NOW);
+    }
+
+    #[test]
+    fn a_malformed_body_is_a_webhook_without_session_and_event() {
+        let webhook = accept(b"not json", &[]);
+        assert_eq!((webhook.key().session.as_str(), webhook.key().event_type.as_str()), ("", ""));
+    }
+
+    #[test]
+    fn unsigned_odd_or_wrong_requests_are_refused() {
+        let source = Source::signed("default", &["secret".into()]);
+        let check = |hmac: Option<&str>, algorithm: Option<&str>| {
+            let mut request = request(b"{}", &[]);
+            request.hmac = hmac.map(str::to_owned);
+            request.hmac_algorithm = algorithm.map(str::to_owned);
+            verify(&source, request, Receipt(1), NOW).map(|_| ()).unwrap_err()
+        };
+        assert_eq!(check(None, None), VerifyError::Unsigned);
+        assert_eq!(check(Some("00"), Some("sha256")), VerifyError::Algorithm);
+        assert_eq!(check(Some("00"), Some("sha512")), VerifyError::Signature);
+        assert_eq!(check(Some("not hex"), None), VerifyError::Signature);
+    }
+}

@@ -1,0 +1,105 @@
+//! The worker: receives batches from every lane, has them processed, and ends each delivery once.
+//!
+//! Started by `up` and `work`. On a stop it takes no new work and finishes what is in hand; what
+//! waits for an outage goes back to the queue with no attempt used.
+
+mod error;
+mod process;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::normalize::Rules;
+use crate::outage::Outage;
+use crate::queue::{Delivery, Lane, Queue};
+use crate::retry::RetryPolicy;
+use crate::store::Store;
+
+pub use error::{ProcessError, Verdict};
+
+/// How long one receive waits for work before it looks again whether to stop.
+const RECEIVE_WAIT: Duration = Duration::from_secs(1);
+
+/// What a worker works with.
+pub struct Worker {
+    /// Where webhooks come from.
+    pub queue: Arc<dyn Queue>,
+    /// Where their changes go.
+    pub store: Arc<Store>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What the configuration decides in normalizing.
+    pub rules: Rules,
+    /// When to try again.
+    pub policy: RetryPolicy,
+    /// Most webhooks in one transaction.
+    pub batch_max: usize,
+    /// Batches at a time, per lane.
+    pub concurrency: usize,
+}
+
+impl Worker {
+    /// Works until `stop`, then finishes what is in hand.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let mut loops = JoinSet::new();
+        for lane in Lane::ALL {
+            for _ in 0..self.concurrency {
+                loops.spawn(Arc::clone(&self).work_on(lane, stop.clone()));
+            }
+        }
+        loops.join_all().await;
+    }
+
+    async fn work_on(self: Arc<Self>, lane: Lane, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let batch = stop.run_until_cancelled(self.receive(lane, &stop)).await;
+            if let Some(batch) = batch
+                && !batch.is_empty()
+            {
+                self.process(batch, &stop).await;
+            }
+        }
+    }
+
+    /// The next batch; waits while the queue is away.
+    async fn receive(&self, lane: Lane, stop: &CancellationToken) -> Vec<Delivery> {
+        let mut outage = Outage::new();
+        loop {
+            match self.queue.receive(lane, self.batch_max, RECEIVE_WAIT).await {
+                Ok(batch) => return batch,
+                Err(error) => {
+                    tracing::warn!(
+                        lane = lane.name(),
+                        error = &error as &dyn std::error::Error,
+                        "can't receive"
+                    );
+                    wait(outage.next_wait(), stop).await;
+                }
+            }
+        }
+    }
+
+    /// Processes everything that is due, then returns; for tests and `demo`.
+    pub async fn work_until_idle(&self) {
+        let stop = CancellationToken::new();
+        let mut is_idle = false;
+        while !is_idle {
+            is_idle = true;
+            for lane in Lane::ALL {
+                let batch = self.queue.receive(lane, self.batch_max, Duration::ZERO).await;
+                let batch = batch.unwrap_or_default();
+                is_idle &= batch.is_empty();
+                self.process(batch, &stop).await;
+            }
+        }
+    }
+}
+
+/// Waits, but not beyond a stop. False when it stopped.
+async fn wait(delay: Duration, stop: &CancellationToken) -> bool {
+    stop.run_until_cancelled(tokio::time::sleep(delay)).await.is_some()
+}

@@ -1,0 +1,65 @@
+//! Why a webhook was not processed, and what follows: the one place that decides retry or not.
+
+use crate::normalize::NormalizeError;
+use crate::store::{ErrorClass, StoreError};
+
+/// Why a webhook was not processed.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// It can't be mapped.
+    #[error(transparent)]
+    Normalize(#[from] NormalizeError),
+    /// It can't be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Our code failed on it.
+    #[error("processing panicked")]
+    Panic,
+}
+
+/// What follows from an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The webhook is innocent: hold it until the outage is over; no attempt is used.
+    Hold,
+    /// The cause is unknown: try again later, up to the end of the ladder.
+    Retry,
+    /// Trying again can't help: a dead letter.
+    DeadLetter,
+}
+
+impl ProcessError {
+    /// What follows.
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::Normalize(_) => Verdict::DeadLetter,
+            Self::Panic => Verdict::Retry,
+            Self::Store(error) => match error.class() {
+                ErrorClass::Outage => Verdict::Hold,
+                ErrorClass::Retry => Verdict::Retry,
+                ErrorClass::Permanent => Verdict::DeadLetter,
+            },
+        }
+    }
+
+    /// A stable name for metrics and dead letters.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Normalize(error) => error.reason(),
+            Self::Panic => "panic",
+            Self::Store(error) => match error.class() {
+                ErrorClass::Outage => "outage",
+                ErrorClass::Retry => "unknown",
+                ErrorClass::Permanent => "contradicts_schema",
+            },
+        }
+    }
+
+    /// What happened, without bodies or personal data: safe for rows and logs.
+    pub fn detail(&self) -> String {
+        match self {
+            Self::Normalize(_) | Self::Panic => self.to_string(),
+            Self::Store(error) => error.detail(),
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! A batch: normalize each, apply all in one transaction, and end every delivery.
+//!
+//! A failure that is not an outage splits the batch until the culprit stands alone, so one bad
+//! webhook never holds up the others. A dead letter is a row before its delivery is acked.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use futures_util::FutureExt;
+use tokio_util::sync::CancellationToken;
+
+use super::error::{ProcessError, Verdict};
+use super::{Worker, wait};
+use crate::normalize::{Normalized, normalize};
+use crate::outage::Outage;
+use crate::queue::{Delivery, Failure};
+use crate::store::dead_letter::Burial;
+use crate::store::{Applied, Outcome, Task};
+use crate::webhook::Webhook;
+
+/// How one delivery goes on.
+enum End {
+    /// Done with: ack it.
+    Ended(Outcome),
+    /// Not processed.
+    Failed(ProcessError),
+    /// The worker stops: give it back.
+    GivenBack,
+}
+
+impl Worker {
+    /// Processes a batch to the end of every delivery in it.
+    pub(super) async fn process(&self, batch: Vec<Delivery>, stop: &CancellationToken) {
+        let ends = self.ends(&batch, stop).await;
+        let mut done = Vec::with_capacity(batch.len());
+        for (delivery, end) in batch.into_iter().zip(ends) {
+            match end {
+                End::Ended(outcome) => {
+                    log_end(&delivery, outcome);
+                    done.push(delivery);
+                }
+                End::Failed(error) => done.extend(self.retry_or_bury(delivery, &error, stop).await),
+                End::GivenBack => drop(delivery),
+            }
+        }
+        if let Err(error) = self.queue.ack(done).await {
+            // They are delivered again, and their receipts show that they are done.
+            tracing::warn!(error = &error as &dyn std::error::Error, "can't ack a batch");
+        }
+    }
+
+    /// How each delivery of a batch goes on, in their order.
+    async fn ends(&self, batch: &[Delivery], stop: &CancellationToken) -> Vec<End> {
+        let mut ends: Vec<Option<End>> = Vec::with_capacity(batch.len());
+        let mut tasks = Vec::with_capacity(batch.len());
+        for delivery in batch {
+            ends.push(match self.normalize(delivery.webhook()) {
+                Ok(normalized) => {
+                    tasks.push(Task {
+                        webhook: delivery.webhook(),
+                        attempts: delivery.attempt(),
+                        normalized,
+                    });
+                    None
+                }
+                Err(error) => Some(End::Failed(error)),
+            });
+        }
+        let mut applied = self.apply_or_split(&tasks, stop).await.into_iter();
+        let end = |end: Option<End>| end.or_else(|| applied.next()).unwrap_or(End::GivenBack);
+        ends.into_iter().map(end).collect()
+    }
+
+    fn normalize(&self, webhook: &Webhook) -> Result<Normalized, ProcessError> {
+        match catch_unwind(AssertUnwindSafe(|| normalize(webhook, &self.rules))) {
+            Ok(normalized) => Ok(normalized?),
+            Err(_) => Err(ProcessError::Panic),
+        }
+    }
+
+    /// Applies tasks in one transaction; if they fail for a reason of their own, in two, and so on.
+    async fn apply_or_split(&self, tasks: &[Task<'_>], stop: &CancellationToken) -> Vec<End> {
+        if tasks.is_empty() {
+            return Vec::new();
+        }
+        match self.apply_or_hold(tasks, stop).await {
+            Ok(Some(applied)) => applied.into_iter().map(End::Ended).collect(),
+            Ok(None) => tasks.iter().map(|_| End::GivenBack).collect(),
+            Err(error) if tasks.len() == 1 => vec![End::Failed(error)],
+            Err(_) => {
+                let (left, right) = tasks.split_at(tasks.len() / 2);
+                let mut ends = Box::pin(self.apply_or_split(left, stop)).await;
+                ends.extend(Box::pin(self.apply_or_split(right, stop)).await);
+                ends
+            }
+        }
+    }
+
+    /// Applies tasks, however long the database is away; none when the worker stops meanwhile.
+    async fn apply_or_hold(
+        &self,
+        tasks: &[Task<'_>],
+        stop: &CancellationToken,
+    ) -> Result<Option<Applied>, ProcessError> {
+        let mut outage = Outage::new();
+        loop {
+            let applied = AssertUnwindSafe(self.store.apply(tasks)).catch_unwind().await;
+            let error = match applied {
+                Ok(Ok(applied)) => return Ok(Some(applied)),
+                Ok(Err(error)) => ProcessError::from(error),
+                Err(_) => ProcessError::Panic,
+            };
+            if error.verdict() != Verdict::Hold {
+                return Err(error);
+            }
+            if !hold(&mut outage, &error, stop).await {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Ends a failed delivery. Returns it if it is now a dead letter and is to be acked.
+    async fn retry_or_bury(
+        &self,
+        delivery: Delivery,
+        error: &ProcessError,
+        stop: &CancellationToken,
+    ) -> Option<Delivery> {
+        let failure = Failure { at_ms: self.clock.now_ms(), error: error.detail() };
+        let delay = self.policy.delay(delivery.attempt(), random());
+        match delay.filter(|_| error.verdict() == Verdict::Retry) {
+            Some(delay) => {
+                log_retry(&delivery, error, delay.as_millis());
+                if let Err(error) = self.queue.retry(delivery, failure, delay).await {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "can't retry later");
+                }
+                None
+            }
+            None => self.bury_or_hold(delivery, failure, error, stop).await,
+        }
+    }
+
+    /// Writes a dead letter, however long the database is away; none when the worker stops.
+    async fn bury_or_hold(
+        &self,
+        delivery: Delivery,
+        failure: Failure,
+        error: &ProcessError,
+        stop: &CancellationToken,
+    ) -> Option<Delivery> {
+        let failures: Vec<Failure> = delivery.failures().iter().cloned().chain([failure]).collect();
+        let webhook = delivery.webhook();
+        let burial = Burial { webhook, failures: &failures, reason: error.reason() };
+        let mut outage = Outage::new();
+        loop {
+            match self.store.bury(&burial).await {
+                Ok(outcome) => {
+                    log_burial(&delivery, outcome, error);
+                    return Some(delivery);
+                }
+                // Whatever the reason: a dead letter that can't be written is an outage.
+                Err(error) => {
+                    if !hold(&mut outage, &ProcessError::from(error), stop).await {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Waits for the next try. False when the worker stops.
+async fn hold(outage: &mut Outage, error: &ProcessError, stop: &CancellationToken) -> bool {
+    let delay = outage.next_wait();
+    tracing::warn!(
+        error = error.detail(),
+        retry.delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+        "the database is away: webhooks wait, no attempt is used"
+    );
+    wait(delay, stop).await
+}
+
+#[expect(clippy::disallowed_methods, reason = "jitter must differ between workers")]
+fn random() -> f64 {
+    use rand::RngExt;
+    rand::rng().random()
+}
+
+fn log_end(delivery: &Delivery, outcome: Outcome) {
+    let key = delivery.webhook().key();
+    tracing::debug!(
+        webhook.id = key.id,
+        webhook.source = key.source,
+        webhook.event_type = key.event_type,
+        delivery.attempt = delivery.attempt(),
+        outcome = outcome.name(),
+        reason = outcome.reason(),
+        "webhook ended"
+    );
+}
+
+fn log_retry(delivery: &Delivery, error: &ProcessError, delay_ms: u128) {
+    let key = delivery.webhook().key();
+    tracing::warn!(
+        webhook.id = key.id,
+        webhook.source = key.source,
+        webhook.event_type = key.event_type,
+        delivery.attempt = delivery.attempt(),
+        reason = error.reason(),
+        error = error.detail(),
+        retry.delay_ms = u64::try_from(delay_ms).unwrap_or(u64::MAX),
+        "webhook failed, trying again later"
+    );
+}
+
+fn log_burial(delivery: &Delivery, outcome: Outcome, error: &ProcessError) {
+    let key = delivery.webhook().key();
+    tracing::error!(
+        webhook.id = key.id,
+        webhook.source = key.source,
+        webhook.event_type = key.event_type,
+        delivery.attempt = delivery.attempt(),
+        outcome = outcome.name(),
+        reason = error.reason(),
+        error = error.detail(),
+        "webhook is a dead letter"
+    );
+}
