@@ -5,6 +5,7 @@
 
 mod delivery;
 mod lane;
+pub mod rabbitmq;
 pub mod sqlite;
 
 use std::time::Duration;
@@ -73,7 +74,8 @@ pub struct LaneDepth {
     pub ready: u64,
     /// Waiting for their next attempt.
     pub retrying: u64,
-    /// When the oldest of them was received at the door, ms since 1970.
+    /// When the oldest of them was received at the door, ms since 1970. A broker can't be asked
+    /// for it: there it is the oldest of what is in this process' hands.
     pub oldest_received_at_ms: Option<i64>,
 }
 
@@ -95,6 +97,9 @@ pub enum QueueError {
         /// The configured limit.
         bytes_max: u64,
     },
+    /// The broker refused, or is away.
+    #[error(transparent)]
+    Broker(#[from] rabbitmq::BrokerError),
     /// Disk or database below the embedded queue failed.
     #[error("the embedded queue failed")]
     Sqlite(#[from] rusqlite::Error),

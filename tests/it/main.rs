@@ -11,6 +11,7 @@ mod odd_bodies;
 mod outage;
 mod process;
 mod queue_conformance;
+mod rabbitmq_node;
 mod repeating;
 mod rows;
 mod wait;
