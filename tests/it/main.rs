@@ -1,8 +1,11 @@
 //! The tests that need real databases, real HTTP and real processes. `tests/run` starts what they
 //! need; one file per behaviour.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on has failed")]
+
 mod accepting;
 mod app;
+mod cli;
 mod database;
 mod dead_letters;
 mod kill;
