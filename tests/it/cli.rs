@@ -60,7 +60,7 @@ fn all_problems_of_a_configuration_are_reported_at_once_without_secrets() {
         "server.body_bytes_max",
         "server.port: unknown key",
         "retry.jitter",
-        "sources.shop",
+        "sources.Shop",
         "queue.url",
         "ledger.bodies",
     ] {

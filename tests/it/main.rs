@@ -11,6 +11,7 @@ mod dead_letters;
 mod kill;
 mod migrations;
 mod odd_bodies;
+mod order_free;
 mod outage;
 mod process;
 mod queue_conformance;

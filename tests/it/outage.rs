@@ -99,4 +99,3 @@ impl Server {
         String::from_utf8(output.stdout).unwrap()
     }
 }
-
