@@ -31,8 +31,8 @@ pub struct TestApp {
     pub store: Arc<Store>,
     pub worker: Worker,
     client: reqwest::Client,
-    _database: Database,
-    _folder: TempDir,
+    /// Vanish with the application.
+    _kept: (Database, TempDir),
 }
 
 impl TestApp {
@@ -61,8 +61,7 @@ impl TestApp {
             concurrency: 1,
         };
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let (_database, _folder) = (database, folder);
-        Self { url, clock, queue, store, worker, client, _database, _folder }
+        Self { url, clock, queue, store, worker, client, _kept: (database, folder) }
     }
 
     pub fn db(&self) -> &DatabaseConnection {

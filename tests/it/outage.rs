@@ -84,9 +84,9 @@ struct Server {
 impl Server {
     fn start(kind: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut server = Self { kind: kind.to_owned(), url: String::new(), folder };
-        server.url = server.order("start").trim().to_owned();
-        server
+        let server = Self { kind: kind.to_owned(), url: String::new(), folder };
+        let url = server.order("start").trim().to_owned();
+        Self { url, ..server }
     }
 
     fn order(&self, order: &str) -> String {
@@ -97,11 +97,5 @@ impl Server {
             .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.order("kill");
     }
 }

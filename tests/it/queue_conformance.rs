@@ -211,6 +211,7 @@ async fn ack_forgets(mut harness: impl Harness) {
     assert_eq!(ids(&deliveries), kept_ids);
     queue.ack(deliveries).await.expect("ack");
     assert_nothing(&*queue, Lane::Messages).await;
+    depth_becomes(&*queue, 0, 0, None).await;
 }
 
 async fn drop_hands_out_again_without_a_failure(harness: impl Harness) {

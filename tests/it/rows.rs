@@ -74,15 +74,15 @@ fn fields(
     table: &str,
     names: &BTreeMap<(String, i64), String>,
 ) -> BTreeMap<String, String> {
-    let named = |parent: &str, id: i64| names.get(&(parent.to_owned(), id)).cloned();
+    let stands_for = |parent: &str, id: i64| names.get(&(parent.to_owned(), id)).cloned();
     let mut fields = BTreeMap::new();
     for column in row.column_names() {
         let value = value(row, &column);
         let id = value.parse::<i64>();
         let value = match (column.as_str(), id) {
-            ("session_id", Ok(id)) => named("waha_sessions", id).unwrap_or(value),
+            ("session_id", Ok(id)) => stands_for("waha_sessions", id).unwrap_or(value),
             ("chat_id", Ok(id)) if table != "waha_chats" => {
-                named("waha_chats", id).unwrap_or(value)
+                stands_for("waha_chats", id).unwrap_or(value)
             }
             _ => value,
         };

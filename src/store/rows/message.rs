@@ -5,7 +5,9 @@ use chrono::{DateTime, Utc};
 use sea_orm::Value;
 
 use super::{cut, cut_option};
-use crate::change::{Content, Media, MessageChange, MessageKey, Register, Told};
+use crate::change::{
+    Content, Media, MessageChange, MessageKey, MessageStatus, Origin, Register, Told,
+};
 use crate::store::dialect::Dialect;
 use crate::store::upsert::Upsert;
 
@@ -149,7 +151,7 @@ fn content(register: Option<&Register<Content>>) -> [Value; 15] {
         reply.and_then(|reply| reply.text.clone()).into(),
         content.map(|content| content.is_forwarded).into(),
         content.map(|content| content.has_media).into(),
-        cut_option(content.and_then(|content| content.origin).map(|origin| origin.name()), 8),
+        cut_option(content.and_then(|content| content.origin).map(Origin::name), 8),
         content.and_then(|content| content.sent_at).into(),
         register.map_or(0, |register| register.version.get()).into(),
     ]
@@ -168,8 +170,8 @@ fn media(register: Option<&Register<Media>>) -> [Value; 5] {
 
 fn status(change: &MessageChange) -> [Value; 3] {
     [
-        cut_option(change.status.map(|status| status.name()), 16),
-        change.status.map(|status| status.ack()).into(),
-        change.status.map_or(-1, |status| status.rank()).into(),
+        cut_option(change.status.map(MessageStatus::name), 16),
+        change.status.map(MessageStatus::ack).into(),
+        change.status.map_or(-1, MessageStatus::rank).into(),
     ]
 }
