@@ -6,6 +6,7 @@
 mod delivery;
 mod lane;
 pub mod rabbitmq;
+pub mod spool;
 pub mod sqlite;
 
 use std::time::Duration;
@@ -54,8 +55,30 @@ pub trait Queue: Send + Sync {
         after: Duration,
     ) -> Result<(), QueueError>;
 
+    /// Up to `max` webhooks that the queue itself gave up; waits up to `wait` for the first one.
+    /// Their end is a dead letter, then an ack.
+    ///
+    /// A queue that gives nothing up, as the embedded one, has none.
+    async fn receive_given_up(
+        &self,
+        _max: usize,
+        wait: Duration,
+    ) -> Result<Vec<GivenUp>, QueueError> {
+        tokio::time::sleep(wait).await;
+        Ok(Vec::new())
+    }
+
     /// How many webhooks wait, by lane.
     async fn depth(&self) -> Result<Depth, QueueError>;
+}
+
+/// A webhook that the queue itself gave up.
+#[derive(Debug)]
+pub struct GivenUp {
+    /// The webhook.
+    pub delivery: Delivery,
+    /// Why, as a stable name.
+    pub reason: &'static str,
 }
 
 /// What waits in a queue.
@@ -90,7 +113,9 @@ impl Depth {
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
     /// The size limit is reached; the sender should come back later.
-    #[error("the queue is full: {bytes} bytes, limit {bytes_max} (queue.bytes_max)")]
+    #[error(
+        "the queue is full: {bytes} bytes, limit {bytes_max} (queue.bytes_max, queue.spool_bytes_max)"
+    )]
     Full {
         /// Size now.
         bytes: u64,

@@ -16,7 +16,10 @@ pub fn start(level: &str, format: LogFormat) {
     let filter = EnvFilter::try_from_default_env()
         .or_else(|_| EnvFilter::try_new(level))
         .unwrap_or_else(|_| EnvFilter::new("info"));
-    let filter = filter.add_directive(BODIES_OFF.parse().expect("a directive"));
+    let filter = match BODIES_OFF.parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    };
     let is_text = match format {
         LogFormat::Text => true,
         LogFormat::Json => false,

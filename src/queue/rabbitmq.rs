@@ -15,6 +15,7 @@
 //! where it is in hand alone: its neighbours are processed from there, and it reaches the limit and
 //! goes to `waha.dead`.
 
+mod check;
 mod connection;
 mod consume;
 mod error;
@@ -40,7 +41,7 @@ use self::connection::Link;
 use self::consume::{Consumers, Shared};
 use self::publish::Outlet;
 use self::topology::{Address, Place, Topology};
-use super::{Delivery, Depth, Failure, Lane, LaneDepth, Queue, QueueError};
+use super::{Delivery, Depth, Failure, GivenUp, Lane, LaneDepth, Queue, QueueError};
 use crate::webhook::Webhook;
 
 /// The longest wait of one `receive`; longer ones end empty-handed.
@@ -95,6 +96,17 @@ impl Options {
 #[derive(Clone)]
 pub struct RabbitmqQueue(Arc<Consumers>);
 
+/// What is on a broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Survey {
+    /// What waits in the lanes. What is in another process' hands can't be seen.
+    pub depth: Depth,
+    /// What the broker gave up and no worker has taken yet.
+    pub given_up: u64,
+    /// Consumers of lanes, each of which may have up to its prefetch in hand.
+    pub consumers: u64,
+}
+
 impl RabbitmqQueue {
     /// Starts connecting, and goes on for ever. Must be called within a tokio runtime.
     pub fn open(options: Options) -> Self {
@@ -109,6 +121,11 @@ impl RabbitmqQueue {
         Self(Consumers::new(options, topology, outlet))
     }
 
+    /// Tries one URL step by step: says which version answers there, or what is wrong.
+    pub async fn check(options: &Options, url: &SecretString) -> Result<String, BrokerError> {
+        check::check(options, url).await
+    }
+
     fn topology(&self) -> &Topology {
         &self.0.shared().topology
     }
@@ -118,22 +135,32 @@ impl RabbitmqQueue {
         self.0.shared().outlet.get().await
     }
 
-    async fn count(&self) -> Result<Depth, BrokerError> {
+    /// Counts all that is on the broker, also what `depth` leaves out.
+    pub async fn survey(&self) -> Result<Survey, QueueError> {
+        let counted = timeout(COUNT_MAX, self.count()).await;
+        Ok(counted.unwrap_or(Err(BrokerError::Silent(COUNT_MAX.as_secs())))?)
+    }
+
+    async fn count(&self) -> Result<Survey, BrokerError> {
         let outlet = self.outlet().await?;
         let channel = outlet.connection().create_channel().await?;
+        let mut consumers = 0;
         let mut lanes = Vec::with_capacity(Lane::ALL.len());
         for lane in Lane::ALL {
             let (mut ready, oldest_received_at_ms) = self.0.in_hand(lane);
             for place in Place::ALL.into_iter().filter(|place| place.lane() == Some(lane)) {
-                ready += Topology::count(&channel, self.topology().queue(place)).await?;
+                let count = Topology::count(&channel, self.topology().queue(place)).await?;
+                ready += count.ready;
+                consumers += count.consumers;
             }
             let mut retrying = 0;
             for queue in self.topology().rung_queues(lane) {
-                retrying += Topology::count(&channel, queue).await?;
+                retrying += Topology::count(&channel, queue).await?.ready;
             }
             lanes.push(LaneDepth { lane, ready, retrying, oldest_received_at_ms });
         }
-        Ok(Depth { lanes })
+        let dead = Topology::count(&channel, self.topology().queue(Place::Dead)).await?.ready;
+        Ok(Survey { depth: Depth { lanes }, given_up: dead, consumers })
     }
 
     /// Where a webhook waits for so long, and the wait as the broker wants it.
@@ -227,8 +254,20 @@ impl Queue for RabbitmqQueue {
         Ok(())
     }
 
+    async fn receive_given_up(
+        &self,
+        max: usize,
+        wait: Duration,
+    ) -> Result<Vec<GivenUp>, QueueError> {
+        let deadline = Instant::now() + wait.min(WAIT_MAX);
+        let received = self.0.receive(&[Place::Dead], max, deadline).await?;
+        let reason = |told: Option<&'static str>| told.unwrap_or("given_up_by_broker");
+        let given_up =
+            received.into_iter().map(|(delivery, told)| GivenUp { delivery, reason: reason(told) });
+        Ok(given_up.collect())
+    }
+
     async fn depth(&self) -> Result<Depth, QueueError> {
-        let counted = timeout(COUNT_MAX, self.count()).await;
-        Ok(counted.unwrap_or(Err(BrokerError::Silent(COUNT_MAX.as_secs())))?)
+        Ok(self.survey().await?.depth)
     }
 }

@@ -19,11 +19,13 @@ pub struct Setting<'a> {
     pub database_url: &'a str,
     pub port: u16,
     pub admin_port: u16,
+    /// A broker; without it the embedded queue.
+    pub queue_url: Option<String>,
 }
 
 impl<'a> Setting<'a> {
     pub fn new(folder: &'a Path, database_url: &'a str) -> Self {
-        Self { folder, database_url, port: free_port(), admin_port: free_port() }
+        Self { folder, database_url, port: free_port(), admin_port: free_port(), queue_url: None }
     }
 
     pub fn url(&self) -> String {
@@ -40,6 +42,9 @@ impl<'a> Setting<'a> {
             .env("WAHA_INGEST__SERVER__LISTEN", format!("127.0.0.1:{}", self.port))
             .env("WAHA_INGEST__ADMIN__LISTEN", format!("127.0.0.1:{}", self.admin_port))
             .env("WAHA_INGEST__SOURCES__DEFAULT__HMAC_KEYS", KEY);
+        if let Some(url) = &self.queue_url {
+            command.env("WAHA_INGEST__QUEUE__URL", url);
+        }
         command
     }
 

@@ -169,7 +169,7 @@ impl<T> Keeper<T> {
     }
 }
 
-/// One connection to one broker. TCP_NODELAY is set by lapin's runtime for every socket.
+/// One connection to one broker. `TCP_NODELAY` is set by lapin's runtime for every socket.
 pub(super) async fn connect(
     options: &Options,
     url: &SecretString,

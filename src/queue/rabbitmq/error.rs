@@ -4,6 +4,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lapin::ErrorKind;
 use lapin::protocol::{AMQPError, AMQPErrorKind, AMQPHardError, AMQPSoftError};
@@ -17,6 +18,9 @@ pub enum BrokerError {
     /// It did not answer in time.
     #[error("the broker did not answer within {0} s")]
     Silent(u64),
+    /// It did not confirm in time.
+    #[error("the broker did not confirm within {} ms", .0.as_millis())]
+    Slow(Duration),
     /// The user or the password is wrong.
     #[error("the broker refuses the user or the password")]
     Credentials,

@@ -108,6 +108,13 @@ pub(super) struct Address {
     pub(super) routing_key: ShortString,
 }
 
+/// What is in a queue.
+pub(super) struct Count {
+    /// Messages in nobody's hands.
+    pub(super) ready: u64,
+    pub(super) consumers: u64,
+}
+
 impl Topology {
     pub(super) fn new(prefix: &str, rungs: &[Duration]) -> Self {
         Self { prefix: prefix.to_owned(), rungs: rungs.to_vec() }
@@ -218,9 +225,9 @@ impl Topology {
         bind(channel, self.rung_queue(lane, rung), self.named("retry"), key).await
     }
 
-    /// How many messages are ready in a queue.
-    pub(super) async fn count(channel: &Channel, queue: ShortString) -> Result<u64, BrokerError> {
-        Ok(declare_queue(channel, queue, true, table([])).await?.into())
+    /// What is in a queue.
+    pub(super) async fn count(channel: &Channel, queue: ShortString) -> Result<Count, BrokerError> {
+        declare_queue(channel, queue, true, table([])).await
     }
 }
 
@@ -266,7 +273,7 @@ async fn declare_queue(
     name: ShortString,
     passive: bool,
     arguments: FieldTable,
-) -> Result<u32, BrokerError> {
+) -> Result<Count, BrokerError> {
     let options = QueueDeclareOptions {
         passive,
         durable: true,
@@ -274,7 +281,8 @@ async fn declare_queue(
         auto_delete: false,
         nowait: false,
     };
-    Ok(channel.queue_declare(name, options, arguments).await?.message_count())
+    let queue = channel.queue_declare(name, options, arguments).await?;
+    Ok(Count { ready: queue.message_count().into(), consumers: queue.consumer_count().into() })
 }
 
 async fn bind(
