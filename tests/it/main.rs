@@ -15,6 +15,7 @@ mod order_free;
 mod outage;
 mod process;
 mod queue_conformance;
+mod rabbitmq_apart;
 mod rabbitmq_check;
 mod rabbitmq_node;
 mod rabbitmq_spool;

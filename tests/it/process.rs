@@ -19,13 +19,19 @@ pub struct Setting<'a> {
     pub database_url: &'a str,
     pub port: u16,
     pub admin_port: u16,
-    /// A broker; without it the embedded queue.
-    pub queue_url: Option<String>,
+    /// Settings beside these.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 impl<'a> Setting<'a> {
     pub fn new(folder: &'a Path, database_url: &'a str) -> Self {
-        Self { folder, database_url, port: free_port(), admin_port: free_port(), queue_url: None }
+        Self {
+            folder,
+            database_url,
+            port: free_port(),
+            admin_port: free_port(),
+            environment: Vec::new(),
+        }
     }
 
     pub fn url(&self) -> String {
@@ -42,8 +48,8 @@ impl<'a> Setting<'a> {
             .env("WAHA_INGEST__SERVER__LISTEN", format!("127.0.0.1:{}", self.port))
             .env("WAHA_INGEST__ADMIN__LISTEN", format!("127.0.0.1:{}", self.admin_port))
             .env("WAHA_INGEST__SOURCES__DEFAULT__HMAC_KEYS", KEY);
-        if let Some(url) = &self.queue_url {
-            command.env("WAHA_INGEST__QUEUE__URL", url);
+        for (name, value) in &self.environment {
+            command.env(name, value);
         }
         command
     }
@@ -60,12 +66,17 @@ impl<'a> Setting<'a> {
 
     /// Starts `up` and waits until it is ready.
     pub async fn up(&self) -> Process {
+        self.start(&["up", "--migrate"]).await
+    }
+
+    /// Starts a command that goes on, and waits until it is ready.
+    pub async fn start(&self, arguments: &[&str]) -> Process {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
             .open(self.folder.join("log"))
             .unwrap();
-        let mut command = self.command(&["up", "--migrate"]);
+        let mut command = self.command(arguments);
         let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let process = Process(child);
         let ready = format!("http://127.0.0.1:{}/readyz", self.admin_port);

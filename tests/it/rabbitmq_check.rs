@@ -30,10 +30,11 @@ async fn a_differing_queue_is_named_with_its_argument() {
     channel
         .queue_declare(name.as_str().into(), durable, FieldTable::default())
         .await
-        .expect("a queue of another type");
+        .expect("a queue without its arguments");
     let error = check(&options).await.expect_err("it differs");
     assert!(matches!(error, BrokerError::Differs(_)), "{error:?}");
-    assert!(error.to_string().contains("x-queue-type") && error.to_string().contains(&name));
+    let error = error.to_string();
+    assert!(error.contains("x-dead-letter-exchange") && error.contains(&name), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -86,7 +86,13 @@ fn script() -> PathBuf {
 
 /// A webhook for the messages lane.
 pub fn message(id: &str) -> Webhook {
-    let body = serde_json::json!({ "event": "message", "session": "shop", "id": id });
+    let payload = serde_json::json!({
+        "id": format!("false_4915100000000@c.us_{id}"), "from": "4915100000000@c.us",
+        "fromMe": false, "timestamp": 1_750_000_000, "body": "hello",
+    });
+    let body = serde_json::json!({
+        "event": "message", "session": "shop", "id": id, "payload": payload,
+    });
     WebhookParts {
         key: WebhookKey {
             source: "default".to_owned(),

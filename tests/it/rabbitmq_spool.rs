@@ -103,7 +103,7 @@ async fn the_spool_outlives_kills_of_broker_and_process() {
     let database = folder.path().join("waha.db");
     let url = format!("sqlite://{}", database.display());
     let mut setting = Setting::new(folder.path(), &url);
-    setting.queue_url = Some(node.url.clone());
+    setting.environment.push(("WAHA_INGEST__QUEUE__URL", node.url.clone()));
     let mut up = setting.up().await;
     post(&setting, 0..50).await;
     setting.settled(PATIENCE).await;

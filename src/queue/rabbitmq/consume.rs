@@ -215,9 +215,12 @@ impl Consumers {
             let Ok(mut slot) = slot.try_lock() else { continue };
             let Some(open) = slot.take_if(|open| open.used_at < since) else { continue };
             tracing::info!("no more webhooks are taken from a lane until they can be processed");
-            self.shared.lose(&open.intake);
+            let intake = Arc::clone(&open.intake);
+            drop(open);
+            self.shared.return_waiting(&intake).await;
+            self.shared.lose(&intake);
             // A channel that can't be closed is closed.
-            let _ = open.intake.flow.channel().close(200, "idle".into()).await;
+            let _ = intake.flow.channel().close(200, "idle".into()).await;
         }
     }
 }
@@ -290,6 +293,16 @@ impl Shared {
             return hand.flow.ack(vec![hand.broker_tag]).await;
         }
         hand.flow.give_back(&[hand.broker_tag]).await;
+    }
+
+    /// Gives back what nobody took. Closing the channel would do that too, but the broker would count
+    /// it as a worker's death.
+    async fn return_waiting(&self, intake: &Intake) {
+        for (delivery, _) in intake.waiting.with(std::mem::take) {
+            if let Some(hand) = self.hands.remove(delivery.end().0) {
+                self.return_hand(hand).await;
+            }
+        }
     }
 
     /// A consumer is over: what it brought is not in our hands any more.

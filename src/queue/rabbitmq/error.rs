@@ -70,7 +70,7 @@ impl BrokerError {
     fn of_protocol(error: &AMQPError) -> Self {
         let text = error.get_message().to_string();
         match error.kind() {
-            AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) if text.contains("login") => {
+            AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) if text.contains("Login") => {
                 Self::Credentials
             }
             AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => Self::Permission(text),

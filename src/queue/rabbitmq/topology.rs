@@ -40,8 +40,9 @@ const LANE_DELIVERY_LIMIT: i32 = 20;
 /// A message that came back so often was in hand when processes died: it is processed alone.
 pub(super) const SUSPECT_AFTER: u64 = 3;
 
-/// How often a suspect may come back. Nothing else is in hand meanwhile, so it is the cause.
-const SUSPECT_DELIVERY_LIMIT: i32 = 2;
+/// How often a suspect may come back. Nothing else is in hand meanwhile, so it is the cause, unless
+/// the process was stopped or lost its connection just then.
+const SUSPECT_DELIVERY_LIMIT: i32 = 3;
 
 /// "Without limit" has no value that every version takes, and newer ones have a limit of 20.
 const NO_DELIVERY_LIMIT: i32 = i32::MAX;
