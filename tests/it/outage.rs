@@ -55,7 +55,7 @@ async fn outlive(kind: &str, strike: &str, mend: &str) {
 /// Sends the part of a history that starts at `skip`; every webhook must be accepted at once.
 async fn send(setting: &Setting<'_>, skip: usize) {
     let sending = Sending {
-        url: setting.url(),
+        urls: vec![setting.url()],
         key: Some(KEY.into()),
         connections: 8,
         rate: None,
