@@ -17,4 +17,5 @@ mod process;
 mod queue_conformance;
 mod repeating;
 mod rows;
+mod server;
 mod wait;
