@@ -97,7 +97,16 @@ impl Cluster {
         for role in ["serve", "serve", "work", "work"] {
             members.push(Member::start(role, &broker_url, &database_url).await);
         }
-        Self { members, broker, postgres, broker_proxy, postgres_proxy, broker_url, database_url, db }
+        Self {
+            members,
+            broker,
+            postgres,
+            broker_proxy,
+            postgres_proxy,
+            broker_url,
+            database_url,
+            db,
+        }
     }
 
     fn role(&self, role: &str) -> Vec<&Member> {
@@ -171,7 +180,7 @@ impl Member {
     async fn start(role: &'static str, broker_url: &str, database_url: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut setting = Setting::new(folder.path(), database_url);
-        broker_url.clone_into(&mut setting.queue_url);
+        setting.queue_url = Some(broker_url.to_owned());
         let process = Mutex::new(setting.spawn(&[role]));
         setting.answers("livez").await;
         let (port, admin_port) = (setting.port, setting.admin_port);
@@ -184,7 +193,7 @@ impl Member {
             database_url,
             port: self.port,
             admin_port: self.admin_port,
-            queue_url: broker_url.to_owned(),
+            queue_url: Some(broker_url.to_owned()),
         }
     }
 }

@@ -61,9 +61,16 @@ async fn nothing_is_lost_or_doubled() {
         .await;
         cluster.quiet(PATIENCE).await;
         assert_equal(&undisturbed(webhooks).await, &cluster.rows().await);
-        println!("round {}: {} sent, {} accepted, lost 0, doubled 0", round + 1, report.sent, report.accepted);
+        println!(
+            "round {}: {} sent, {} accepted, lost 0, doubled 0",
+            round + 1,
+            report.sent,
+            report.accepted
+        );
     }
-    println!("rounds {rounds}, sent {sent}, accepted {accepted}, lost 0, doubled 0, faults {faults:?}");
+    println!(
+        "rounds {rounds}, sent {sent}, accepted {accepted}, lost 0, doubled 0, faults {faults:?}"
+    );
 }
 
 async fn send(urls: Vec<String>, webhooks: impl Iterator<Item = Sent> + Send + 'static) -> Report {

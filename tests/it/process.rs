@@ -19,14 +19,13 @@ pub struct Setting<'a> {
     pub database_url: &'a str,
     pub port: u16,
     pub admin_port: u16,
-    /// `embedded`, or a broker.
-    pub queue_url: String,
+    /// A broker; without it the embedded queue.
+    pub queue_url: Option<String>,
 }
 
 impl<'a> Setting<'a> {
     pub fn new(folder: &'a Path, database_url: &'a str) -> Self {
-        let (port, admin_port) = (free_port(), free_port());
-        Self { folder, database_url, port, admin_port, queue_url: "embedded".to_owned() }
+        Self { folder, database_url, port: free_port(), admin_port: free_port(), queue_url: None }
     }
 
     pub fn url(&self) -> String {
@@ -42,8 +41,10 @@ impl<'a> Setting<'a> {
             .env("WAHA_INGEST__DATABASE__URL", self.database_url)
             .env("WAHA_INGEST__SERVER__LISTEN", format!("127.0.0.1:{}", self.port))
             .env("WAHA_INGEST__ADMIN__LISTEN", format!("127.0.0.1:{}", self.admin_port))
-            .env("WAHA_INGEST__QUEUE__URL", &self.queue_url)
             .env("WAHA_INGEST__SOURCES__DEFAULT__HMAC_KEYS", KEY);
+        if let Some(url) = &self.queue_url {
+            command.env("WAHA_INGEST__QUEUE__URL", url);
+        }
         command
     }
 
