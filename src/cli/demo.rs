@@ -70,7 +70,7 @@ fn config(folder: &std::path::Path) -> anyhow::Result<Config> {
 
 async fn send(url: &str) -> anyhow::Result<Report> {
     let sending = Sending {
-        url: url.to_owned(),
+        urls: vec![url.to_owned()],
         key: Some(KEY.into()),
         connections: 16,
         rate: None,

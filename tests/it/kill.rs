@@ -53,7 +53,7 @@ async fn run(kind: Kind, kills: bool) -> Rows {
 
 async fn send(url: String) -> Report {
     let sending = Sending {
-        url,
+        urls: vec![url],
         key: Some(KEY.into()),
         connections: 32,
         rate: None,

@@ -66,22 +66,24 @@ async fn same_rows(kind: Kind) {
 fn setting<'a>(folder: &'a TempDir, database_url: &'a str, prefix: &str) -> Setting<'a> {
     let mut setting = Setting::new(folder.path(), database_url);
     let url = std::env::var("TEST_AMQP_URL").expect("TEST_AMQP_URL is not set: run tests/run");
-    setting.environment =
-        vec![("WAHA_INGEST__QUEUE__URL", url), ("WAHA_INGEST__QUEUE__PREFIX", prefix.to_owned())];
+    setting.queue_url = Some(url);
+    let file = folder.path().join("waha-ingest.toml");
+    std::fs::write(file, format!("queue.prefix = \"{prefix}\"")).expect("a configuration");
     setting
 }
 
 async fn start_all(settings: &[Setting<'_>; 4]) -> Vec<Process> {
     let mut running = Vec::new();
     for (setting, command) in settings.iter().zip(["serve", "serve", "work", "work"]) {
-        running.push(setting.start(&[command]).await);
+        running.push(setting.spawn(&[command]));
+        setting.answers("readyz").await;
     }
     running
 }
 
 async fn send(setting: &Setting<'_>, seed: u64, webhooks: Vec<Sent>) -> u64 {
     let sending = Sending {
-        url: setting.url(),
+        urls: vec![setting.url()],
         key: Some(KEY.into()),
         connections: 8,
         rate: None,

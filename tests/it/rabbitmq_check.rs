@@ -47,13 +47,13 @@ async fn what_keeps_a_user_out_is_named() {
     ] {
         node.control(command);
     }
-    let address = node.url.rsplit_once('@').expect("a user").1;
+    let address = node.url().rsplit_once('@').expect("a user").1;
     let of = |url: String| Options::new(vec![url.into()]);
     for (url, is_right) in [
         ("amqp://guest:guest@127.0.0.1:1/%2f".to_owned(), "can't be reached"),
         (format!("amqp://blind:wrong@{address}"), "refuses the user"),
         (format!("amqp://stranger:secret@{address}"), "virtual host"),
-        (node.url.replace("%2f", "none"), "virtual host"),
+        (node.url().replace("%2f", "none"), "virtual host"),
         (format!("amqp://blind:secret@{address}"), "lacks a permission"),
     ] {
         let error = check(&of(url.clone())).await.expect_err("it can't be used");

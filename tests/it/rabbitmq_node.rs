@@ -1,13 +1,13 @@
 //! RabbitMQ nodes for tests: one that all share, and others to break.
 
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
-use tempfile::TempDir;
 use waha_ingest::queue::rabbitmq::Options;
 use waha_ingest::webhook::{Receipt, Webhook, WebhookKey, WebhookParts};
+
+use crate::server::Server;
 
 /// Options for the shared node, with names that no other test uses.
 pub fn options() -> Options {
@@ -22,36 +22,31 @@ pub fn prefix() -> String {
 }
 
 /// A node of one test.
-pub struct Node {
-    folder: TempDir,
-    pub url: String,
-}
+pub struct Node(Server);
 
 impl Node {
     /// Starts it; takes some seconds.
     pub fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut node = Self { folder, url: String::new() };
-        node.url = node.does("start");
-        node
+        Self(Server::start("rabbitmq"))
     }
 
     /// `kill`, `resume`, `freeze`, `thaw`.
-    pub fn does(&self, what: &str) -> String {
-        let output = Command::new(script()).arg(what).arg(self.home()).output().expect("a script");
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{what}: {errors}");
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    pub fn does(&self, what: &str) {
+        self.0.order(what);
+    }
+
+    pub fn url(&self) -> &str {
+        &self.0.url
     }
 
     /// Options for this node.
     pub fn options(&self) -> Options {
-        Options { prefix: prefix(), ..Options::new(vec![self.url.clone().into()]) }
+        Options { prefix: prefix(), ..Options::new(vec![self.url().to_owned().into()]) }
     }
 
     /// Runs `rabbitmqctl` against this node.
     pub fn control(&self, arguments: &[&str]) {
-        let home = self.home();
+        let home = self.0.home();
         let port = std::fs::read_to_string(home.join("epmd_port")).expect("a port");
         let output = Command::new("/usr/lib/rabbitmq/bin/rabbitmqctl")
             .args(arguments)
@@ -66,22 +61,12 @@ impl Node {
             .expect("rabbitmqctl");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
-
-    fn home(&self) -> PathBuf {
-        self.folder.path().join("node")
-    }
 }
 
 impl Drop for Node {
     fn drop(&mut self) {
-        // What fails here is cleaned up by tests/run.
-        let _ = Command::new(script()).arg("kill").arg(self.home()).output();
+        self.0.order("kill");
     }
-}
-
-fn script() -> PathBuf {
-    let folder = std::env::var("TEST_SERVERS_DIR").expect("TEST_SERVERS_DIR: run tests/run");
-    PathBuf::from(folder).join("rabbitmq")
 }
 
 /// A webhook for the messages lane.

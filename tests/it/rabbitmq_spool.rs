@@ -73,7 +73,7 @@ async fn outlive(strike: &[&str], mend: &[&str]) {
 
 fn order(node: &Node, what: &[&str]) {
     match what {
-        [one] => drop(node.does(one)),
+        [one] => node.does(one),
         _ => node.control(what),
     }
 }
@@ -103,7 +103,7 @@ async fn the_spool_outlives_kills_of_broker_and_process() {
     let database = folder.path().join("waha.db");
     let url = format!("sqlite://{}", database.display());
     let mut setting = Setting::new(folder.path(), &url);
-    setting.environment.push(("WAHA_INGEST__QUEUE__URL", node.url.clone()));
+    setting.queue_url = Some(node.url().to_owned());
     let mut up = setting.up().await;
     post(&setting, 0..50).await;
     setting.settled(PATIENCE).await;
@@ -132,7 +132,7 @@ fn ended(status: &serde_json::Value) -> u64 {
 async fn post(setting: &Setting<'_>, numbers: std::ops::Range<usize>) {
     use waha_ingest::simulate::{Plan, history};
     let sending = waha_ingest::sender::Sending {
-        url: setting.url(),
+        urls: vec![setting.url()],
         key: Some(crate::app::KEY.into()),
         connections: 4,
         rate: None,
