@@ -6,8 +6,13 @@
 mod ack;
 mod body;
 mod call;
+mod chat;
+mod group;
 mod kind;
+mod label;
+mod link;
 mod message;
+mod name;
 mod session;
 
 use crate::change::Changes;
@@ -100,6 +105,27 @@ pub fn normalize(webhook: &Webhook, rules: &Rules) -> Result<Normalized, Normali
         EventType::CallReceived | EventType::CallAccepted | EventType::CallRejected => {
             call::call(&body, rules)
         }
-        EventType::Other => Ok(Normalized::Ignored(Ignored::UnknownEvent)),
+        EventType::ChatArchive => chat::archive(&body, rules),
+        EventType::GroupJoin => group::join(&body, rules),
+        EventType::GroupLeave => group::leave(&body, rules),
+        EventType::GroupUpdate => group::update(&body, rules),
+        EventType::GroupParticipants => group::participants(&body, rules),
+        EventType::GroupJoinRequest => group::join_request(&body, rules),
+        EventType::GroupJoinV1 => group::join_v1(&body, rules),
+        EventType::GroupLeaveV1 => group::leave_v1(&body, rules),
+        EventType::LabelUpsert | EventType::LabelDeleted => label::label(&body, rules),
+        EventType::LabelChatAdded | EventType::LabelChatDeleted => label::on_chat(&body, rules),
+        EventType::MessageReaction
+        | EventType::MessageWaiting
+        | EventType::MessageRevoked
+        | EventType::MessageEdited
+        | EventType::PollVote
+        | EventType::PollVoteFailed
+        | EventType::EventResponse
+        | EventType::EventResponseFailed
+        | EventType::PresenceUpdate
+        | EventType::StateChange
+        | EventType::EngineEvent
+        | EventType::Other => Ok(Normalized::Ignored(Ignored::UnknownEvent)),
     }
 }

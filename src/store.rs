@@ -4,6 +4,7 @@
 //! covers SQLite, PostgreSQL and MySQL/MariaDB; what differs between them is in `store/dialect.rs`.
 
 pub mod apply;
+mod chats;
 mod chunk;
 mod connect;
 pub mod dead_letter;
@@ -11,6 +12,8 @@ mod dialect;
 mod error;
 mod ids;
 mod ledger;
+mod people;
+mod relocate;
 mod rows;
 mod select;
 pub mod totals;

@@ -45,16 +45,12 @@ fn change(body: &Body<'_>, details: CallDetails) -> CallChange {
 }
 
 fn state(event_type: EventType) -> CallState {
-    match event_type {
-        EventType::CallAccepted => CallState::Accepted,
-        EventType::CallRejected => CallState::Rejected,
-        EventType::CallReceived
-        | EventType::SessionStatus
-        | EventType::Message
-        | EventType::MessageAny
-        | EventType::MessageAck
-        | EventType::MessageAckGroup
-        | EventType::Other => CallState::Received,
+    if event_type == EventType::CallAccepted {
+        CallState::Accepted
+    } else if event_type == EventType::CallRejected {
+        CallState::Rejected
+    } else {
+        CallState::Received
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) fn tell(
 ) {
     let content = content(body, message_id, chat);
     tell_chat(changes, body, chat, &content);
-    let author = author(&content, chat);
+    let author = body.phone_of(author(&content, chat));
     let told = Told {
         first: body.version,
         content: Register::new(version, content),

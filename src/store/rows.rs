@@ -2,9 +2,13 @@
 
 pub(super) mod call;
 pub(super) mod chat;
+pub(super) mod contact;
+pub(super) mod label;
 pub(super) mod message;
+pub(super) mod participant;
 pub(super) mod read;
 pub(super) mod session;
+pub(super) mod status;
 pub(super) mod user;
 
 use sea_orm::Value;
