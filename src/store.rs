@@ -10,6 +10,7 @@ mod connect;
 pub mod dead_letter;
 mod dialect;
 mod error;
+mod fence;
 mod ids;
 mod ledger;
 mod people;

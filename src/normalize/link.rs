@@ -98,7 +98,7 @@ impl<'a> Pairs<'a> {
         }
     }
 
-    /// WPPConnect's contact.
+    /// The contact object of WPP.
     fn add_contact(&mut self, contact: Node<'_>) {
         self.add(contact.at("id"), contact.at("phoneNumber"));
         self.add(contact.at("id"), contact.at("lid"));

@@ -7,6 +7,7 @@ use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Alias, Cond, Expr, ExprTrait, Query};
 
 use super::StoreError;
+use super::fence::Use;
 use super::ids::Known;
 use super::rows::chat;
 use super::select;
@@ -30,6 +31,8 @@ impl Writer<'_> {
         for other in others.keys() {
             all.entry(other).or_insert(&nothing);
         }
+        let ids = all.keys().filter_map(|key| known.chats.get(*key).copied()).collect();
+        self.fence(chat::TABLE, ids, Use::Update).await?;
         let mut rows = Vec::with_capacity(all.len());
         for (key, change) in &all {
             if !known.chats.contains_key(*key) || **change != nothing {

@@ -58,13 +58,13 @@ impl Ids {
             people: pick(&known.people, changes.people().iter()),
         };
         let names = found.names();
-        let named = changes.chats.keys().map(|chat| {
+        let rename = |chat: &ChatKey| {
             let mut chat = chat.clone();
             chat.rename(&names);
             chat
-        });
-        let named: Vec<ChatKey> = named.collect();
-        found.chats.extend(pick(&known.chats, named.iter()));
+        };
+        let conversations: Vec<ChatKey> = changes.chats.keys().map(rename).collect();
+        found.chats.extend(pick(&known.chats, conversations.iter()));
         let standing: Vec<PersonKey> = found
             .people
             .iter()

@@ -155,12 +155,11 @@ impl Known {
     }
 
     fn learn_person(&mut self, key: &PersonKey, name: &str) {
-        match self.people.get_mut(key) {
-            Some(person) => name.clone_into(&mut person.name),
-            None => {
-                let person = Person { name: name.to_owned(), push_name: Version::default() };
-                self.people.insert(key.clone(), person);
-            }
+        if let Some(person) = self.people.get_mut(key) {
+            name.clone_into(&mut person.name);
+        } else {
+            let person = Person { name: name.to_owned(), push_name: Version::default() };
+            self.people.insert(key.clone(), person);
         }
     }
 

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::DatabaseTransaction;
 
 use super::dialect::Dialect;
+use super::fence::Use;
 use super::ids::Known;
 use super::rows::{call, label, message, participant, read, session, status, user};
 use super::select;
@@ -74,6 +75,9 @@ impl Writer<'_> {
     ) -> Result<(), StoreError> {
         let told: Vec<_> =
             sessions.iter().filter(|(key, change)| known.is_news(key, change)).collect();
+        let purpose = if told.is_empty() { Use::Refer } else { Use::Update };
+        let ids = known.sessions.values().copied().collect();
+        self.fence("waha_sessions", ids, purpose).await?;
         let rows = told.iter().map(|(key, change)| session::row(key, change, self.now)).collect();
         session::upsert(self.dialect).run(self.db, rows).await?;
         let unknown: Vec<&SessionKey> =

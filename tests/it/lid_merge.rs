@@ -19,7 +19,7 @@ use told::{GROUP, LID, PHONE, Story, webhook};
 /// Tries of a transaction that meets another one.
 const TRIES_MAX: usize = 100;
 
-async fn apply(store: &Store, batch: &[&Webhook]) -> Vec<Outcome> {
+async fn apply(worker: &Store, batch: &[&Webhook]) -> Vec<Outcome> {
     let rules = Rules { user_id_key: "user.id".into() };
     let tasks: Vec<Task<'_>> = batch
         .iter()
@@ -30,7 +30,7 @@ async fn apply(store: &Store, batch: &[&Webhook]) -> Vec<Outcome> {
         })
         .collect();
     for _ in 0..TRIES_MAX {
-        match store.apply(&tasks).await {
+        match worker.apply(&tasks).await {
             Ok(applied) => return applied,
             Err(error) => {
                 assert_eq!(error.class(), ErrorClass::Outage, "{error:?}");
@@ -49,10 +49,10 @@ async fn in_order(tables: &Tables, story: &[Webhook]) -> Vec<String> {
 /// One worker, in order.
 async fn in_batches(tables: &Tables, story: &[Webhook], size: usize) -> Vec<String> {
     tables.clear().await;
-    let store = tables.store().await;
+    let worker = tables.store().await;
     for batch in story.chunks(size) {
         let batch: Vec<&Webhook> = batch.iter().collect();
-        apply(&store, &batch).await;
+        apply(&worker, &batch).await;
     }
     tables.dump().await
 }
@@ -72,9 +72,9 @@ async fn shuffled(tables: &Tables, story: &[Webhook], seed: u64) -> Vec<String> 
         rest = others;
     }
     let (one, other) = (tables.store().await, tables.store().await);
-    let work = async |store: &Store, batches: &[&[&Webhook]]| {
+    let work = async |worker: &Store, batches: &[&[&Webhook]]| {
         for batch in batches {
-            apply(store, batch).await;
+            apply(worker, batch).await;
         }
     };
     tokio::join!(work(&one, &left), work(&other, &right));
@@ -273,10 +273,10 @@ async fn the_author_of_a_group_message_is_one_person() {
         .tell("message.any", say(PHONE, LID))
         .tell("message.any", say("100000000000188@lid", "12025550188@c.us"));
     for tables in Tables::each().await {
-        let store = tables.store().await;
+        let worker = tables.store().await;
         let batch: Vec<&Webhook> = story.0.iter().collect();
         let outcomes: Vec<&str> =
-            apply(&store, &batch).await.into_iter().map(Outcome::name).collect();
+            apply(&worker, &batch).await.into_iter().map(Outcome::name).collect();
         assert_eq!(outcomes, ["applied", "applied", "ignored"]);
         tables.drop().await;
     }

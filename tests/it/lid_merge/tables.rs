@@ -68,10 +68,8 @@ impl Tables {
         self.connection.close().await.unwrap();
         if let Some((admin, name)) = self.server {
             // Connections of the test's stores may still be closing.
-            let force = match admin.get_database_backend() {
-                DbBackend::Postgres => " WITH (FORCE)",
-                _ => "",
-            };
+            let is_postgres = admin.get_database_backend() == DbBackend::Postgres;
+            let force = if is_postgres { " WITH (FORCE)" } else { "" };
             admin.execute_unprepared(&format!("DROP DATABASE {name}{force}")).await.unwrap();
         }
     }
@@ -109,10 +107,8 @@ impl Tables {
 
     /// A column as text.
     pub(super) fn text(&self, column: &str) -> String {
-        match self.connection.get_database_backend() {
-            DbBackend::MySql => format!("CAST({column} AS CHAR)"),
-            _ => format!("CAST({column} AS TEXT)"),
-        }
+        let is_mysql = self.connection.get_database_backend() == DbBackend::MySql;
+        format!("CAST({column} AS {})", if is_mysql { "CHAR" } else { "TEXT" })
     }
 
     async fn rows<E: EntityTrait>(&self, ids: &Ids) -> Vec<String> {

@@ -15,13 +15,13 @@ pub(super) struct Story(pub(super) Vec<Webhook>);
 
 impl Story {
     /// Something told now.
-    pub(super) fn tell(mut self, event_type: &str, payload: Value) -> Self {
+    pub(super) fn tell(mut self, event_type: &str, payload: impl Into<Value>) -> Self {
         let place = i64::try_from(self.0.len()).unwrap();
         let at_ms = START_MS + place * 1_000;
         let body = json!({
             "id": format!("evt_{place}"), "timestamp": at_ms, "event": event_type,
             "session": "desk", "me": {"id": "12025550100@c.us", "lid": "100000000000100@lid"},
-            "payload": payload, "environment": {"engine": "GOWS", "version": "2026.8.2"},
+            "payload": payload.into(), "environment": {"engine": "GOWS", "version": "2026.8.2"},
         });
         self.0.push(webhook(event_type, format!("evt_{place}"), at_ms, &body));
         self
@@ -109,7 +109,7 @@ pub(super) fn webhook(event_type: &str, id: String, at_ms: i64, body: &Value) ->
         at_ms,
         received_at_ms: at_ms,
         replay: false,
-        headers: Default::default(),
+        headers: std::collections::BTreeMap::new(),
         body: serde_json::to_vec(body).unwrap().into(),
     })
 }
