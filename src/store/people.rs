@@ -37,7 +37,7 @@ struct Batch {
 
 impl Writer<'_> {
     /// Unites whom the changes link; returns the names that hold until the transaction ends.
-    pub(super) async fn settle(
+    pub(super) async fn name_people(
         &self,
         changes: &Changes,
         known: &mut Known,

@@ -56,7 +56,7 @@ impl Writer<'_> {
     ) -> Result<Written, StoreError> {
         self.write_sessions(&changes.sessions, &mut known).await?;
         self.write_statuses(&changes, &known).await?;
-        let names = self.settle(&changes, &mut known).await?;
+        let names = self.name_people(&changes, &mut known).await?;
         let told = changes.chats.keys().cloned().collect();
         let changes = changes.renamed(&names);
         self.write_chats(told, &changes.chats, &names, &mut known).await?;

@@ -1,6 +1,6 @@
 //! Makes two people one: everything of the one moves to the other, whose name sorts first.
 //!
-//! Called by `settle` for links that are news. Nothing is ever taken apart again: ids that links
+//! Called by `name_people` for links that are news. Nothing is ever taken apart again: ids that links
 //! join are one person for good, however many there are, so the order of links makes no
 //! difference.
 
