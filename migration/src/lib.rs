@@ -14,6 +14,8 @@ mod m20261120_000003_create_messages;
 mod m20261120_000004_create_calls;
 mod m20261120_000005_create_ledger;
 mod m20261120_000006_create_dead_letters;
+mod m20261121_000001_create_answers;
+mod m20261121_000002_create_amendments;
 mod tables;
 mod turn;
 
@@ -38,6 +40,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261120_000004_create_calls::Migration),
             Box::new(m20261120_000005_create_ledger::Migration),
             Box::new(m20261120_000006_create_dead_letters::Migration),
+            Box::new(m20261121_000001_create_answers::Migration),
+            Box::new(m20261121_000002_create_amendments::Migration),
         ]
     }
 

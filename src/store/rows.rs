@@ -1,7 +1,10 @@
 //! Changes as rows: one file per table says which columns there are and how they merge.
 
+pub(super) mod answer;
 pub(super) mod call;
 pub(super) mod chat;
+pub(super) mod claim;
+pub(super) mod edit;
 pub(super) mod message;
 pub(super) mod read;
 pub(super) mod session;

@@ -1,6 +1,9 @@
-//! Writes merged changes: sessions, chats, messages, calls, reads, each table in key order.
+//! Writes merged changes: sessions, chats, messages and what is about them, calls, reads, each table
+//! in key order.
 //!
 //! Called by `apply` within its transaction.
+
+mod about_messages;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,8 +13,8 @@ use sea_orm::DatabaseTransaction;
 use super::dialect::Dialect;
 use super::ids::Known;
 use super::rows::{call, chat, message, read, session, user};
-use super::select;
 use super::{StoreError, StoreError::Vanished};
+use super::{select, settle};
 use crate::change::{Changes, ChatChange, ChatKey, MessageKey, SessionChange, SessionKey, Version};
 
 /// A transaction that changes are written in.
@@ -48,7 +51,9 @@ impl Writer<'_> {
     ) -> Result<Written, StoreError> {
         self.write_sessions(&changes.sessions, &mut known).await?;
         self.write_chats(&changes.chats, &mut known).await?;
-        let owners = self.write_messages(changes, &known).await?;
+        self.write_messages(changes, &known).await?;
+        self.write_about_messages(changes, &known).await?;
+        let owners = self.settle(changes, &known).await?;
         self.write_calls(changes, &known).await?;
         self.write_reads(changes, &known).await?;
         Ok(Written { known, owners })
@@ -96,18 +101,15 @@ impl Writer<'_> {
         Ok(())
     }
 
-    async fn write_messages(
-        &self,
-        changes: &Changes,
-        known: &Known,
-    ) -> Result<HashMap<MessageKey, String>, StoreError> {
+    async fn write_messages(&self, changes: &Changes, known: &Known) -> Result<(), StoreError> {
+        let amended = settle::amended(changes);
         let mut rows = Vec::with_capacity(changes.messages.len());
         for (key, change) in &changes.messages {
             let (session, chat) = (known.session(&key.chat.session)?, known.chat(&key.chat)?);
-            rows.push(message::row(session, chat, key, change, self.now));
+            let is_amended = amended.contains(key);
+            rows.push(message::row(session, chat, key, change, is_amended, self.now));
         }
-        message::upsert(self.dialect).run(self.db, rows).await?;
-        select::message_owners(self.db, &changes.messages, known).await
+        Ok(message::upsert(self.dialect).run(self.db, rows).await?)
     }
 
     async fn write_calls(&self, changes: &Changes, known: &Known) -> Result<(), StoreError> {
@@ -138,11 +140,11 @@ impl Known {
         !self.sessions.contains_key(key) || change.status.is_some() || told > committed
     }
 
-    fn session(&self, key: &SessionKey) -> Result<i64, StoreError> {
+    pub(super) fn session(&self, key: &SessionKey) -> Result<i64, StoreError> {
         self.sessions.get(key).copied().ok_or(Vanished("waha_sessions"))
     }
 
-    fn chat(&self, key: &ChatKey) -> Result<i64, StoreError> {
+    pub(super) fn chat(&self, key: &ChatKey) -> Result<i64, StoreError> {
         self.chats.get(key).copied().ok_or(Vanished("waha_chats"))
     }
 }
