@@ -139,3 +139,6 @@ pub fn normalize(webhook: &Webhook, rules: &Rules) -> Result<Normalized, Normali
         | EventType::Other => Ok(Normalized::Ignored(Ignored::UnknownEvent)),
     }
 }
+
+#[cfg(test)]
+mod tests;

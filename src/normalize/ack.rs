@@ -21,9 +21,9 @@ use super::author::ME;
 use super::body::{Body, id, is_direct};
 use super::{Ignored, NormalizeError, Normalized, Rules, message};
 use crate::change::{
-    AnswerKey, MemberAckChange, MessageKey, MessageStatus, Read, ReadKey, Register, Version,
+    AnswerKey, ChatKey, MemberAckChange, MessageKey, MessageStatus, Read, ReadKey, Register,
+    Version,
 };
-use crate::waha::ack::status;
 use crate::waha::message_id::MessageId;
 use crate::waha::time::time;
 
@@ -31,7 +31,7 @@ use crate::waha::time::time;
 pub(super) fn ack(body: &Body<'_>, rules: &Rules) -> Result<Normalized, NormalizeError> {
     let message_id = body.message_id()?;
     let chat = body.message_chat(&message_id)?;
-    let Some(status) = member_status(body) else {
+    let Some(status) = member_status(body, &message_id, &chat) else {
         return Ok(Normalized::Ignored(Ignored::UnknownAck));
     };
     let mut changes = body.changes(rules);
@@ -59,8 +59,8 @@ pub(super) fn ack(body: &Body<'_>, rules: &Rules) -> Result<Normalized, Normaliz
 }
 
 /// NOWEB tells a member's delivery receipt as SERVER though it means delivered to that member.
-fn member_status(body: &Body<'_>) -> Option<MessageStatus> {
-    let told = status(body.payload)?;
+fn member_status(body: &Body<'_>, message_id: &MessageId, chat: &ChatKey) -> Option<MessageStatus> {
+    let told = message::status(body, chat, body.from_me(message_id))?;
     let delivered = body.data().at("receipt").at("receiptTimestamp").is_there();
     Some(if told == MessageStatus::Sent && delivered { MessageStatus::Delivered } else { told })
 }

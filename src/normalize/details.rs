@@ -28,13 +28,18 @@ pub(super) fn of(payload: Node<'_>, kind: &Kind<'_>) -> Option<String> {
     if !mentions.is_empty() {
         details.insert("mentions".into(), mentions.into());
     }
-    if kind.is_view_once {
+    if kind.is_view_once && is_seen(kind) {
         details.insert("view_once".into(), true.into());
     }
     if let Some(seconds) = kind.expires_after_s {
         details.insert("expires_after_s".into(), seconds.into());
     }
     (!details.is_empty()).then(|| Value::Object(details).to_string())
+}
+
+/// Buttons and lists are wrapped as if they were to be seen once; only what is seen or heard is.
+fn is_seen(kind: &Kind<'_>) -> bool {
+    matches!(kind.name, "image" | "video" | "audio" | "voice" | "view_once")
 }
 
 /// What this kind of message has.

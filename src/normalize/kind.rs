@@ -37,6 +37,8 @@ pub(super) fn of(payload: Node<'_>) -> Kind<'_> {
 
 /// Some consumers get no engine form at all: then the common fields must do.
 fn by_common_fields(payload: Node<'_>) -> Kind<'_> {
+    // To be seen once, and seen elsewhere: NOWEB gets the key alone.
+    let is_view_once = payload.path("_data.key.isViewOnce").flag() == Some(true);
     let mime_type = payload.at("media").at("mimetype").str().unwrap_or_default();
     let name = match mime_type.split('/').next() {
         Some("image") => "image",
@@ -46,6 +48,7 @@ fn by_common_fields(payload: Node<'_>) -> Kind<'_> {
         _ if payload.at("location").is_there() => "location",
         _ if payload.at("vCards").items().next().is_some() => "contacts",
         _ if payload.at("body").is_there() => "text",
+        _ if is_view_once => "view_once",
         _ => "other",
     };
     Kind {
@@ -55,7 +58,7 @@ fn by_common_fields(payload: Node<'_>) -> Kind<'_> {
         form: payload,
         context: payload.at("contextInfo"),
         mentions: payload.at("mentions"),
-        is_view_once: payload.path("_data.key.isViewOnce").flag() == Some(true),
+        is_view_once,
         expires_after_s: None,
         body_is_no_text: false,
     }

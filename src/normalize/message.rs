@@ -4,9 +4,11 @@ use super::author::Author;
 use super::body::{Body, id, is_direct};
 use super::{NormalizeError, Normalized, Rules, author, details, kind};
 use crate::change::{
-    Changes, ChatKey, Content, Media, MessageKey, Origin, Register, Reply, Told, Version,
+    Changes, ChatKey, Content, Media, MessageKey, MessageStatus, Origin, Register, Reply, Told,
+    Version,
 };
 use crate::waha::ack;
+use crate::waha::jid::ChatKind;
 use crate::waha::json::Node;
 use crate::waha::message_id::MessageId;
 use crate::waha::time::time;
@@ -17,9 +19,24 @@ pub(super) fn message(body: &Body<'_>, rules: &Rules) -> Result<Normalized, Norm
     let chat = body.message_chat(&message_id)?;
     let mut changes = body.changes(rules);
     tell(&mut changes, body, &message_id, &chat, body.version);
-    let key = MessageKey { chat, message_id: message_id.bare };
-    changes.message(&key).status = ack::status(body.payload);
+    let key = MessageKey { chat, message_id: message_id.bare.clone() };
+    let from_me = author::of(body, body.payload, &message_id, &key.chat).is_me;
+    changes.message(&key).status = status(body, &key.chat, from_me);
     Ok(Normalized::Changes(changes))
+}
+
+/// How far a message got. What somebody else sent has arrived, whatever WPP says by default; and
+/// posts of channels are told as failed though they are not (WAHA issue 1504).
+pub(super) fn status(body: &Body<'_>, chat: &ChatKey, from_me: bool) -> Option<MessageStatus> {
+    let is_channel = ChatKind::of(&chat.chat_id) == ChatKind::Channel;
+    ack::status(body.payload).filter(|status| match status {
+        MessageStatus::Pending => from_me,
+        MessageStatus::Failed => !is_channel,
+        MessageStatus::Sent
+        | MessageStatus::Delivered
+        | MessageStatus::Read
+        | MessageStatus::Played => true,
+    })
 }
 
 /// Tells a message's content, its file, and what it says of its chat.
@@ -47,7 +64,7 @@ pub(super) fn tell(
 /// Whether the engine tells only that there is a message, or that there was one: what is known of
 /// its content stays.
 fn is_placeholder(content: &Content) -> bool {
-    content.kind == "waiting" || content.kind == "revoked"
+    matches!(content.kind.as_ref(), "waiting" | "revoked" | "view_once")
 }
 
 /// When the chat's last message was sent, and the name that its person chose.

@@ -144,12 +144,13 @@ impl<'a> Node<'a> {
         self.0?.as_str().filter(|text| !text.is_empty())
     }
 
-    /// A whole number, also when written as text or fraction.
+    /// A whole number, also when written as text, fraction or in two halves (`{low, high}`).
     pub fn int(self) -> Option<i64> {
         match self.0? {
             Value::Number(number) => number.as_i64().or_else(|| number.as_f64().and_then(whole)),
             Value::String(text) => text.trim().parse().ok(),
-            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+            Value::Object(_) => halves(self.at("low").int()?, self.at("high").int()?),
+            Value::Null | Value::Bool(_) | Value::Array(_) => None,
         }
     }
 
@@ -181,6 +182,11 @@ impl<'a> Node<'a> {
     pub fn to_json(self) -> Option<String> {
         self.0.map(Value::to_string)
     }
+}
+
+/// A 64-bit number as protobuf libraries write it.
+fn halves(low: i64, high: i64) -> Option<i64> {
+    Some(high.checked_mul(1 << 32)? | (low & 0xffff_ffff))
 }
 
 /// The whole part of a number, if it fits.

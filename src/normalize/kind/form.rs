@@ -1,4 +1,5 @@
-//! What the details take out of the protobuf messages of NOWEB and GOWS.
+//! What the details take out of the protobuf messages of NOWEB and GOWS. GOWS has one more level
+//! where the protocol has alternatives (`response`, `hydratedButton`).
 
 use crate::normalize::fields::{Field, Is, field};
 
@@ -62,7 +63,11 @@ pub(super) const LIST_RESPONSE: &[Field] = &[
 ];
 
 pub(super) const BUTTON: &[Field] = &[
-    field("id", &["buttonId", "quickReplyButton.id", "id"], Is::Text),
+    field(
+        "id",
+        &["buttonId", "quickReplyButton.id", "hydratedButton.quickReplyButton.id", "id"],
+        Is::Text,
+    ),
     field(
         "title",
         &[
@@ -70,11 +75,14 @@ pub(super) const BUTTON: &[Field] = &[
             "quickReplyButton.displayText",
             "urlButton.displayText",
             "callButton.displayText",
+            "hydratedButton.quickReplyButton.displayText",
+            "hydratedButton.urlButton.displayText",
+            "hydratedButton.callButton.displayText",
             "displayText",
         ],
         Is::Text,
     ),
-    field("url", &["urlButton.url"], Is::Text),
+    field("url", &["urlButton.url", "hydratedButton.urlButton.url"], Is::Text),
     field("phone", &["callButton.phoneNumber"], Is::Text),
     // Native flow buttons: what they do, in JSON of their own.
     field("name", &["name"], Is::Text),
@@ -90,7 +98,7 @@ pub(super) const BUTTONS: &[Field] = &[
 
 pub(super) const BUTTONS_RESPONSE: &[Field] = &[
     field("id", &["selectedButtonId"], Is::Text),
-    field("title", &["selectedDisplayText"], Is::Text),
+    field("title", &["selectedDisplayText", "response.selectedDisplayText"], Is::Text),
 ];
 
 pub(super) const TEMPLATE_REPLY: &[Field] =
@@ -118,7 +126,11 @@ pub(super) const INTERACTIVE: &[Field] = &[
     field("title", &["header.title"], Is::Text),
     field("text", &["body.text"], Is::Text),
     field("footer", &["footer.text"], Is::Text),
-    field("buttons", &["nativeFlowMessage.buttons"], Is::List(BUTTON)),
+    field(
+        "buttons",
+        &["nativeFlowMessage.buttons", "interactiveMessage.nativeFlowMessage.buttons"],
+        Is::List(BUTTON),
+    ),
 ];
 
 pub(super) const INTERACTIVE_RESPONSE: &[Field] = &[
