@@ -77,6 +77,11 @@ impl Store {
         &self.db
     }
 
+    /// Forgets the cached ids of rows: needed after rows were deleted by hand.
+    pub fn forget_ids(&self) {
+        self.ids.forget();
+    }
+
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
         Ok(self.db.ping().await?)

@@ -6,7 +6,7 @@ use anyhow::Context;
 use secrecy::ExposeSecret;
 
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
+use crate::config::{Config, SourceConfig};
 use crate::queue::Queue;
 use crate::queue::sqlite::{Options, SqliteQueue};
 use crate::server::Door;
@@ -37,8 +37,7 @@ impl Parts {
 
     /// The door of the configured sources.
     pub fn door(&self) -> Arc<Door> {
-        let sources: Vec<Source> =
-            self.config.sources.iter().map(|source| source.source()).collect();
+        let sources: Vec<Source> = self.config.sources.iter().map(SourceConfig::source).collect();
         for source in sources.iter().filter(|source| !source.is_verified()) {
             tracing::warn!(source = source.name(), "verify = \"none\": anybody can send webhooks");
         }

@@ -9,7 +9,7 @@ const REPLACEMENT: &str = "\\ufffd";
 
 /// Reads a body.
 ///
-/// Node writes unpaired surrogates as `\udXXX`, which serde_json refuses, and text may hold
+/// Node writes unpaired surrogates as `\udXXX`, which `serde_json` refuses, and text may hold
 /// `\u0000`, which PostgreSQL refuses: both become U+FFFD. Invalid UTF-8 does, too.
 pub fn parse(body: &[u8]) -> Result<Value, serde_json::Error> {
     serde_json::from_str(&storable(String::from_utf8_lossy(body)))
@@ -42,23 +42,21 @@ fn may_hold_odd_escape(bytes: &[u8]) -> bool {
 fn push_escape(clean: &mut String, rest: &str) -> usize {
     let unit = code_unit(rest);
     let length = match unit {
-        Some(0) | Some(0xdc00..=0xdfff) => {
+        Some(0xd800..=0xdbff) if is_low_surrogate(&rest[6..]) => 12,
+        Some(0 | 0xd800..=0xdfff) => {
             clean.push_str(REPLACEMENT);
             return 6;
         }
-        Some(0xd800..=0xdbff) => match rest.get(6..).and_then(code_unit) {
-            Some(0xdc00..=0xdfff) => 12,
-            Some(_) | None => {
-                clean.push_str(REPLACEMENT);
-                return 6;
-            }
-        },
         Some(_) => 6,
         // `\n`, `\\` and the like; a lone `\` at the end is left for the parser to refuse.
         None => rest.chars().take(2).map(char::len_utf8).sum(),
     };
     clean.push_str(&rest[..length]);
     length
+}
+
+fn is_low_surrogate(text: &str) -> bool {
+    matches!(code_unit(text), Some(0xdc00..=0xdfff))
 }
 
 /// The code unit of a `\uXXXX` that a text starts with.

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::Value;
 
 use super::{cut, cut_option};
-use crate::change::{CallChange, CallDetails, CallKey, Register};
+use crate::change::{CallChange, CallDetails, CallKey, CallState, Register};
 use crate::store::dialect::Dialect;
 use crate::store::upsert::Upsert;
 
@@ -52,8 +52,8 @@ pub(in crate::store) fn row(
         session_id.into(),
         cut(&key.call_id, 255),
         now.into(),
-        cut_option(change.state.map(|state| state.name()), 16),
-        change.state.map_or(-1, |state| state.rank()).into(),
+        cut_option(change.state.map(CallState::name), 16),
+        change.state.map_or(-1, CallState::rank).into(),
         chat_id.into(),
     ];
     row.extend(details(change.details.as_ref()));

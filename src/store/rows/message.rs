@@ -7,7 +7,9 @@ use chrono::{DateTime, Utc};
 use sea_orm::Value;
 
 use super::{cut, cut_option};
-use crate::change::{Content, Media, MessageChange, MessageKey, MessageStatus, Register, Told};
+use crate::change::{
+    Content, Media, MessageChange, MessageKey, MessageStatus, Origin, Register, Told,
+};
 use crate::store::dialect::Dialect;
 use crate::store::upsert::Upsert;
 
@@ -182,7 +184,7 @@ fn content(register: Option<&Register<Content>>) -> [Value; 15] {
         reply.and_then(|reply| reply.text.clone()).into(),
         content.map(|content| content.is_forwarded).into(),
         content.map(|content| content.has_media).into(),
-        cut_option(content.and_then(|content| content.origin).map(|origin| origin.name()), 8),
+        cut_option(content.and_then(|content| content.origin).map(Origin::name), 8),
         content.and_then(|content| content.sent_at).into(),
         register.map_or(0, |register| register.version.get()).into(),
     ]
