@@ -4,8 +4,10 @@
 //! commutative, associative and idempotent ([`merge`]); the upserts of `store` follow the same
 //! rules, so the rows depend on the set of webhooks alone and not on their order.
 
+pub mod answer;
 pub mod call;
 pub mod chat;
+pub mod edit;
 pub mod group;
 pub mod label;
 pub mod merge;
@@ -17,8 +19,13 @@ mod version;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use answer::{
+    AnswerKey, EventResponse, EventResponseChange, MemberAckChange, Reaction, ReactionChange, Vote,
+    VoteChange,
+};
 pub use call::{CallChange, CallDetails, CallKey, CallState};
 pub use chat::{ChatChange, ChatKey, Read, ReadChange, ReadKey};
+pub use edit::{Edit, EditChange, EditKey, Revocation, RevocationKey};
 pub use group::{
     JoinRequest, JoinRequestChange, JoinRequestKey, ParticipantChange, ParticipantKey, Role,
 };
@@ -37,8 +44,20 @@ pub struct Changes {
     pub sessions: BTreeMap<SessionKey, SessionChange>,
     /// Chats. Every chat named below is in here.
     pub chats: BTreeMap<ChatKey, ChatChange>,
-    /// Messages.
+    /// Messages. Every message named in the next six is in here.
     pub messages: BTreeMap<MessageKey, MessageChange>,
+    /// Edits, whoever made them.
+    pub edits: BTreeMap<EditKey, EditChange>,
+    /// Revocations, whoever made them.
+    pub revocations: BTreeMap<RevocationKey, Revocation>,
+    /// Reactions.
+    pub reactions: BTreeMap<AnswerKey, ReactionChange>,
+    /// Votes in polls.
+    pub votes: BTreeMap<AnswerKey, VoteChange>,
+    /// Answers to invitations.
+    pub event_responses: BTreeMap<AnswerKey, EventResponseChange>,
+    /// How far own messages got with members of groups.
+    pub member_acks: BTreeMap<AnswerKey, MemberAckChange>,
     /// Calls.
     pub calls: BTreeMap<CallKey, CallChange>,
     /// How far someone has read a chat.
@@ -75,6 +94,42 @@ impl Changes {
         self.messages.entry(key.clone()).or_default()
     }
 
+    /// Says that somebody has edited a message.
+    pub fn edit(&mut self, key: EditKey, edit: EditChange) {
+        self.message(&key.message);
+        self.edits.merge_in(BTreeMap::from([(key, edit)]));
+    }
+
+    /// Says that somebody has revoked a message.
+    pub fn revoke(&mut self, key: RevocationKey, revocation: Revocation) {
+        self.message(&key.message);
+        self.revocations.merge_in(BTreeMap::from([(key, revocation)]));
+    }
+
+    /// Says how somebody reacts to a message.
+    pub fn react(&mut self, key: AnswerKey, reaction: ReactionChange) {
+        self.message(&key.message);
+        self.reactions.merge_in(BTreeMap::from([(key, reaction)]));
+    }
+
+    /// Says what somebody votes in a poll.
+    pub fn vote(&mut self, key: AnswerKey, vote: VoteChange) {
+        self.message(&key.message);
+        self.votes.merge_in(BTreeMap::from([(key, vote)]));
+    }
+
+    /// Says how somebody answers an invitation.
+    pub fn answer_event(&mut self, key: AnswerKey, response: EventResponseChange) {
+        self.message(&key.message);
+        self.event_responses.merge_in(BTreeMap::from([(key, response)]));
+    }
+
+    /// Says how far a message got with a member of a group.
+    pub fn ack_by(&mut self, key: AnswerKey, ack: MemberAckChange) {
+        self.message(&key.message);
+        self.member_acks.merge_in(BTreeMap::from([(key, ack)]));
+    }
+
     /// The change of a call, made if there is none yet.
     pub fn call(&mut self, key: &CallKey) -> &mut CallChange {
         self.session(&key.session);
@@ -105,6 +160,12 @@ impl Merge for Changes {
         self.sessions.merge_in(other.sessions);
         self.chats.merge_in(other.chats);
         self.messages.merge_in(other.messages);
+        self.edits.merge_in(other.edits);
+        self.revocations.merge_in(other.revocations);
+        self.reactions.merge_in(other.reactions);
+        self.votes.merge_in(other.votes);
+        self.event_responses.merge_in(other.event_responses);
+        self.member_acks.merge_in(other.member_acks);
         self.calls.merge_in(other.calls);
         self.reads.merge_in(other.reads);
         self.contacts.merge_in(other.contacts);

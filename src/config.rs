@@ -53,6 +53,8 @@ pub struct Config {
     pub retry: RetryPolicy,
     /// Whether the ledger keeps bodies.
     pub keeps_bodies: bool,
+    /// Whether it keeps those of ephemeral webhooks, too.
+    pub keeps_ephemeral_bodies: bool,
     /// What normalizing needs.
     pub rules: Rules,
     /// What is logged.
@@ -116,6 +118,8 @@ impl Config {
             concurrency: reader.number("worker.concurrency", 1, 64),
             retry: retry(reader),
             keeps_bodies: reader.choice("ledger.bodies", &[("all", true), ("none", false)]),
+            keeps_ephemeral_bodies: reader
+                .choice("ledger.ephemeral_bodies", &[("none", false), ("all", true)]),
             rules: Rules { user_id_key: reader.text("normalize.user_id_key") },
             log_level: reader.text("log.level"),
             log_format: reader.choice(

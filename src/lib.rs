@@ -1,21 +1,31 @@
-//! Takes WAHA webhooks in, makes them durable before it answers, and turns them into rows.
+#![doc = include_str!("ARCHITECTURE.md")]
+
+pub mod webhook;
+
+pub mod queue;
+
+pub mod server;
+
+pub mod waha;
 
 pub mod change;
+
+pub mod normalize;
+
+pub mod store;
+
+pub mod worker;
+
+pub mod equation;
+pub mod replay;
+
+pub mod sender;
+pub mod simulate;
+
 pub mod cli;
 pub mod clock;
 pub mod config;
-pub mod equation;
 pub mod lifecycle;
-pub mod normalize;
 pub mod outage;
-pub mod queue;
-pub mod replay;
 pub mod retry;
-pub mod sender;
-pub mod server;
-pub mod simulate;
-pub mod store;
 pub mod telemetry;
-pub mod waha;
-pub mod webhook;
-pub mod worker;

@@ -107,12 +107,9 @@ impl Running {
         if let Some(admin) = admin {
             admin.stop(false).await;
         }
-        match finished {
-            Ok(finished) => finished,
-            Err(_) => {
-                tracing::warn!("the grace period is over: the rest is delivered again");
-                Ok(())
-            }
+        if finished.is_err() {
+            tracing::warn!("the grace period is over: the rest is delivered again");
         }
+        finished.unwrap_or(Ok(()))
     }
 }

@@ -24,8 +24,9 @@ const USER_AGENT: &str = "WAHA/2026.4.1";
 /// How to send.
 #[derive(Clone)]
 pub struct Sending {
-    /// The whole URL, such as `http://127.0.0.1:8080/webhooks/default`.
-    pub url: String,
+    /// Whole URLs, such as `http://127.0.0.1:8080/webhooks/default`. A webhook goes to one of them,
+    /// and its retries to the next ones, as behind a load balancer.
+    pub urls: Vec<String>,
     /// Signs, if there is one.
     pub key: Option<SecretString>,
     /// Requests at a time.
@@ -131,13 +132,19 @@ impl Connection {
         }
     }
 
+    fn url(&self, number: u64, attempt: u32) -> &str {
+        let urls = &self.sending.urls;
+        let turn = usize::try_from(number + u64::from(attempt)).unwrap_or_default();
+        urls.get(turn % urls.len().max(1)).map_or("", String::as_str)
+    }
+
     /// Sends one webhook until it is accepted, as often as WAHA would.
     async fn send(&self, webhook: Sent, report: &mut Report) {
         report.sent += 1;
         let signature = self.sending.key.as_ref().map(|key| sign(key, &webhook.body));
         for attempt in 0..=self.sending.attempts_max {
             let asked = Instant::now();
-            match self.post(&webhook, signature.as_deref()).await {
+            match self.post(self.url(report.sent, attempt), &webhook, signature.as_deref()).await {
                 Ok(()) => {
                     report.accepted += 1;
                     let us = u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -154,10 +161,15 @@ impl Connection {
     }
 
     /// One request; an error holds the wait that the answer asked for.
-    async fn post(&self, webhook: &Sent, signature: Option<&str>) -> Result<(), Duration> {
+    async fn post(
+        &self,
+        url: &str,
+        webhook: &Sent,
+        signature: Option<&str>,
+    ) -> Result<(), Duration> {
         let mut request = self
             .client
-            .post(&self.sending.url)
+            .post(url)
             .header("content-type", "application/json")
             .header(REQUEST_ID_HEADER, &webhook.request_id)
             .header(TIMESTAMP_HEADER, webhook.at_ms.to_string())

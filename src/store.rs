@@ -17,6 +17,7 @@ mod people;
 mod relocate;
 mod rows;
 mod select;
+mod settle;
 pub mod totals;
 mod upsert;
 mod write;
@@ -45,6 +46,7 @@ pub struct Store {
     /// SQLite has one writer at a time: waiting here is fair, its busy handler is not.
     turn: Mutex<()>,
     keeps_bodies: bool,
+    keeps_ephemeral_bodies: bool,
 }
 
 /// How a store is opened.
@@ -55,6 +57,8 @@ pub struct StoreOptions {
     pub connections_max: u32,
     /// Whether the ledger keeps the bodies of applied and ignored webhooks.
     pub keeps_bodies: bool,
+    /// Whether it keeps those of ephemeral ones, too.
+    pub keeps_ephemeral_bodies: bool,
 }
 
 impl Store {
@@ -68,12 +72,18 @@ impl Store {
             ids: Ids::default(),
             turn: Mutex::new(()),
             keeps_bodies: options.keeps_bodies,
+            keeps_ephemeral_bodies: options.keeps_ephemeral_bodies,
         })
     }
 
     /// The connection, for migrations and tests.
     pub fn connection(&self) -> &DatabaseConnection {
         &self.db
+    }
+
+    /// Forgets the cached ids of rows: needed after rows were deleted by hand.
+    pub fn forget_ids(&self) {
+        self.ids.forget();
     }
 
     /// Whether the database answers.

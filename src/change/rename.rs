@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Changes, ChatKey, ChatLabelKey, JoinRequestKey, Merge, MessageKey, Names, ParticipantKey,
-    PersonKey, ReadKey,
+    AnswerKey, Changes, ChatKey, ChatLabelKey, EditKey, JoinRequestKey, Merge, MessageKey, Names,
+    ParticipantKey, PersonKey, ReadKey, RevocationKey,
 };
 
 /// A key that names people.
@@ -32,6 +32,27 @@ impl Named for ChatKey {
 impl Named for MessageKey {
     fn rename(&mut self, names: &Names) {
         names.chat(&mut self.chat);
+    }
+}
+
+impl Named for EditKey {
+    fn rename(&mut self, names: &Names) {
+        self.author = names.of(&self.message.chat.session, &self.author).to_owned();
+        self.message.rename(names);
+    }
+}
+
+impl Named for RevocationKey {
+    fn rename(&mut self, names: &Names) {
+        self.author = names.of(&self.message.chat.session, &self.author).to_owned();
+        self.message.rename(names);
+    }
+}
+
+impl Named for AnswerKey {
+    fn rename(&mut self, names: &Names) {
+        self.author = names.of(&self.message.chat.session, &self.author).to_owned();
+        self.message.rename(names);
     }
 }
 
@@ -75,7 +96,19 @@ impl Changes {
         let readers = self.reads.keys().map(|key| (&key.chat.session, &key.reader));
         let members = self.participants.keys().map(|key| (&key.chat.session, &key.jid));
         let asking = self.join_requests.keys().map(|key| (&key.0.chat.session, &key.0.jid));
-        let named = chats.chain(readers).chain(members).chain(asking);
+        let authors = self
+            .messages
+            .iter()
+            .flat_map(|(key, change)| change.told.keys().map(|author| (&key.chat.session, author)));
+        let editors = self.edits.keys().map(|key| (&key.message.chat.session, &key.author));
+        let revokers = self.revocations.keys().map(|key| (&key.message.chat.session, &key.author));
+        let answers = (self.reactions.keys())
+            .chain(self.votes.keys())
+            .chain(self.event_responses.keys())
+            .chain(self.member_acks.keys());
+        let answerers = answers.map(|key| (&key.message.chat.session, &key.author));
+        let about_messages = authors.chain(editors).chain(revokers).chain(answerers);
+        let named = chats.chain(readers).chain(members).chain(asking).chain(about_messages);
         let mut people: BTreeSet<PersonKey> =
             named.filter_map(|(session, jid)| PersonKey::of(session, jid)).collect();
         people.extend(self.contacts.keys().cloned());
@@ -94,8 +127,22 @@ impl Changes {
                 chat.rename(names);
             }
         }
+        for (key, message) in &mut self.messages {
+            let mut told = BTreeMap::new();
+            for (author, telling) in std::mem::take(&mut message.told) {
+                let author = names.of(&key.chat.session, &author).to_owned();
+                told.merge_in(BTreeMap::from([(author, telling)]));
+            }
+            message.told = told;
+        }
         Self {
             chats: renamed(self.chats, names),
+            edits: renamed(self.edits, names),
+            revocations: renamed(self.revocations, names),
+            reactions: renamed(self.reactions, names),
+            votes: renamed(self.votes, names),
+            event_responses: renamed(self.event_responses, names),
+            member_acks: renamed(self.member_acks, names),
             messages: renamed(self.messages, names),
             reads: renamed(self.reads, names),
             contacts: renamed(self.contacts, names),

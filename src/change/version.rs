@@ -42,6 +42,7 @@ impl Version {
 
     /// The version of a retelling, below every version of a telling (times from 2009 on), so that
     /// what an ack repeats of its message never replaces what the message itself told.
+    #[must_use]
     pub fn retold(self) -> Self {
         Self(self.0 >> 3)
     }
@@ -50,6 +51,17 @@ impl Version {
     #[must_use]
     pub fn before(self) -> Self {
         Self((self.0 - 1).max(0))
+    }
+
+    /// The version of a placeholder, below every retelling: any real telling replaces it.
+    #[must_use]
+    pub fn placeholder(self) -> Self {
+        Self(self.0 >> 6)
+    }
+
+    /// As read from a column.
+    pub fn stored(version: i64) -> Self {
+        Self(version)
     }
 
     /// As stored in a column.

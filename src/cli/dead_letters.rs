@@ -169,7 +169,8 @@ async fn list(store: &Store, which: Which, json: bool) -> anyhow::Result<ExitCod
         let page = store.dead_letters(&filter).await?;
         let Some(last) = page.last() else { return Ok(ExitCode::SUCCESS) };
         filter.after_id = last.row.id;
-        page.iter().for_each(|letter| if json { print_json(letter) } else { print_line(letter) });
+        let print = if json { print_json } else { print_line };
+        page.iter().for_each(print);
     }
 }
 

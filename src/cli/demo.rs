@@ -58,7 +58,7 @@ pub async fn run(_options: Options) -> anyhow::Result<ExitCode> {
 
 fn config(folder: &std::path::Path) -> anyhow::Result<Config> {
     let mut config = Config::load_defaults()?;
-    config.data_dir = folder.to_owned();
+    folder.clone_into(&mut config.data_dir);
     config.database_url = format!("sqlite://{}", folder.join("waha.db").display()).into();
     config.listen = ([127, 0, 0, 1], 0).into();
     config.admin_listen = None;
@@ -69,7 +69,7 @@ fn config(folder: &std::path::Path) -> anyhow::Result<Config> {
 
 async fn send(url: &str) -> anyhow::Result<Report> {
     let sending = Sending {
-        url: url.to_owned(),
+        urls: vec![url.to_owned()],
         key: Some(KEY.into()),
         connections: 16,
         rate: None,

@@ -87,14 +87,13 @@ fn print_settings(config: &Config, port: u16) {
 fn with_generated_key(config: Arc<Config>) -> anyhow::Result<Arc<Config>> {
     std::fs::create_dir_all(&config.data_dir)?;
     let path = config.data_dir.join(KEY_FILE);
-    let key = match std::fs::read_to_string(&path) {
-        Ok(key) => key.trim().to_owned(),
-        Err(_) => {
-            let key = new_key();
-            write_secret(&path, &key).with_context(|| path.display().to_string())?;
-            eprintln!("Made a key: WHATSAPP_HOOK_HMAC_KEY={key}");
-            key
-        }
+    let key = if let Ok(key) = std::fs::read_to_string(&path) {
+        key.trim().to_owned()
+    } else {
+        let key = new_key();
+        write_secret(&path, &key).with_context(|| path.display().to_string())?;
+        eprintln!("Made a key: WHATSAPP_HOOK_HMAC_KEY={key}");
+        key
     };
     ensure!(!key.is_empty(), "{} is empty: remove it or put a key into it", path.display());
     eprintln!(

@@ -66,7 +66,7 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
     let source = url.rsplit('/').next().unwrap_or_default();
     let sending = Sending {
         key: options.key.clone().or_else(|| key_of(config, source)),
-        url,
+        urls: vec![url],
         connections: options.connections,
         rate: options.rate,
         attempts_max: ATTEMPTS_MAX,

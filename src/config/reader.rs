@@ -55,7 +55,9 @@ impl Reader {
     pub(super) fn finish(mut self) -> Result<(), ConfigError> {
         let all = self.values.collect().unwrap_or_default();
         let mut keys = Vec::new();
-        all.iter().for_each(|(name, value)| leaves(name, value, &mut keys));
+        for (name, value) in &all {
+            leaves(name, value, &mut keys);
+        }
         let unknown = keys.into_iter().filter(|key| !self.asked.contains(key));
         self.problems.extend(unknown.map(|key| format!("{key}: unknown key")));
         if self.problems.is_empty() { Ok(()) } else { Err(ConfigError(self.problems)) }
@@ -192,7 +194,9 @@ impl Reader {
 fn leaves(path: &str, value: &Value, keys: &mut Vec<String>) {
     match &value.kind {
         ValueKind::Table(table) => {
-            table.iter().for_each(|(name, value)| leaves(&format!("{path}.{name}"), value, keys));
+            for (name, value) in table {
+                leaves(&format!("{path}.{name}"), value, keys);
+            }
         }
         _ => keys.push(path.to_owned()),
     }

@@ -6,7 +6,7 @@ use anyhow::Context;
 use secrecy::ExposeSecret;
 
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
+use crate::config::{Config, SourceConfig};
 use crate::queue::Queue;
 use crate::queue::sqlite::{Options, SqliteQueue};
 use crate::server::Door;
@@ -37,8 +37,7 @@ impl Parts {
 
     /// The door of the configured sources.
     pub fn door(&self) -> Arc<Door> {
-        let sources: Vec<Source> =
-            self.config.sources.iter().map(|source| source.source()).collect();
+        let sources: Vec<Source> = self.config.sources.iter().map(SourceConfig::source).collect();
         for source in sources.iter().filter(|source| !source.is_verified()) {
             tracing::warn!(source = source.name(), "verify = \"none\": anybody can send webhooks");
         }
@@ -78,6 +77,7 @@ pub async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Resu
         url: config.database_url.expose_secret().to_owned(),
         connections_max: config.connections_max,
         keeps_bodies: config.keeps_bodies,
+        keeps_ephemeral_bodies: config.keeps_ephemeral_bodies,
     };
     let store = Store::open(&options, Arc::clone(clock)).await.context("database.url")?;
     if config.is_database_embedded() {

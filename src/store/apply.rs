@@ -158,9 +158,16 @@ impl Store {
             webhook: task.webhook,
             outcome: outcome(&task.normalized),
             attempts: task.attempts,
-            keeps_body: self.keeps_bodies,
+            keeps_body: self.keeps_body(&task.normalized),
         };
         tasks.iter().map(entry).collect()
+    }
+
+    /// Ephemeral ones would fill the ledger: presence comes by the second, and the engine's own
+    /// traffic in megabytes.
+    fn keeps_body(&self, normalized: &Normalized) -> bool {
+        let is_ephemeral = *normalized == Normalized::Ignored(Ignored::Ephemeral);
+        self.keeps_bodies && (self.keeps_ephemeral_bodies || !is_ephemeral)
     }
 
     async fn write_duplicates(

@@ -23,7 +23,7 @@ pub enum ConnectError {
     Database(#[from] DbErr),
 }
 
-/// Connects; makes the file of a SQLite database that does not exist.
+/// Prepares connections, made when they are needed; makes the file of a new SQLite database.
 pub(super) async fn connect(options: &StoreOptions) -> Result<DatabaseConnection, ConnectError> {
     let known = ["sqlite:", "postgres:", "postgresql:", "mysql:", "mariadb:"];
     if !known.iter().any(|scheme| options.url.starts_with(scheme)) {
@@ -35,6 +35,8 @@ pub(super) async fn connect(options: &StoreOptions) -> Result<DatabaseConnection
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_timeout(ACQUIRE_TIMEOUT)
         .sqlx_logging(false)
+        // A server that is away at start is an outage like any other: intake goes on.
+        .connect_lazy(true)
         .map_sqlx_sqlite_opts(|sqlite| {
             // FULL: what is acked on the queue must not vanish from the tables in a power cut.
             sqlite

@@ -143,8 +143,9 @@ fn classify_sqlite(code: i32, message: &str) -> ErrorClass {
         }
         // Too big, mismatch.
         18 | 20 => ErrorClass::Permanent,
-        // A foreign key may vanish between reading and writing; other constraints are for good.
-        19 if code == 787 => ErrorClass::Retry,
+        // A foreign key may vanish between reading and writing, a trigger is somebody else's;
+        // other constraints are for good.
+        19 if matches!(code, 787 | 1811) => ErrorClass::Retry,
         19 => ErrorClass::Permanent,
         _ => ErrorClass::Retry,
     }

@@ -12,6 +12,7 @@
 //! name or link that one of them knows already: then the database ends one, which tries again.
 
 mod lock;
+mod messages;
 mod unite;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -21,6 +22,8 @@ use super::rows::contact;
 use super::write::Writer;
 use super::{StoreError, StoreError::Vanished};
 use crate::change::{Changes, ContactChange, Link, Merge, Named, Names, PersonKey, Version};
+
+pub(super) use messages::Moved;
 
 /// Who stands for the people of a batch, under locks.
 pub(super) type Standing = HashMap<PersonKey, String>;
@@ -36,12 +39,13 @@ struct Batch {
 }
 
 impl Writer<'_> {
-    /// Unites whom the changes link; returns the names that hold until the transaction ends.
+    /// Unites whom the changes link; returns the names that hold until the transaction ends, and
+    /// what has to be told again under them.
     pub(super) async fn name_people(
         &self,
         changes: &Changes,
         known: &mut Known,
-    ) -> Result<Names, StoreError> {
+    ) -> Result<(Names, Moved), StoreError> {
         let told = changes.people();
         let batch = Batch::of(changes, known)?;
         self.touch(&batch, known).await?;
@@ -49,12 +53,13 @@ impl Writer<'_> {
         if standing.len() < batch.people.len() {
             return Err(Vanished(contact::TABLE));
         }
+        let mut moved = Moved::default();
         for link in &batch.links {
-            self.unite(link, known, &mut standing).await?;
+            self.unite(link, known, &mut standing, &mut moved).await?;
         }
         let names = names(&told, &standing, known);
         self.write_late_names(&batch, &names, known).await?;
-        Ok(names)
+        Ok((names, moved))
     }
 
     /// Makes rows for new people, locks those to be united, and writes names that are news.

@@ -10,20 +10,39 @@ use sea_orm::{ConnectionTrait, Value};
 use super::StoreError;
 use super::dialect::Dialect;
 use super::rows::contact::Emptied;
-use super::rows::{call, chat, label, message, participant, read};
+use super::rows::{answer, call, chat, edit, label, participant, read};
 use super::upsert::Upsert;
 use super::write::Writer;
 
 /// How rows of a table merge.
 type Rules = fn(Dialect) -> Upsert;
 
-/// Tables with a chat: column `chat_id`.
-pub(super) const BY_CHAT: [Rules; 4] =
-    [message::upsert, call::upsert, read::upsert, label::upsert_on_chat];
+/// Tables with a chat, in column `chat_id`; messages and their claims move by
+/// `people/messages.rs`.
+pub(super) const BY_CHAT: [Rules; 9] = [
+    edit::edits,
+    edit::revocations,
+    answer::reactions,
+    answer::votes,
+    answer::event_responses,
+    answer::member_acks,
+    call::upsert,
+    read::upsert,
+    label::upsert_on_chat,
+];
 
 /// Tables with a person in their key, beside the chat: their column.
-pub(super) const BY_PERSON: [(Rules, &str); 3] =
-    [(read::upsert, "reader"), (participant::upsert, "jid"), (participant::upsert_request, "jid")];
+pub(super) const BY_PERSON: [(Rules, &str); 9] = [
+    (edit::edits, "author"),
+    (edit::revocations, "author"),
+    (answer::reactions, "reactor"),
+    (answer::votes, "voter"),
+    (answer::event_responses, "responder"),
+    (answer::member_acks, "participant"),
+    (read::upsert, "reader"),
+    (participant::upsert, "jid"),
+    (participant::upsert_request, "jid"),
+];
 
 /// From where to where.
 pub(super) struct Place<'a> {

@@ -1,7 +1,9 @@
-//! Writes merged changes: sessions, people, chats, messages, calls, reads and the rest, each table in
-//! key order.
+//! Writes merged changes: sessions, people, chats, messages and what is about them, calls, reads and
+//! the rest, each table in key order.
 //!
 //! Called by `apply` within its transaction.
+
+mod about_messages;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,8 +14,8 @@ use super::dialect::Dialect;
 use super::fence::Use;
 use super::ids::Known;
 use super::rows::{call, label, message, participant, read, session, status, user};
-use super::select;
 use super::{StoreError, StoreError::Vanished};
+use super::{select, settle};
 use crate::change::{
     Changes, ChatKey, MessageKey, Named, Names, SessionChange, SessionKey, Version,
 };
@@ -42,7 +44,8 @@ impl Written {
             let mut key = key.clone();
             key.rename(&self.names);
             let owner = self.owners.get(&key);
-            owner.is_some_and(|owner| message.told.keys().any(|author| author != owner))
+            let name = |author| self.names.of(&key.chat.session, author);
+            owner.is_some_and(|owner| message.told.keys().any(|author| name(author) != owner))
         })
     }
 }
@@ -56,11 +59,14 @@ impl Writer<'_> {
     ) -> Result<Written, StoreError> {
         self.write_sessions(&changes.sessions, &mut known).await?;
         self.write_statuses(&changes, &known).await?;
-        let names = self.name_people(&changes, &mut known).await?;
+        let (names, moved) = self.name_people(&changes, &mut known).await?;
         let told = changes.chats.keys().cloned().collect();
-        let changes = changes.renamed(&names);
+        let mut changes = changes.renamed(&names);
+        let unsettled = moved.tell(&mut changes);
         self.write_chats(told, &changes.chats, &names, &mut known).await?;
-        let owners = self.write_messages(&changes, &known).await?;
+        self.write_messages(&changes, &known).await?;
+        self.write_about_messages(&changes, &known).await?;
+        let owners = self.settle(&changes, unsettled, &known).await?;
         self.write_calls(&changes, &known).await?;
         self.write_reads(&changes, &known).await?;
         self.write_members(&changes, &known).await?;
@@ -104,18 +110,15 @@ impl Writer<'_> {
         Ok(status::upsert(self.dialect).run(self.db, rows).await?)
     }
 
-    async fn write_messages(
-        &self,
-        changes: &Changes,
-        known: &Known,
-    ) -> Result<HashMap<MessageKey, String>, StoreError> {
+    async fn write_messages(&self, changes: &Changes, known: &Known) -> Result<(), StoreError> {
+        let amended = settle::amended(changes);
         let mut rows = Vec::with_capacity(changes.messages.len());
         for (key, change) in &changes.messages {
             let (session, chat) = (known.session(&key.chat.session)?, known.chat(&key.chat)?);
-            rows.push(message::row(session, chat, key, change, self.now));
+            let is_amended = amended.contains(key);
+            rows.push(message::row(session, chat, key, change, is_amended, self.now));
         }
-        message::upsert(self.dialect).run(self.db, rows).await?;
-        select::message_owners(self.db, &changes.messages, known).await
+        Ok(message::upsert(self.dialect).run(self.db, rows).await?)
     }
 
     async fn write_calls(&self, changes: &Changes, known: &Known) -> Result<(), StoreError> {

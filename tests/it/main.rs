@@ -1,5 +1,22 @@
-//! The tests that need real databases.
+//! The tests that need real databases, real HTTP and real processes. `tests/run` starts what they
+//! need; one file per behaviour.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on has failed")]
 
+mod accepting;
+mod app;
+mod cli;
+mod database;
+mod dead_letters;
+mod hostile;
+mod kill;
 mod lid_merge;
+mod migrations;
+mod odd_bodies;
+mod order_free;
+mod outage;
+mod process;
+mod queue_conformance;
+mod repeating;
+mod rows;
+mod wait;

@@ -85,32 +85,41 @@ fn execute(
     let mut intake = Intake { bytes: statements::bytes_used(db)?, accepted: 0, terms };
     let mut effects = Vec::with_capacity(commands.len());
     for command in commands {
-        effects.push(match command {
-            Command::Publish { webhook, headers, .. } => intake.publish(db, webhook, headers)?,
-            Command::Claim { lane, max, .. } => {
-                let Terms { now_ms, .. } = terms;
-                let wish = Claim { lane: *lane, max: *max, now_ms, until_ms: terms.until_ms() };
-                Effect::Claimed(claim(db, wish, || hands.next_tag())?)
-            }
-            Command::Ack { ending, .. } => {
-                for (tag, hand) in hands.of(ending.tags()) {
-                    statements::ack(db, tag, hand)?;
-                }
-                Effect::Done
-            }
-            Command::Retry { ending, failures, after_ms, .. } => {
-                let due_at_ms = terms.now_ms.saturating_add(*after_ms);
-                for (tag, hand) in hands.of(ending.tags()) {
-                    statements::retry(db, tag, hand, failures, due_at_ms)?;
-                }
-                Effect::Done
-            }
-        });
+        effects.push(execute_one(db, hands, command, &mut intake)?);
     }
     if intake.accepted > 0 {
         statements::count_accepted(db, intake.accepted)?;
     }
     Ok(effects)
+}
+
+fn execute_one(
+    db: &Connection,
+    hands: &mut Hands,
+    command: &Command,
+    intake: &mut Intake,
+) -> rusqlite::Result<Effect> {
+    let Terms { now_ms, .. } = intake.terms;
+    match command {
+        Command::Publish { webhook, headers, .. } => return intake.publish(db, webhook, headers),
+        // Its caller was dropped while it waited: nobody would work on what it gets.
+        Command::Claim { reply, .. } if reply.is_closed() => {}
+        Command::Claim { lane, max, .. } => {
+            let wish = Claim { lane: *lane, max: *max, now_ms, until_ms: intake.terms.until_ms() };
+            return Ok(Effect::Claimed(claim(db, wish, || hands.next_tag())?));
+        }
+        Command::Ack { ending, .. } => {
+            for (tag, hand) in hands.of(ending.tags()) {
+                statements::ack(db, tag, hand)?;
+            }
+        }
+        Command::Retry { ending, failures, after_ms, .. } => {
+            for (tag, hand) in hands.of(ending.tags()) {
+                statements::retry(db, tag, hand, failures, now_ms.saturating_add(*after_ms))?;
+            }
+        }
+    }
+    Ok(Effect::Done)
 }
 
 /// What the publishes of a group add up to.

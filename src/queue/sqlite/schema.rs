@@ -204,3 +204,23 @@ fn damage(found: String) -> rusqlite::Error {
     let corrupt = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
     rusqlite::Error::SqliteFailure(corrupt, Some(found))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A kill shows nothing of this; only a power cut would.
+    #[test]
+    fn every_commit_is_synced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("queue.db");
+        for connection in [open(&path).unwrap(), open_again(&path).unwrap()] {
+            let full = 2;
+            assert_eq!(pragma(&connection, "synchronous").unwrap(), full);
+            let mode = connection
+                .pragma_query_value(None, "journal_mode", |row| row.get::<_, String>(0))
+                .unwrap();
+            assert_eq!(mode, "wal");
+        }
+    }
+}

@@ -4,10 +4,11 @@
 //! after COMMIT; a command that fails alone does not fail its group; memory per group is bounded.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender};
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::Options;
 use super::claim::{Claimed, anything_due};
@@ -52,10 +53,12 @@ impl Writer {
                 _ = ticks.tick() => {}
             }
             self.take_returned();
+            if waiting.is_empty() {
+                self.execute(Vec::new());
+            }
             while let Some(group) = next_group(&mut waiting) {
                 self.execute(group);
             }
-            self.execute(Vec::new());
         }
         self.hands.drop_all();
         self.execute(Vec::new());
@@ -63,7 +66,8 @@ impl Writer {
 
     /// Twice as often as leases are renewed, so that none waits for a whole period more.
     fn ticks(&self) -> Interval {
-        let mut ticks = interval(self.options.lease / 6);
+        let period = (self.options.lease / 6).clamp(Duration::from_millis(1), super::WAIT_MAX);
+        let mut ticks = interval_at(Instant::now() + period, period);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks
     }

@@ -128,5 +128,7 @@ fn row(burial: &Burial<'_>, now: DateTime<Utc>) -> Vec<Value> {
 
 /// Failures as JSON lines, so that later ones can be appended by the database.
 fn lines(failures: &[Failure]) -> String {
-    failures.iter().map(|failure| format!("{}\n", serde_json::json!(failure))).collect()
+    let lines: Vec<String> =
+        failures.iter().map(|failure| serde_json::json!(failure).to_string()).collect();
+    lines.join("\n") + "\n"
 }

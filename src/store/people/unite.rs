@@ -8,6 +8,7 @@ use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, Value};
 
 use super::Standing;
+use super::messages::Moved;
 use crate::change::person::is_lid;
 use crate::change::{ChatChange, ChatKey, Link, PersonKey, SessionKey};
 use crate::store::ids::Known;
@@ -20,11 +21,11 @@ use crate::store::{StoreError, StoreError::Vanished};
 const ROUNDS_MAX: usize = 16;
 
 /// Two who are one: `other` is from now on known as `name`.
-struct Union<'a> {
-    session: &'a SessionKey,
-    session_id: i64,
-    name: String,
-    other: String,
+pub(super) struct Union<'a> {
+    pub(super) session: &'a SessionKey,
+    pub(super) session_id: i64,
+    pub(super) name: String,
+    pub(super) other: String,
 }
 
 impl Writer<'_> {
@@ -34,6 +35,7 @@ impl Writer<'_> {
         link: &Link,
         known: &Known,
         standing: &mut Standing,
+        moved: &mut Moved,
     ) -> Result<(), StoreError> {
         let session_id = known.session(&link.session)?;
         let ends = link.ends();
@@ -46,7 +48,8 @@ impl Writer<'_> {
             let (name, other) = if rank(&one) < rank(&other) { (one, other) } else { (other, one) };
             let union = Union { session: &link.session, session_id, name, other };
             if self.hold(&union, standing).await? {
-                self.join(&union).await?;
+                moved.follow(&union);
+                self.join(&union, moved).await?;
                 follow(standing, union.session, &union.other, &union.name);
                 return Ok(());
             }
@@ -72,11 +75,12 @@ impl Writer<'_> {
         Ok(stand)
     }
 
-    async fn join(&self, union: &Union<'_>) -> Result<(), StoreError> {
+    async fn join(&self, union: &Union<'_>, moved: &mut Moved) -> Result<(), StoreError> {
         self.join_contacts(union).await?;
         let members = self.members(union.session_id, &union.name).await?;
         self.tell_lid(union, &members).await?;
-        self.join_chats(union, &members).await?;
+        self.join_chats(union, &members, moved).await?;
+        self.move_author(union, moved).await?;
         for (upsert, column) in BY_PERSON {
             let (from, to) = (union.other.as_str().into(), union.name.as_str().into());
             let upsert = &upsert(self.dialect);
@@ -130,7 +134,12 @@ impl Writer<'_> {
     }
 
     /// One conversation: the row under the person's name has everything, the others point to it.
-    async fn join_chats(&self, union: &Union<'_>, members: &[String]) -> Result<(), StoreError> {
+    async fn join_chats(
+        &self,
+        union: &Union<'_>,
+        members: &[String],
+        moved: &mut Moved,
+    ) -> Result<(), StoreError> {
         let other = self.row_id(chat::TABLE, "chat_id", union.session_id, &union.other).await?;
         if let Some(other) = other {
             let upsert = chat::upsert(self.dialect);
@@ -143,6 +152,7 @@ impl Writer<'_> {
         self.make_chats(union, members).await?;
         self.point_to(union.session_id, members, name).await?;
         if let Some(other) = other {
+            self.move_messages(union, (other, name), moved).await?;
             for upsert in BY_CHAT {
                 let upsert = &upsert(self.dialect);
                 let (from, to) = (other.into(), name.into());

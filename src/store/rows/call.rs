@@ -4,11 +4,11 @@ use chrono::{DateTime, Utc};
 use sea_orm::Value;
 
 use super::{cut, cut_option};
-use crate::change::{CallChange, CallDetails, CallKey, Register};
+use crate::change::{CallChange, CallDetails, CallKey, CallState, Register};
 use crate::store::dialect::Dialect;
 use crate::store::upsert::Upsert;
 
-const COLUMNS: [&str; 16] = [
+const COLUMNS: [&str; 18] = [
     "session_id",
     "call_id",
     "updated_at",
@@ -25,6 +25,8 @@ const COLUMNS: [&str; 16] = [
     "received_at",
     "accepted_at",
     "rejected_at",
+    "rejected_reason",
+    "rejected_reason_version",
 ];
 
 pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert {
@@ -35,6 +37,7 @@ pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert {
         .earliest("received_at")
         .earliest("accepted_at")
         .earliest("rejected_at")
+        .register("rejected_reason_version", &["rejected_reason"])
         .replace("updated_at")
 }
 
@@ -49,14 +52,17 @@ pub(in crate::store) fn row(
         session_id.into(),
         cut(&key.call_id, 255),
         now.into(),
-        cut_option(change.state.map(|state| state.name()), 16),
-        change.state.map_or(-1, |state| state.rank()).into(),
+        cut_option(change.state.map(CallState::name), 16),
+        change.state.map_or(-1, CallState::rank).into(),
         chat_id.into(),
     ];
     row.extend(details(change.details.as_ref()));
     row.push(change.is_video.as_ref().map(|video| video.value).into());
     row.push(change.is_video.as_ref().map_or(0, |video| video.version.get()).into());
     row.extend([change.received_at.into(), change.accepted_at.into(), change.rejected_at.into()]);
+    let reason = change.rejected_reason.as_ref();
+    row.push(cut_option(reason.map(|reason| reason.value.as_str()), 64));
+    row.push(reason.map_or(0, |reason| reason.version.get()).into());
     row
 }
 

@@ -86,6 +86,13 @@ impl Tables {
         rows.extend(self.rows::<e::WahaMessages>(&ids).await);
         rows.extend(self.rows::<e::WahaCalls>(&ids).await);
         rows.extend(self.rows::<e::ChatReads>(&ids).await);
+        rows.extend(self.rows::<e::WahaMessageClaims>(&ids).await);
+        rows.extend(self.rows::<e::WahaMessageEdits>(&ids).await);
+        rows.extend(self.rows::<e::WahaMessageRevocations>(&ids).await);
+        rows.extend(self.rows::<e::WahaMessageAcks>(&ids).await);
+        rows.extend(self.rows::<e::WahaReactions>(&ids).await);
+        rows.extend(self.rows::<e::WahaPollVotes>(&ids).await);
+        rows.extend(self.rows::<e::WahaEventResponses>(&ids).await);
         rows.extend(self.rows::<e::WahaParticipants>(&ids).await);
         rows.extend(self.rows::<e::WahaJoinRequests>(&ids).await);
         rows.extend(self.rows::<e::WahaLabels>(&ids).await);
@@ -164,7 +171,12 @@ impl Ids {
 }
 
 async fn open(url: &str) -> Store {
-    let options = StoreOptions { url: url.to_owned(), connections_max: 2, keeps_bodies: false };
+    let options = StoreOptions {
+        url: url.to_owned(),
+        connections_max: 2,
+        keeps_bodies: false,
+        keeps_ephemeral_bodies: false,
+    };
     Store::open(&options, Arc::new(SystemClock)).await.unwrap()
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -77,11 +77,7 @@ impl Harness for File {
 
     async fn pass(&mut self, time: Duration) {
         let ms = i64::try_from(time.as_millis()).expect("a short time");
-        self.clock.advance(ms - 1);
-        let depth = self.sqlite().depth().await.expect("depth");
-        self.clock.advance(1);
-        let due = self.sqlite().depth().await.expect("depth");
-        assert!(due == depth || due.total() == depth.total(), "nothing is due before its time");
+        self.clock.advance(ms);
     }
 
     async fn reopen(&mut self) {
@@ -217,25 +213,37 @@ impl Told {
 
 fn kill_a_busy_child(path: &Path) -> Told {
     let (_, module) = module_path!().split_once("::").expect("a module of the test binary");
-    let mut child = Command::new(std::env::current_exe().expect("this binary"))
+    let child = Command::new(std::env::current_exe().expect("this binary"))
         .args(["--exact", &format!("{module}::child"), "--nocapture"])
         .env(CHILD_VARIABLE, path)
         .stdout(Stdio::piped())
-        .spawn()
-        .expect("a child");
-    let mut lines = BufReader::new(child.stdout.take().expect("a pipe"));
+        .spawn();
+    let mut child = KilledOnDrop(child.expect("a child"));
+    let mut lines = BufReader::new(child.0.stdout.take().expect("a pipe"));
+    let started = Instant::now();
     let (mut told, mut line) = (Told::default(), String::new());
     // After the kill, what it had told is read to the end; a line cut short does not count.
     while lines.read_line(&mut line).expect("a line") > 0 && line.ends_with('\n') {
         told.hear(&line);
         line.clear();
         if told.is_enough() {
-            child.kill().expect("kill");
+            child.0.kill().expect("kill");
         }
+        assert!(started.elapsed() < LIMIT, "the child gets nothing done");
     }
     assert!(told.is_enough(), "the child ended by itself");
-    child.wait().expect("wait");
     told
+}
+
+/// No failure of a test leaves its child behind.
+struct KilledOnDrop(Child);
+
+impl Drop for KilledOnDrop {
+    fn drop(&mut self) {
+        // It may be dead already, which is what this is for.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Run by itself this does nothing; run by [`kill_a_busy_child`] it works until it is killed.
@@ -274,6 +282,66 @@ fn tell(what: &str, ids: &BTreeSet<String>) {
     for id in ids {
         println!("{what} {id}");
     }
+}
+
+// --- time ----------------------------------------------------------------------------------------
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_comes_at_its_time_and_not_before() {
+    let mut file = File::new();
+    publish_numbered(file.sqlite(), 1).await;
+    retry_one(file.sqlite(), Duration::from_secs(30), "first").await;
+    file.clock.advance(29_999);
+    assert_nothing(file.sqlite(), Lane::Messages).await;
+    file.reopen().await;
+    assert_nothing(file.sqlite(), Lane::Messages).await;
+    file.clock.advance(1);
+    assert_eq!(receive(file.sqlite(), Lane::Messages, 1).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn retries_and_new_ones_take_turns() {
+    let file = File::new();
+    let queue = file.sqlite();
+    publish_numbered(queue, 20).await;
+    for delivery in receive(queue, Lane::Messages, 20).await {
+        queue.retry(delivery, failure("first"), Duration::from_secs(30)).await.expect("retry");
+    }
+    publish_numbered(queue, 20).await;
+    file.clock.advance(30_000);
+    let deliveries = receive(queue, Lane::Messages, 10).await;
+    let retried = deliveries.iter().filter(|delivery| delivery.attempt() == 2).count();
+    assert_eq!(retried, 5, "half of a batch");
+    queue.ack(deliveries).await.expect("ack");
+    // Where there are no more of one kind, the other has the whole batch.
+    assert_eq!(receive(queue, Lane::Messages, 30).await.len(), 30);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_was_wrong_does_not_hide_webhooks() {
+    let file = File::new();
+    file.clock.advance(1_000_000_000);
+    publish_numbered(file.sqlite(), 5).await;
+    drop(receive(file.sqlite(), Lane::Messages, 5).await);
+    file.clock.advance(-2_000_000_000);
+    assert_eq!(receive(file.sqlite(), Lane::Messages, 5).await.len(), 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_and_the_latest_failures_are_kept() {
+    let mut file = File::new();
+    publish_numbered(file.sqlite(), 1).await;
+    for number in 0..60 {
+        retry_one(file.sqlite(), Duration::ZERO, &number.to_string()).await;
+    }
+    file.reopen().await;
+    let deliveries = receive(file.sqlite(), Lane::Messages, 1).await;
+    let failures = deliveries[0].failures();
+    assert_eq!((failures.len(), deliveries[0].attempt()), (50, 51));
+    assert_eq!(
+        [&failures[0], &failures[1], &failures[49]],
+        [0, 11, 59].map(|at: i32| failure(&at.to_string())).each_ref()
+    );
 }
 
 // --- size, damage, foreign files -----------------------------------------------------------------
@@ -414,17 +482,8 @@ async fn one_that_cannot_be_read_holds_up_no_other() {
     assert_eq!(ids(&deliveries), ["1".to_owned(), "2".to_owned()].into());
     file.sqlite().ack(deliveries).await.expect("ack");
     assert_nothing(file.sqlite(), Lane::Messages).await;
-    assert_eq!(file.sqlite().census().await.expect("census").waiting, 1, "it is kept");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_was_wrong_does_not_hide_webhooks() {
-    let file = File::new();
-    file.clock.advance(1_000_000_000);
-    publish_numbered(file.sqlite(), 5).await;
-    drop(receive(file.sqlite(), Lane::Messages, 5).await);
-    file.clock.advance(-2_000_000_000);
-    assert_eq!(receive(file.sqlite(), Lane::Messages, 5).await.len(), 5);
+    // It is kept, and not tried all the time.
+    depth_becomes(file.sqlite(), 0, 1, Some(RECEIVED_AT_MS)).await;
 }
 
 // --- counting ------------------------------------------------------------------------------------

@@ -1,0 +1,140 @@
+//! The whole application in this process: real HTTP on a random port, an own queue and database, a
+//! clock that stands still, and a worker that works when it is told to.
+
+use std::sync::Arc;
+
+use reqwest::StatusCode;
+use sea_orm::DatabaseConnection;
+use secrecy::SecretString;
+use tempfile::TempDir;
+use waha_ingest::clock::FixedClock;
+use waha_ingest::config::Config;
+use waha_ingest::equation::Equation;
+use waha_ingest::queue::Queue;
+use waha_ingest::queue::sqlite::{Options, SqliteQueue};
+use waha_ingest::server::{Door, serve_public};
+use waha_ingest::simulate::Sent;
+use waha_ingest::store::{Store, StoreOptions};
+use waha_ingest::webhook::source::{Source, sign};
+use waha_ingest::worker::Worker;
+
+use crate::database::{Database, Kind};
+
+pub const KEY: &str = "secret";
+/// 2026-11-20: later than everything that `simulate` makes up.
+const NOW_MS: i64 = 1_795_000_000_000;
+
+pub struct TestApp {
+    pub url: String,
+    pub clock: Arc<FixedClock>,
+    pub queue: SqliteQueue,
+    pub store: Arc<Store>,
+    pub worker: Worker,
+    client: reqwest::Client,
+    /// Vanish with the application.
+    _kept: (Database, TempDir),
+}
+
+impl TestApp {
+    pub async fn start(kind: Kind) -> Self {
+        Self::start_with(Database::create(kind).await, u64::MAX >> 1).await
+    }
+
+    pub async fn start_with(database: Database, queue_bytes_max: u64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = FixedClock::at(NOW_MS);
+        let config = Config::load_defaults().unwrap();
+        let options = Options::new(queue_bytes_max, clock.clone());
+        let queue = SqliteQueue::open(folder.path().join("queue.db"), options).unwrap();
+        let options = StoreOptions {
+            url: database.url.clone(),
+            connections_max: 8,
+            keeps_bodies: true,
+            keeps_ephemeral_bodies: true,
+        };
+        let store = Arc::new(Store::open(&options, clock.clone()).await.unwrap());
+        migration::up(store.connection()).await.unwrap();
+        let url = serve(&config, queue.clone(), clock.clone());
+        let worker = Worker {
+            queue: Arc::new(queue.clone()),
+            store: Arc::clone(&store),
+            clock: clock.clone(),
+            rules: config.rules,
+            policy: config.retry,
+            batch_max: config.batch_max,
+            concurrency: 1,
+        };
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { url, clock, queue, store, worker, client, _kept: (database, folder) }
+    }
+
+    pub fn db(&self) -> &DatabaseConnection {
+        self.store.connection()
+    }
+
+    /// Posts a signed body.
+    pub async fn post(&self, body: impl Into<Vec<u8>>) -> StatusCode {
+        let body = body.into();
+        let signature = sign(&SecretString::from(KEY), &body);
+        let request = self.client.post(&self.url).header("x-webhook-hmac", signature);
+        request.body(body).send().await.unwrap().status()
+    }
+
+    /// Posts a signed JSON body.
+    pub async fn post_json(&self, body: &serde_json::Value) {
+        assert_eq!(self.post(body.to_string()).await, StatusCode::ACCEPTED);
+    }
+
+    /// A signed request that is not sent yet.
+    pub fn signed(&self, body: String) -> reqwest::RequestBuilder {
+        let signature = sign(&SecretString::from(KEY), body.as_bytes());
+        self.request().header("x-webhook-hmac", signature).body(body)
+    }
+
+    /// A request to be changed before it is sent.
+    pub fn request(&self) -> reqwest::RequestBuilder {
+        self.client.post(&self.url)
+    }
+
+    /// Publishes what a WAHA would send, without HTTP.
+    pub async fn publish_all(&self, webhooks: impl IntoIterator<Item = Sent>) {
+        for sent in webhooks {
+            self.queue.publish(webhook(&sent)).await.unwrap();
+        }
+    }
+
+    /// Processes everything that is due.
+    pub async fn work_until_idle(&self) {
+        self.worker.work_until_idle().await;
+    }
+
+    pub async fn equation(&self) -> Equation {
+        Equation::count(&self.queue, &self.store).await.unwrap()
+    }
+}
+
+/// A webhook as the door would make it.
+pub fn webhook(sent: &Sent) -> waha_ingest::webhook::Webhook {
+    use waha_ingest::webhook::Receipt;
+    use waha_ingest::webhook::verify::{RawRequest, TIMESTAMP_HEADER, verify};
+    let headers = [
+        ("x-webhook-request-id".to_owned(), sent.request_id.clone()),
+        (TIMESTAMP_HEADER.to_owned(), sent.at_ms.to_string()),
+    ];
+    let request = RawRequest {
+        hmac: None,
+        hmac_algorithm: None,
+        headers: headers.into(),
+        body: sent.body.clone().into(),
+    };
+    verify(&Source::unverified("default"), request, Receipt::new(), NOW_MS).unwrap().0
+}
+
+fn serve(config: &Config, queue: SqliteQueue, clock: Arc<FixedClock>) -> String {
+    let sources = vec![Source::signed("default", &[KEY.into()])];
+    let door = Door::new(sources, Arc::new(queue), clock, config.limits);
+    let listener = waha_ingest::server::listen(([127, 0, 0, 1], 0).into()).unwrap();
+    let url = format!("http://{}/webhooks/default", listener.local_addr().unwrap());
+    tokio::spawn(serve_public(listener, Arc::new(door), config.stop_grace).unwrap());
+    url
+}

@@ -1,0 +1,101 @@
+//! The database stops for a minute: intake goes on, nothing is dead-lettered, no attempt is used.
+
+use std::process::Command;
+use std::time::Duration;
+
+use sea_orm::EntityTrait;
+use tempfile::TempDir;
+use waha_ingest::sender::{Sending, send_all};
+use waha_ingest::simulate::{Plan, history};
+
+use crate::app::KEY;
+use crate::database::Database;
+use crate::process::Setting;
+use crate::wait::wait_for;
+
+const PATIENCE: Duration = Duration::from_secs(180);
+/// Longer than any time-out of the worker or its driver.
+const OUTAGE: Duration = Duration::from_secs(60);
+const COUNT: usize = 3_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_is_killed_for_a_minute() {
+    outlive("postgres", "kill", "resume").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mariadb_hangs_for_a_minute() {
+    outlive("mariadb", "freeze", "thaw").await;
+}
+
+async fn outlive(kind: &str, strike: &str, mend: &str) {
+    let server = Server::start(kind);
+    let database = Database::on_server(&server.url).await;
+    let folder = tempfile::tempdir().unwrap();
+    let setting = Setting::new(folder.path(), &database.url);
+    let _up = setting.up().await;
+    send(&setting, 0).await;
+    setting.settled(PATIENCE).await;
+    server.order(strike);
+    let struck = std::time::Instant::now();
+    let accepted_before = COUNT as u64;
+    send(&setting, COUNT).await;
+    wait_for("the outage to be over", PATIENCE, || async {
+        (struck.elapsed() > OUTAGE).then_some(())
+    })
+    .await;
+    server.order(mend);
+    let status = setting.settled(PATIENCE).await;
+    assert_eq!(status["balanced"], true, "{status}");
+    assert_eq!(status["dead_lettered"], 0, "{status}");
+    assert_eq!(status["accepted"], accepted_before + COUNT as u64, "{status}");
+    assert_eq!(attempts(&database).await, 1, "an outage is no attempt");
+}
+
+/// Sends the part of a history that starts at `skip`; every webhook must be accepted at once.
+async fn send(setting: &Setting<'_>, skip: usize) {
+    let sending = Sending {
+        urls: vec![setting.url()],
+        key: Some(KEY.into()),
+        connections: 8,
+        rate: None,
+        attempts_max: 0,
+        retry_delay: Duration::ZERO,
+    };
+    let plan = Plan { seed: 3, messages: 5_000, ..Plan::default() };
+    let webhooks = history(&plan).skip(skip).take(COUNT);
+    let report = send_all(sending, webhooks, || ()).await.unwrap();
+    assert_eq!(report.accepted, COUNT as u64, "intake goes on");
+}
+
+async fn attempts(database: &Database) -> i32 {
+    let rows = entity::webhook_events::Entity::find().all(&database.connect().await).await.unwrap();
+    assert_eq!(rows.len(), 2 * COUNT);
+    rows.iter().map(|row| row.attempts).max().unwrap()
+}
+
+/// A database server of this test's own.
+struct Server {
+    kind: String,
+    url: String,
+    folder: TempDir,
+}
+
+impl Server {
+    fn start(kind: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Self { kind: kind.to_owned(), url: String::new(), folder };
+        let url = server.order("start").trim().to_owned();
+        Self { url, ..server }
+    }
+
+    fn order(&self, order: &str) -> String {
+        let scripts = std::env::var("TEST_SERVERS_DIR").expect("run tests/run");
+        let output = Command::new(format!("{scripts}/{}", self.kind))
+            .args([order.as_ref(), self.folder.path().join("server").as_os_str()])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
