@@ -63,7 +63,12 @@ async fn main() {
 async fn row(name: &str, url: &str, count: usize) {
     let config = Config::load_defaults().expect("defaults");
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let options = StoreOptions { url: url.to_owned(), connections_max: 10, keeps_bodies: true };
+    let options = StoreOptions {
+        url: url.to_owned(),
+        connections_max: 10,
+        keeps_bodies: true,
+        keeps_ephemeral_bodies: false,
+    };
     let store = Arc::new(Store::open(&options, Arc::clone(&clock)).await.expect("a database"));
     migration::up(store.connection()).await.expect("tables");
     let queue = Arc::new(filled_queue(name, count).await);

@@ -4,20 +4,37 @@
 //! commutative, associative and idempotent ([`merge`]); the upserts of `store` follow the same
 //! rules, so the rows depend on the set of webhooks alone and not on their order.
 
+pub mod answer;
 pub mod call;
 pub mod chat;
+pub mod edit;
+pub mod group;
+pub mod label;
 pub mod merge;
 pub mod message;
+pub mod person;
+pub mod rename;
 pub mod session;
 mod version;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+pub use answer::{
+    AnswerKey, EventResponse, EventResponseChange, MemberAckChange, Reaction, ReactionChange, Vote,
+    VoteChange,
+};
 pub use call::{CallChange, CallDetails, CallKey, CallState};
 pub use chat::{ChatChange, ChatKey, Read, ReadChange, ReadKey};
+pub use edit::{Edit, EditChange, EditKey, Revocation, RevocationKey};
+pub use group::{
+    JoinRequest, JoinRequestChange, JoinRequestKey, ParticipantChange, ParticipantKey, Role,
+};
+pub use label::{ChatLabelChange, ChatLabelKey, LabelChange, LabelKey, LabelLook};
 pub use merge::Merge;
 pub use message::{Content, Media, MessageChange, MessageKey, MessageStatus, Origin, Reply, Told};
-pub use session::{Identity, SessionChange, SessionKey, SessionStatus};
+pub use person::{ContactChange, Link, Names, PersonKey};
+pub use rename::Named;
+pub use session::{Identity, SessionChange, SessionKey, SessionStatus, StatusPoint};
 pub use version::{Register, Version};
 
 /// What webhooks tell, by row, in the canonical order in which rows are locked.
@@ -27,12 +44,36 @@ pub struct Changes {
     pub sessions: BTreeMap<SessionKey, SessionChange>,
     /// Chats. Every chat named below is in here.
     pub chats: BTreeMap<ChatKey, ChatChange>,
-    /// Messages.
+    /// Messages. Every message named in the next six is in here.
     pub messages: BTreeMap<MessageKey, MessageChange>,
+    /// Edits, whoever made them.
+    pub edits: BTreeMap<EditKey, EditChange>,
+    /// Revocations, whoever made them.
+    pub revocations: BTreeMap<RevocationKey, Revocation>,
+    /// Reactions.
+    pub reactions: BTreeMap<AnswerKey, ReactionChange>,
+    /// Votes in polls.
+    pub votes: BTreeMap<AnswerKey, VoteChange>,
+    /// Answers to invitations.
+    pub event_responses: BTreeMap<AnswerKey, EventResponseChange>,
+    /// How far own messages got with members of groups.
+    pub member_acks: BTreeMap<AnswerKey, MemberAckChange>,
     /// Calls.
     pub calls: BTreeMap<CallKey, CallChange>,
     /// How far someone has read a chat.
     pub reads: BTreeMap<ReadKey, ReadChange>,
+    /// People, as far as something is told about them.
+    pub contacts: BTreeMap<PersonKey, ContactChange>,
+    /// Which ids are one person.
+    pub links: BTreeSet<Link>,
+    /// Members of groups.
+    pub participants: BTreeMap<ParticipantKey, ParticipantChange>,
+    /// Wishes to join a group.
+    pub join_requests: BTreeMap<JoinRequestKey, JoinRequestChange>,
+    /// Labels.
+    pub labels: BTreeMap<LabelKey, LabelChange>,
+    /// Which chats have which labels.
+    pub chat_labels: BTreeMap<ChatLabelKey, ChatLabelChange>,
 }
 
 impl Changes {
@@ -53,6 +94,42 @@ impl Changes {
         self.messages.entry(key.clone()).or_default()
     }
 
+    /// Says that somebody has edited a message.
+    pub fn edit(&mut self, key: EditKey, edit: EditChange) {
+        self.message(&key.message);
+        self.edits.merge_in(BTreeMap::from([(key, edit)]));
+    }
+
+    /// Says that somebody has revoked a message.
+    pub fn revoke(&mut self, key: RevocationKey, revocation: Revocation) {
+        self.message(&key.message);
+        self.revocations.merge_in(BTreeMap::from([(key, revocation)]));
+    }
+
+    /// Says how somebody reacts to a message.
+    pub fn react(&mut self, key: AnswerKey, reaction: ReactionChange) {
+        self.message(&key.message);
+        self.reactions.merge_in(BTreeMap::from([(key, reaction)]));
+    }
+
+    /// Says what somebody votes in a poll.
+    pub fn vote(&mut self, key: AnswerKey, vote: VoteChange) {
+        self.message(&key.message);
+        self.votes.merge_in(BTreeMap::from([(key, vote)]));
+    }
+
+    /// Says how somebody answers an invitation.
+    pub fn answer_event(&mut self, key: AnswerKey, response: EventResponseChange) {
+        self.message(&key.message);
+        self.event_responses.merge_in(BTreeMap::from([(key, response)]));
+    }
+
+    /// Says how far a message got with a member of a group.
+    pub fn ack_by(&mut self, key: AnswerKey, ack: MemberAckChange) {
+        self.message(&key.message);
+        self.member_acks.merge_in(BTreeMap::from([(key, ack)]));
+    }
+
     /// The change of a call, made if there is none yet.
     pub fn call(&mut self, key: &CallKey) -> &mut CallChange {
         self.session(&key.session);
@@ -64,6 +141,18 @@ impl Changes {
         self.chat(&key.chat);
         self.reads.merge_in(BTreeMap::from([(key, read)]));
     }
+
+    /// Says what a person is in a group.
+    pub fn participant(&mut self, key: ParticipantKey, change: ParticipantChange) {
+        self.chat(&key.chat);
+        self.participants.merge_in(BTreeMap::from([(key, change)]));
+    }
+
+    /// The change of a label, made if there is none yet.
+    pub fn label(&mut self, key: &LabelKey) -> &mut LabelChange {
+        self.session(&key.session);
+        self.labels.entry(key.clone()).or_default()
+    }
 }
 
 impl Merge for Changes {
@@ -71,7 +160,19 @@ impl Merge for Changes {
         self.sessions.merge_in(other.sessions);
         self.chats.merge_in(other.chats);
         self.messages.merge_in(other.messages);
+        self.edits.merge_in(other.edits);
+        self.revocations.merge_in(other.revocations);
+        self.reactions.merge_in(other.reactions);
+        self.votes.merge_in(other.votes);
+        self.event_responses.merge_in(other.event_responses);
+        self.member_acks.merge_in(other.member_acks);
         self.calls.merge_in(other.calls);
         self.reads.merge_in(other.reads);
+        self.contacts.merge_in(other.contacts);
+        self.links.merge_in(other.links);
+        self.participants.merge_in(other.participants);
+        self.join_requests.merge_in(other.join_requests);
+        self.labels.merge_in(other.labels);
+        self.chat_labels.merge_in(other.chat_labels);
     }
 }

@@ -57,6 +57,8 @@ pub struct Config {
     pub retry: RetryPolicy,
     /// Whether the ledger keeps bodies.
     pub keeps_bodies: bool,
+    /// Whether it keeps those of ephemeral webhooks, too.
+    pub keeps_ephemeral_bodies: bool,
     /// What normalizing needs.
     pub rules: Rules,
     /// What is logged.
@@ -121,6 +123,8 @@ impl Config {
             hold_max: reader.milliseconds("worker.hold_max_ms"),
             retry: retry(reader),
             keeps_bodies: reader.choice("ledger.bodies", &[("all", true), ("none", false)]),
+            keeps_ephemeral_bodies: reader
+                .choice("ledger.ephemeral_bodies", &[("none", false), ("all", true)]),
             rules: Rules { user_id_key: reader.text("normalize.user_id_key") },
             log_level: reader.text("log.level"),
             log_format: reader.choice(

@@ -4,20 +4,33 @@
 //! the same changes, always. Unknown fields never fail. One file per family of event types.
 
 mod ack;
+mod author;
 mod body;
 mod call;
+mod chat;
+mod details;
+mod edit;
+mod event_response;
+mod fields;
+mod group;
 mod kind;
+mod label;
+mod link;
 mod message;
+mod name;
+mod poll;
+mod reaction;
+mod revoke;
 mod session;
 
-use crate::change::Changes;
+use crate::change::{CallState, Changes};
 use crate::webhook::envelope::{Envelope, EnvelopeError};
 use crate::webhook::{EventType, Webhook};
 
 use body::Body;
 
 /// Raised when the normalizer maps something anew, so that old rows of the ledger can be found.
-pub const NORMALIZER_VERSION: i32 = 1;
+pub const NORMALIZER_VERSION: i32 = 2;
 
 /// What the configuration decides.
 #[derive(Clone, Debug)]
@@ -28,6 +41,7 @@ pub struct Rules {
 
 /// What a webhook tells.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are the large one")]
 pub enum Normalized {
     /// These changes.
     Changes(Changes),
@@ -40,6 +54,8 @@ pub enum Normalized {
 pub enum Ignored {
     /// An event type that has no rows.
     UnknownEvent,
+    /// An event type whose meaning is gone at once: presence, the engine's own traffic.
+    Ephemeral,
     /// An ack without a known state.
     UnknownAck,
     /// Somebody repeated the id of another author's message.
@@ -51,6 +67,7 @@ impl Ignored {
     pub fn reason(self) -> &'static str {
         match self {
             Self::UnknownEvent => "unknown_event",
+            Self::Ephemeral => "ephemeral",
             Self::UnknownAck => "unknown_ack",
             Self::AuthorConflict => "author_conflict",
         }
@@ -95,11 +112,36 @@ pub fn normalize(webhook: &Webhook, rules: &Rules) -> Result<Normalized, Normali
     let body = Body::new(webhook, &value);
     match webhook.event_type() {
         EventType::SessionStatus => session::status(&body, rules),
-        EventType::Message | EventType::MessageAny => message::message(&body, rules),
-        EventType::MessageAck | EventType::MessageAckGroup => ack::ack(&body, rules),
-        EventType::CallReceived | EventType::CallAccepted | EventType::CallRejected => {
-            call::call(&body, rules)
+        EventType::Message | EventType::MessageAny | EventType::MessageWaiting => {
+            message::message(&body, rules)
         }
+        EventType::MessageAck | EventType::MessageAckGroup => ack::ack(&body, rules),
+        EventType::MessageReaction => reaction::reaction(&body, rules),
+        EventType::MessageEdited => edit::edited(&body, rules),
+        EventType::MessageRevoked => revoke::revoked(&body, rules),
+        EventType::PollVote | EventType::PollVoteFailed => poll::vote(&body, rules),
+        EventType::EventResponse | EventType::EventResponseFailed => {
+            event_response::response(&body, rules)
+        }
+        EventType::CallReceived => call::call(&body, rules, CallState::Received),
+        EventType::CallAccepted => call::call(&body, rules, CallState::Accepted),
+        EventType::CallRejected => call::call(&body, rules, CallState::Rejected),
+        EventType::PresenceUpdate | EventType::StateChange | EventType::EngineEvent => {
+            Ok(Normalized::Ignored(Ignored::Ephemeral))
+        }
+        EventType::ChatArchive => chat::archive(&body, rules),
+        EventType::GroupJoin => group::join(&body, rules),
+        EventType::GroupLeave => group::leave(&body, rules),
+        EventType::GroupUpdate => group::update(&body, rules),
+        EventType::GroupParticipants => group::participants(&body, rules),
+        EventType::GroupJoinRequest => group::join_request(&body, rules),
+        EventType::GroupJoinV1 => group::join_v1(&body, rules),
+        EventType::GroupLeaveV1 => group::leave_v1(&body, rules),
+        EventType::LabelUpsert | EventType::LabelDeleted => label::label(&body, rules),
+        EventType::LabelChatAdded | EventType::LabelChatDeleted => label::on_chat(&body, rules),
         EventType::Other => Ok(Normalized::Ignored(Ignored::UnknownEvent)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,15 +4,20 @@
 //! covers SQLite, PostgreSQL and MySQL/MariaDB; what differs between them is in `store/dialect.rs`.
 
 pub mod apply;
+mod chats;
 mod chunk;
 mod connect;
 pub mod dead_letter;
 mod dialect;
 mod error;
+mod fence;
 mod ids;
 mod ledger;
+mod people;
+mod relocate;
 mod rows;
 mod select;
+mod settle;
 pub mod totals;
 mod upsert;
 mod write;
@@ -41,6 +46,7 @@ pub struct Store {
     /// SQLite has one writer at a time: waiting here is fair, its busy handler is not.
     turn: Mutex<()>,
     keeps_bodies: bool,
+    keeps_ephemeral_bodies: bool,
 }
 
 /// How a store is opened.
@@ -51,6 +57,8 @@ pub struct StoreOptions {
     pub connections_max: u32,
     /// Whether the ledger keeps the bodies of applied and ignored webhooks.
     pub keeps_bodies: bool,
+    /// Whether it keeps those of ephemeral ones, too.
+    pub keeps_ephemeral_bodies: bool,
 }
 
 impl Store {
@@ -64,6 +72,7 @@ impl Store {
             ids: Ids::default(),
             turn: Mutex::new(()),
             keeps_bodies: options.keeps_bodies,
+            keeps_ephemeral_bodies: options.keeps_ephemeral_bodies,
         })
     }
 

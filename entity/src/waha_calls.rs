@@ -43,8 +43,10 @@ pub struct Model {
     pub accepted_at: Option<DateTimeUtc>,
     /// Earliest time told by a `call.rejected`.
     pub rejected_at: Option<DateTimeUtc>,
-    /// Why, as far as the engine says, such as `timeout` for a missed call.
+    /// Why, as far as the engine says: `timeout` for a missed call, `reject`, `terminate`, `api`.
     pub rejected_reason: Option<String>,
+    /// Version of `rejected_reason`.
+    pub rejected_reason_version: i64,
     /// When the row was made, by the database's clock.
     pub created_at: DateTimeUtc,
     /// When the row was last written.

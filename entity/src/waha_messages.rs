@@ -25,6 +25,9 @@ pub struct Model {
     pub waha_id: Option<String>,
     /// True until a `message` or `message.any` told the content.
     pub is_stub: bool,
+    /// Whether anything beside its own tellings decides about it: edits, revocations, claims of
+    /// other authors. See `waha_message_edits`, `waha_message_revocations`, `waha_message_claims`.
+    pub is_amended: bool,
     /// Who owns the row: the author told by the lowest version. Content of anybody else under the
     /// same bare id is ignored. Null for stubs.
     pub author: Option<String>,
@@ -40,9 +43,13 @@ pub struct Model {
     /// `text`, `image`, `video`, `audio`, `document`, `sticker`, `location`, `contact`, `poll` and
     /// so on, derived from the engine's own data.
     pub r#type: Option<String>,
-    /// Text or caption; after `message.edited` the newest text.
+    /// Text or caption; after `message.edited` the newest text of the message's own author. Kept
+    /// when the message is revoked.
     #[sea_orm(column_type = "Text")]
     pub content: Option<String>,
+    /// The text before it was edited; null while it was not, or is a stub.
+    #[sea_orm(column_type = "Text")]
+    pub original_content: Option<String>,
     /// What the type adds, as a JSON object: location, contacts, poll, mentions, links.
     #[sea_orm(column_type = "Text")]
     pub details: Option<String>,

@@ -29,6 +29,8 @@ pub struct CallChange {
     pub accepted_at: Option<DateTime<Utc>>,
     /// When it was rejected, or rang out.
     pub rejected_at: Option<DateTime<Utc>>,
+    /// Why it was rejected, as far as the engine says.
+    pub rejected_reason: Option<Register<String>>,
 }
 
 /// Who calls whom.
@@ -81,5 +83,6 @@ impl Merge for CallChange {
         earliest(&mut self.received_at, other.received_at);
         earliest(&mut self.accepted_at, other.accepted_at);
         earliest(&mut self.rejected_at, other.rejected_at);
+        self.rejected_reason.merge_in(other.rejected_reason);
     }
 }

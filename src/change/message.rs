@@ -1,5 +1,6 @@
 //! What is told about a message.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
@@ -21,7 +22,8 @@ pub struct MessageKey {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MessageChange {
     /// What each author told under this id. A hostile client can repeat somebody else's id, so
-    /// there can be two; the one with the lowest [`Told::first`] owns the row.
+    /// there can be two; the one with the lowest [`Told::first`] owns the row. Authors are `me`,
+    /// in direct chats `contact`, else their ids.
     pub told: BTreeMap<String, Told>,
     /// How far it got; only forward.
     pub status: Option<MessageStatus>,
@@ -75,7 +77,7 @@ pub struct Content {
     /// The name the sender chose.
     pub sender_name: Option<String>,
     /// Kind of message: `text`, `image`, `location`, …
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// Text or caption.
     pub text: Option<String>,
     /// What some kinds have beyond text, as JSON text: location, contacts, mentions, ….
@@ -113,6 +115,15 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// Reads WAHA's word, which is also the stored one.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "api" => Some(Self::Api),
+            "app" => Some(Self::App),
+            _ => None,
+        }
+    }
+
     /// As stored.
     pub fn name(self) -> &'static str {
         match self {
@@ -180,5 +191,12 @@ impl MessageStatus {
     /// Place in the order, from 0.
     pub fn rank(self) -> i16 {
         self as i16
+    }
+
+    /// The state at a place in the order; none below 0.
+    pub fn of_rank(rank: i16) -> Option<Self> {
+        let all =
+            [Self::Pending, Self::Failed, Self::Sent, Self::Delivered, Self::Read, Self::Played];
+        usize::try_from(rank).ok().and_then(|rank| all.get(rank).copied())
     }
 }

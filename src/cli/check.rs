@@ -72,7 +72,12 @@ async fn queue(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<String
 
 async fn database(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<String> {
     let url = config.database_url.expose_secret().to_owned();
-    let options = StoreOptions { url, connections_max: 1, keeps_bodies: config.keeps_bodies };
+    let options = StoreOptions {
+        url,
+        connections_max: 1,
+        keeps_bodies: config.keeps_bodies,
+        keeps_ephemeral_bodies: config.keeps_ephemeral_bodies,
+    };
     let store = Store::open(&options, clock).await?;
     store.ping().await.map_err(|error| anyhow::anyhow!(error.detail()))?;
     let steps = migration::status(store.connection()).await.context("reading the migrations")?;
@@ -114,7 +119,9 @@ fn print(config: &Config) {
         config.retry.delays.iter().map(std::time::Duration::as_millis).collect();
     println!("retry.delays_ms = {delays:?}");
     println!("retry.jitter = {}", config.retry.jitter);
-    println!("ledger.bodies = \"{}\"", if config.keeps_bodies { "all" } else { "none" });
+    let word = |keeps| if keeps { "all" } else { "none" };
+    println!("ledger.bodies = \"{}\"", word(config.keeps_bodies));
+    println!("ledger.ephemeral_bodies = \"{}\"", word(config.keeps_ephemeral_bodies));
     println!("normalize.user_id_key = {:?}", config.rules.user_id_key);
     println!("log.level = {:?}", config.log_level);
 }

@@ -45,7 +45,12 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
         std::fs::create_dir_all(&config.data_dir)?;
     }
     let url = config.database_url.expose_secret().to_owned();
-    let options_store = StoreOptions { url, connections_max: 2, keeps_bodies: config.keeps_bodies };
+    let options_store = StoreOptions {
+        url,
+        connections_max: 2,
+        keeps_bodies: config.keeps_bodies,
+        keeps_ephemeral_bodies: config.keeps_ephemeral_bodies,
+    };
     let store = Store::open(&options_store, Arc::new(SystemClock)).await.context("database.url")?;
     let db = store.connection();
     match options.step {

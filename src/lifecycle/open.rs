@@ -154,6 +154,7 @@ pub async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Resu
         url: config.database_url.expose_secret().to_owned(),
         connections_max: config.connections_max,
         keeps_bodies: config.keeps_bodies,
+        keeps_ephemeral_bodies: config.keeps_ephemeral_bodies,
     };
     let store = Store::open(&options, Arc::clone(clock)).await.context("database.url")?;
     if config.is_database_embedded() {

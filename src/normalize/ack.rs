@@ -1,27 +1,37 @@
 //! Acks: `message.ack` (direct; until 2025.12.1 groups too) and `message.ack.group`.
 //!
-//! What an ack means:
-//! - `fromMe` true: our message got this far. From READ on, the participant, else the counterpart,
-//!   has read the chat up to it.
-//! - `fromMe` false (GOWS): the own account has read somebody's message on another device.
+//! What an ack means (`src/core/utils/acks.ts` and the receipt handlers of WAHA's session files):
+//!
+//! | `fromMe` | chat | ack | who did it | written |
+//! | --- | --- | --- | --- | --- |
+//! | true | direct | -1 to 2 | the server, the other side's phone | message status |
+//! | true | direct | 3, 4 | the other side | message status, `chat_reads` of the chat's person |
+//! | true | group | 1 (server) | the server; no participant | message status |
+//! | true | group | 1 to 4 | `participant` | message status, `waha_message_acks`; from 3 on `chat_reads` |
+//! | false | any | 3, 4 | the own account on another device (GOWS) | message status, `chat_reads` of the account |
+//! | false | any | below 3 | told with messages of others: they have arrived | message status |
+//!
+//! The status of a message only moves forward. In a group it is that of the member who is furthest:
+//! WAHA never tells whether all have read. NOWEB reports what reached a member as 1 with a
+//! `receiptTimestamp`: that is 2. An ack without a known number or name changes nothing.
 
 use chrono::{DateTime, Utc};
 
+use super::author::ME;
 use super::body::{Body, id, is_direct};
 use super::{Ignored, NormalizeError, Normalized, Rules, message};
-use crate::change::{MessageKey, MessageStatus, Read, ReadKey, Register, Version};
-use crate::waha::ack::status;
+use crate::change::{
+    AnswerKey, ChatKey, MemberAckChange, MessageKey, MessageStatus, Read, ReadKey, Register,
+    Version,
+};
 use crate::waha::message_id::MessageId;
 use crate::waha::time::time;
-
-/// The reader when the own account has read and the envelope does not name it.
-const UNKNOWN_ME: &str = "me";
 
 /// `message.ack` and `message.ack.group`.
 pub(super) fn ack(body: &Body<'_>, rules: &Rules) -> Result<Normalized, NormalizeError> {
     let message_id = body.message_id()?;
     let chat = body.message_chat(&message_id)?;
-    let Some(status) = member_status(body) else {
+    let Some(status) = member_status(body, &message_id, &chat) else {
         return Ok(Normalized::Ignored(Ignored::UnknownAck));
     };
     let mut changes = body.changes(rules);
@@ -31,10 +41,16 @@ pub(super) fn ack(body: &Body<'_>, rules: &Rules) -> Result<Normalized, Normaliz
     }
     let key = MessageKey { chat, message_id: message_id.bare.clone() };
     changes.message(&key).status = Some(status);
+    if let Some(member) = member(body, &message_id, &key) {
+        changes.ack_by(
+            AnswerKey { message: key.clone(), author: member },
+            member_ack(status, receipt_at(body)),
+        );
+    }
     if status >= MessageStatus::Read
         && let Some(reader) = reader(body, &message_id, &key)
     {
-        let read_at = read_at(body);
+        let read_at = receipt_at(body);
         let version = Version::at(read_at.timestamp_millis(), body.webhook.key().hash());
         let read = Read { message_id: key.message_id, at: read_at };
         changes.read(ReadKey { chat: key.chat, reader }, Register::new(version, read));
@@ -43,27 +59,41 @@ pub(super) fn ack(body: &Body<'_>, rules: &Rules) -> Result<Normalized, Normaliz
 }
 
 /// NOWEB tells a member's delivery receipt as SERVER though it means delivered to that member.
-fn member_status(body: &Body<'_>) -> Option<MessageStatus> {
-    let told = status(body.payload)?;
+fn member_status(body: &Body<'_>, message_id: &MessageId, chat: &ChatKey) -> Option<MessageStatus> {
+    let told = message::status(body, chat, body.from_me(message_id))?;
     let delivered = body.data().at("receipt").at("receiptTimestamp").is_there();
     Some(if told == MessageStatus::Sent && delivered { MessageStatus::Delivered } else { told })
 }
 
 fn reader(body: &Body<'_>, message_id: &MessageId, key: &MessageKey) -> Option<String> {
     if !body.from_me(message_id) {
-        return Some(body.me().unwrap_or_else(|| UNKNOWN_ME.to_owned()));
+        return Some(body.me().unwrap_or_else(|| ME.to_owned()));
     }
-    match id(body.payload.at("participant")) {
-        Some(participant) if !is_direct(&key.chat) => Some(participant),
-        Some(_) | None => is_direct(&key.chat).then(|| key.chat.chat_id.clone()),
+    member(body, message_id, key).or_else(|| is_direct(&key.chat).then(|| key.chat.chat_id.clone()))
+}
+
+/// The member of a group who acknowledged a message of the own account.
+fn member(body: &Body<'_>, message_id: &MessageId, key: &MessageKey) -> Option<String> {
+    let member = id(body.payload.at("participant")).filter(|member| !body.is_me(member));
+    member.filter(|_| body.from_me(message_id) && !is_direct(&key.chat))
+}
+
+fn member_ack(status: MessageStatus, at: DateTime<Utc>) -> MemberAckChange {
+    let mut ack = MemberAckChange { status: Some(status), ..MemberAckChange::default() };
+    match status {
+        MessageStatus::Delivered => ack.delivered_at = Some(at),
+        MessageStatus::Read => ack.read_at = Some(at),
+        MessageStatus::Played => ack.played_at = Some(at),
+        MessageStatus::Pending | MessageStatus::Failed | MessageStatus::Sent => {}
     }
+    ack
 }
 
 /// The receipt's own time (GOWS, NOWEB groups, WEBJS receipt tags), else the webhook's.
-fn read_at(body: &Body<'_>) -> DateTime<Utc> {
+fn receipt_at(body: &Body<'_>) -> DateTime<Utc> {
     let data = body.data();
     let receipt = data.at("receipt");
-    let told = time(receipt.at_any(&["playedTimestamp", "readTimestamp"]))
+    let told = time(receipt.at_any(&["playedTimestamp", "readTimestamp", "receiptTimestamp"]))
         .or_else(|| time(data.at("Timestamp")))
         .or_else(|| time(data.at("attrs").at("t")));
     body.ordering_time(told)

@@ -1,10 +1,12 @@
 //! A webhook's body, read once, with what every family asks of it.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::{NormalizeError, Rules, session};
-use crate::change::{Changes, ChatKey, SessionKey, Version};
+use super::{NormalizeError, Rules, link, name, session};
+use crate::change::{Changes, ChatKey, Link, SessionKey, Version};
 use crate::waha::jid::{ChatKind, chat_form};
 use crate::waha::json::Node;
 use crate::waha::message_id::MessageId;
@@ -15,6 +17,8 @@ use crate::webhook::envelope::is_key_text;
 const ID_CHARS_MAX: usize = 255;
 /// A told time further ahead of the webhook than this orders nothing.
 const AHEAD_MS_MAX: i64 = 24 * 60 * 60 * 1000;
+/// A webhook this long after what it tells is no longer fresh.
+const FRESH_MS: i64 = 60_000;
 
 /// One webhook, ready to be mapped.
 pub(super) struct Body<'a> {
@@ -23,26 +27,38 @@ pub(super) struct Body<'a> {
     pub(super) payload: Node<'a>,
     pub(super) session: SessionKey,
     pub(super) version: Version,
+    /// Which ids it shows to be one person.
+    links: BTreeSet<Link>,
 }
 
 impl<'a> Body<'a> {
     pub(super) fn new(webhook: &'a Webhook, value: &'a Value) -> Self {
         let root = Node::from(value);
         let key = webhook.key();
-        Self {
+        let mut body = Self {
             webhook,
             root,
             payload: root.at("payload"),
             session: SessionKey { source: key.source.clone(), name: key.session.clone() },
             version: Version::of(webhook),
-        }
+            links: BTreeSet::new(),
+        };
+        body.links = link::links(&body);
+        body
     }
 
-    /// Changes that already hold what the envelope tells of the session.
+    /// Changes that already hold what any webhook tells: of the session, and of people.
     pub(super) fn changes(&self, rules: &Rules) -> Changes {
         let mut changes = Changes::default();
         changes.session(&self.session).identity = session::identity(self, rules);
+        changes.contacts.extend(name::contact(self));
+        changes.links.clone_from(&self.links);
         changes
+    }
+
+    /// The phone id of a person whose LID this webhook links; else the id itself.
+    pub(super) fn phone_of(&self, jid: String) -> String {
+        link::phone_of(&self.links, jid)
     }
 
     /// WAHA's engine: GOWS bodies name it in the environment only.
@@ -50,14 +66,37 @@ impl<'a> Body<'a> {
         self.root.at("environment").at("engine").text().or_else(|| self.root.at("engine").text())
     }
 
-    /// The engine's own form of what happened.
+    /// Whether the engine is WhatsApp's own client in a browser.
+    pub(super) fn is_browser(&self) -> bool {
+        self.engine().is_some_and(|engine| engine == "WEBJS" || engine == "WPP")
+    }
+
+    /// The engine's own form of what happened; WPP tells some in a list.
     pub(super) fn data(&self) -> Node<'a> {
-        self.payload.at("_data")
+        self.payload.at("_data").first()
     }
 
     /// The own account, if the session is paired.
     pub(super) fn me(&self) -> Option<String> {
         id(self.root.at("me").at("id"))
+    }
+
+    /// Whether an id is the own account's, by phone number or LID.
+    pub(super) fn is_me(&self, jid: &str) -> bool {
+        let me = self.root.at("me");
+        ["id", "lid", "jid"].into_iter().any(|form| id(me.at(form)).as_deref() == Some(jid))
+    }
+
+    /// The version of what is told with a time of its own. The webhook's while it is fresh, which
+    /// is finer than seconds; later the told one, so that WAHA's repetition of something old (after
+    /// a reconnect) does not replace something newer.
+    pub(super) fn version_at(&self, told: Option<DateTime<Utc>>) -> Version {
+        match told.map(|told| told.timestamp_millis()) {
+            Some(told) if self.webhook.at_ms().saturating_sub(told) > FRESH_MS => {
+                Version::at(told, self.webhook.key().hash())
+            }
+            Some(_) | None => self.version,
+        }
     }
 
     /// The webhook's time.
@@ -80,7 +119,7 @@ impl<'a> Body<'a> {
     pub(super) fn message_id(&self) -> Result<MessageId, NormalizeError> {
         let text = self.payload.at("id").text();
         text.and_then(|text| MessageId::parse(&text))
-            .filter(|id| is_key_text(&id.bare, ID_CHARS_MAX))
+            .filter(bare_id)
             .ok_or_else(|| self.missing("payload.id"))
     }
 
@@ -110,6 +149,11 @@ impl<'a> Body<'a> {
 pub(super) fn id(node: Node<'_>) -> Option<String> {
     let text = node.text().or_else(|| node.at("_serialized").text())?;
     Some(chat_form(&text)).filter(|id| is_key_text(id, ID_CHARS_MAX))
+}
+
+/// Whether a message's bare id fits its column.
+pub(super) fn bare_id(id: &MessageId) -> bool {
+    is_key_text(&id.bare, ID_CHARS_MAX)
 }
 
 /// Whether a chat has one person on the other side.

@@ -5,14 +5,17 @@ use super::{NormalizeError, Normalized, Rules};
 use crate::change::{CallChange, CallDetails, CallKey, CallState, Register, Version};
 use crate::waha::jid::ChatKind;
 use crate::waha::time::time;
-use crate::webhook::EventType;
 use crate::webhook::envelope::is_key_text;
 
 /// Longest call id that fits its column.
 const CALL_ID_CHARS_MAX: usize = 255;
 
 /// Any of the three.
-pub(super) fn call(body: &Body<'_>, rules: &Rules) -> Result<Normalized, NormalizeError> {
+pub(super) fn call(
+    body: &Body<'_>,
+    rules: &Rules,
+    state: CallState,
+) -> Result<Normalized, NormalizeError> {
     let call_id = body.payload.at("id").text().filter(|id| is_key_text(id, CALL_ID_CHARS_MAX));
     let call_id = call_id.ok_or_else(|| body.missing("payload.id"))?;
     let details = details(body);
@@ -21,12 +24,11 @@ pub(super) fn call(body: &Body<'_>, rules: &Rules) -> Result<Normalized, Normali
         changes.chat(chat);
     }
     let key = CallKey { session: body.session.clone(), call_id };
-    *changes.call(&key) = change(body, details);
+    *changes.call(&key) = change(body, details, state);
     Ok(Normalized::Changes(changes))
 }
 
-fn change(body: &Body<'_>, details: CallDetails) -> CallChange {
-    let state = state(body.webhook.event_type());
+fn change(body: &Body<'_>, details: CallDetails, state: CallState) -> CallChange {
     let at = Some(time(body.payload.at("timestamp")).unwrap_or_else(|| body.at()));
     let is_video = body.payload.at("isVideo").flag().filter(|_| state == CallState::Received);
     let mut change = CallChange {
@@ -39,34 +41,39 @@ fn change(body: &Body<'_>, details: CallDetails) -> CallChange {
     match state {
         CallState::Received => change.received_at = at,
         CallState::Accepted => change.accepted_at = at,
-        CallState::Rejected => change.rejected_at = at,
+        CallState::Rejected => {
+            change.rejected_at = at;
+            change.rejected_reason = reason(body).map(|it| Register::new(body.version, it));
+        }
     }
     change
 }
 
-fn state(event_type: EventType) -> CallState {
-    match event_type {
-        EventType::CallAccepted => CallState::Accepted,
-        EventType::CallRejected => CallState::Rejected,
-        EventType::CallReceived
-        | EventType::SessionStatus
-        | EventType::Message
-        | EventType::MessageAny
-        | EventType::MessageAck
-        | EventType::MessageAckGroup
-        | EventType::Other => CallState::Received,
+/// Why a call ended, such as `timeout` for a missed one (GOWS); a rejection over WAHA's API says so
+/// (WEBJS), others name what the caller's or the own side did (NOWEB, GOWS).
+fn reason(body: &Body<'_>) -> Option<String> {
+    let data = body.data();
+    if data.at("api").flag() == Some(true) {
+        return Some("api".to_owned());
     }
+    data.at_any(&["Reason", "reason"])
+        .text()
+        .or_else(|| data.path("Data.Attrs.reason").text())
+        .or_else(|| data.path("Data.Tag").text())
+        .or_else(|| data.at("status").text())
 }
 
 fn details(body: &Body<'_>) -> CallDetails {
-    let from = id(body.payload.at("from")).or_else(|| id(body.data().at_any(&["from", "From"])));
-    let group = id(body.data().at_any(&["groupJid", "GroupJID"]))
+    let data = body.data();
+    let from = id(body.payload.at("from"))
+        .or_else(|| id(data.at_any(&["from", "From", "peerJid", "CallCreator"])));
+    let group = id(data.at_any(&["groupJid", "GroupJID"]))
         .or_else(|| from.clone())
         .filter(|jid| ChatKind::of(jid) == ChatKind::Group);
     let chat = group.clone().or_else(|| from.clone());
     CallDetails {
         chat: chat.map(|chat_id| body.chat(chat_id)),
-        is_group: body.payload.at("isGroup").flag().unwrap_or(group.is_some()),
+        is_group: body.payload.at("isGroup").flag() == Some(true) || group.is_some(),
         from,
         to: body.me(),
         group,

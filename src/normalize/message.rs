@@ -1,32 +1,42 @@
-//! Messages: `message` (of others) and `message.any` (all), told alike.
+//! Messages: `message` (of others), `message.any` (all) and `message.waiting`, told alike.
 
-use serde_json::{Map, Value, json};
-
+use super::author::Author;
 use super::body::{Body, id, is_direct};
-use super::kind::{self, Kind};
-use super::{NormalizeError, Normalized, Rules};
+use super::{NormalizeError, Normalized, Rules, author, details, kind};
 use crate::change::{
-    Changes, ChatKey, Content, Media, MessageKey, Origin, Register, Reply, Told, Version,
+    Changes, ChatKey, Content, Media, MessageKey, MessageStatus, Origin, Register, Reply, Told,
+    Version,
 };
 use crate::waha::ack;
+use crate::waha::jid::ChatKind;
 use crate::waha::json::Node;
 use crate::waha::message_id::MessageId;
 use crate::waha::time::time;
 
-/// The author of the own account's messages, whatever id the engine gives it.
-const ME: &str = "me";
-/// The author of the other side's messages in a direct chat, which has two names (phone and LID).
-const CONTACT: &str = "contact";
-
-/// `message` and `message.any`.
+/// `message`, `message.any` and `message.waiting`.
 pub(super) fn message(body: &Body<'_>, rules: &Rules) -> Result<Normalized, NormalizeError> {
     let message_id = body.message_id()?;
     let chat = body.message_chat(&message_id)?;
     let mut changes = body.changes(rules);
     tell(&mut changes, body, &message_id, &chat, body.version);
-    let key = MessageKey { chat, message_id: message_id.bare };
-    changes.message(&key).status = ack::status(body.payload);
+    let key = MessageKey { chat, message_id: message_id.bare.clone() };
+    let from_me = author::of(body, body.payload, &message_id, &key.chat).is_me;
+    changes.message(&key).status = status(body, &key.chat, from_me);
     Ok(Normalized::Changes(changes))
+}
+
+/// How far a message got. What somebody else sent has arrived, whatever WPP says by default; and
+/// posts of channels are told as failed though they are not (WAHA issue 1504).
+pub(super) fn status(body: &Body<'_>, chat: &ChatKey, from_me: bool) -> Option<MessageStatus> {
+    let is_channel = ChatKind::of(&chat.chat_id) == ChatKind::Channel;
+    ack::status(body.payload).filter(|status| match status {
+        MessageStatus::Pending => from_me,
+        MessageStatus::Failed => !is_channel,
+        MessageStatus::Sent
+        | MessageStatus::Delivered
+        | MessageStatus::Read
+        | MessageStatus::Played => true,
+    })
 }
 
 /// Tells a message's content, its file, and what it says of its chat.
@@ -37,16 +47,24 @@ pub(super) fn tell(
     chat: &ChatKey,
     version: Version,
 ) {
-    let content = content(body, message_id, chat);
+    let author = author::of(body, body.payload, message_id, chat);
+    let key = author.key.clone();
+    let content = content(body, author);
     tell_chat(changes, body, chat, &content);
-    let author = author(&content, chat);
+    let version = if is_placeholder(&content) { body.version.placeholder() } else { version };
     let told = Told {
         first: body.version,
         content: Register::new(version, content),
         media: media(body.payload.at("media")).map(|media| Register::new(version, media)),
     };
-    let key = MessageKey { chat: chat.clone(), message_id: message_id.bare.clone() };
-    changes.message(&key).told.insert(author, told);
+    let message = MessageKey { chat: chat.clone(), message_id: message_id.bare.clone() };
+    changes.message(&message).told.insert(key, told);
+}
+
+/// Whether the engine tells only that there is a message, or that there was one: what is known of
+/// its content stays.
+fn is_placeholder(content: &Content) -> bool {
+    matches!(content.kind.as_ref(), "waiting" | "revoked" | "view_once")
 }
 
 /// When the chat's last message was sent, and the name that its person chose.
@@ -58,47 +76,23 @@ fn tell_chat(changes: &mut Changes, body: &Body<'_>, chat: &ChatKey, content: &C
     }
 }
 
-/// Who owns what is told under a message's id.
-fn author(content: &Content, chat: &ChatKey) -> String {
-    if content.from_me {
-        return ME.to_owned();
-    }
-    match &content.sender {
-        Some(sender) if !is_direct(chat) => sender.clone(),
-        Some(_) | None => CONTACT.to_owned(),
-    }
-}
-
-fn content(body: &Body<'_>, message_id: &MessageId, chat: &ChatKey) -> Content {
+fn content(body: &Body<'_>, author: Author) -> Content {
     let payload = body.payload;
-    let from_me = body.from_me(message_id);
     let kind = kind::of(payload);
     Content {
         waha_id: payload.at("id").text().unwrap_or_default(),
-        from_me,
-        sender: sender(body, message_id, chat, from_me),
+        from_me: author.is_me,
+        sender: author.jid,
         sender_name: sender_name(body.data()),
-        kind: kind.name,
-        text: payload.at("body").text(),
-        details: details(payload, &kind),
-        reply: reply(payload.at("replyTo")),
+        kind: kind.name.into(),
+        text: payload.at("body").text().filter(|_| !kind.body_is_no_text),
+        details: details::of(payload, &kind),
+        reply: reply(payload.at("replyTo")).or_else(|| quoted(kind.context)),
         is_forwarded: kind.context.at("isForwarded").flag().unwrap_or(false),
         has_media: payload.at("hasMedia").flag().unwrap_or(payload.at("media").is_there()),
-        origin: origin(payload.at("source")),
+        origin: payload.at("source").str().and_then(Origin::parse),
         sent_at: time(payload.at("timestamp")),
     }
-}
-
-/// `participant`, else the id's fourth part, else the own account or the chat itself.
-fn sender(
-    body: &Body<'_>,
-    message_id: &MessageId,
-    chat: &ChatKey,
-    from_me: bool,
-) -> Option<String> {
-    id(body.payload.at("participant"))
-        .or_else(|| message_id.participant.clone())
-        .or_else(|| if from_me { body.me() } else { Some(chat.chat_id.clone()) })
 }
 
 /// The name that the sender chose: WEBJS and WPP, NOWEB, GOWS.
@@ -109,14 +103,6 @@ fn sender_name(data: Node<'_>) -> Option<String> {
         .or_else(|| data.at("sender").at("pushname").text())
 }
 
-fn origin(source: Node<'_>) -> Option<Origin> {
-    match source.str()? {
-        "api" => Some(Origin::Api),
-        "app" => Some(Origin::App),
-        _ => None,
-    }
-}
-
 /// The quoted message; WPP names it by its serialized id, the others by its bare one.
 fn reply(node: Node<'_>) -> Option<Reply> {
     let message_id = MessageId::parse(&node.at("id").text()?)?;
@@ -124,6 +110,18 @@ fn reply(node: Node<'_>) -> Option<Reply> {
         message_id: message_id.bare,
         sender: id(node.at("participant")).or(message_id.participant),
         text: node.at("body").text(),
+    })
+}
+
+/// The quoted message as the engine tells it, where WAHA (before 2024) says nothing of it.
+fn quoted(context: Node<'_>) -> Option<Reply> {
+    let message_id = context.at_any(&["stanzaId", "stanzaID", "quotedStanzaID"]).text()?;
+    let message = context.at_any(&["quotedMessage", "quotedMsg"]);
+    let text = message.at_any(&["conversation", "body", "caption"]).text();
+    Some(Reply {
+        message_id: MessageId::parse(&message_id)?.bare,
+        sender: id(context.at_any(&["quotedParticipant", "participant"])),
+        text: text.or_else(|| message.at("extendedTextMessage").at("text").text()),
     })
 }
 
@@ -142,38 +140,4 @@ fn media_error(node: Node<'_>) -> Option<String> {
     let text = node.at_any(&["message", "details", "code"]).text().or_else(|| node.text());
     let text = text.or_else(|| node.is_there().then(|| "unknown".to_owned()))?;
     text.lines().next().map(str::to_owned)
-}
-
-/// What some kinds have beyond text, as JSON text.
-fn details(payload: Node<'_>, kind: &Kind<'_>) -> Option<String> {
-    let mut details = Map::new();
-    if let Some(location) = location(payload.at("location")) {
-        details.insert("location".into(), location);
-    }
-    let contacts: Vec<Value> =
-        payload.at("vCards").items().filter_map(|c| c.value().cloned()).collect();
-    if !contacts.is_empty() {
-        details.insert("contacts".into(), contacts.into());
-    }
-    let mentions: Vec<String> = kind.mentions.items().filter_map(id).collect();
-    if !mentions.is_empty() {
-        details.insert("mentions".into(), mentions.into());
-    }
-    (!details.is_empty()).then(|| Value::Object(details).to_string())
-}
-
-/// Latitude and longitude are texts in most engines; they are stored as numbers.
-fn location(node: Node<'_>) -> Option<Value> {
-    let degrees = |field| node.at(field).text()?.parse::<f64>().ok();
-    let (latitude, longitude) = (degrees("latitude")?, degrees("longitude")?);
-    let mut location = Map::new();
-    location.insert("latitude".into(), json!(latitude));
-    location.insert("longitude".into(), json!(longitude));
-    location.insert("live".into(), json!(node.at("live").flag().unwrap_or(false)));
-    for field in ["name", "address", "url", "description"] {
-        if let Some(text) = node.at(field).text() {
-            location.insert(field.into(), text.into());
-        }
-    }
-    Some(Value::Object(location))
 }

@@ -7,11 +7,11 @@ use crate::webhook::EventType;
 pub enum Lane {
     /// Session status.
     Sessions,
-    /// Messages, acks and what else happens to a message.
+    /// Messages, acks, votes and what else happens to a message.
     Messages,
     /// Calls.
     Calls,
-    /// Chats, groups, labels, and every event type that is not known.
+    /// Chats, groups, labels, what is ephemeral, and every event type that is not known.
     Chats,
 }
 
@@ -25,12 +25,35 @@ impl Lane {
             EventType::SessionStatus => Self::Sessions,
             EventType::Message
             | EventType::MessageAny
+            | EventType::MessageReaction
             | EventType::MessageAck
-            | EventType::MessageAckGroup => Self::Messages,
+            | EventType::MessageAckGroup
+            | EventType::MessageWaiting
+            | EventType::MessageRevoked
+            | EventType::MessageEdited
+            | EventType::PollVote
+            | EventType::PollVoteFailed
+            | EventType::EventResponse
+            | EventType::EventResponseFailed => Self::Messages,
             EventType::CallReceived | EventType::CallAccepted | EventType::CallRejected => {
                 Self::Calls
             }
-            EventType::Other => Self::Chats,
+            EventType::ChatArchive
+            | EventType::PresenceUpdate
+            | EventType::LabelUpsert
+            | EventType::LabelDeleted
+            | EventType::LabelChatAdded
+            | EventType::LabelChatDeleted
+            | EventType::GroupJoin
+            | EventType::GroupLeave
+            | EventType::GroupUpdate
+            | EventType::GroupParticipants
+            | EventType::GroupJoinRequest
+            | EventType::GroupJoinV1
+            | EventType::GroupLeaveV1
+            | EventType::StateChange
+            | EventType::EngineEvent
+            | EventType::Other => Self::Chats,
         }
     }
 

@@ -109,7 +109,8 @@ impl Store {
         let mine = |task: &&Task<'_>| is_mine(&owners, task.webhook);
         let changes = merged(tasks.iter().filter(mine));
         let writer = Writer { db, dialect: self.dialect, now };
-        let written = writer.write(&changes, self.ids.known_of(&changes)).await?;
+        let known = self.ids.known_of(&changes);
+        let written = writer.write(changes, known).await?;
         let mut applied = Vec::with_capacity(tasks.len());
         for task in tasks {
             applied.push(match &task.normalized {
@@ -157,9 +158,16 @@ impl Store {
             webhook: task.webhook,
             outcome: outcome(&task.normalized),
             attempts: task.attempts,
-            keeps_body: self.keeps_bodies,
+            keeps_body: self.keeps_body(&task.normalized),
         };
         tasks.iter().map(entry).collect()
+    }
+
+    /// Ephemeral ones would fill the ledger: presence comes by the second, and the engine's own
+    /// traffic in megabytes.
+    fn keeps_body(&self, normalized: &Normalized) -> bool {
+        let is_ephemeral = *normalized == Normalized::Ignored(Ignored::Ephemeral);
+        self.keeps_bodies && (self.keeps_ephemeral_bodies || !is_ephemeral)
     }
 
     async fn write_duplicates(

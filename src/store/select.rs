@@ -1,8 +1,10 @@
 //! Reads back what the upserts of a transaction wrote: the ids of rows, and who owns a message.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use sea_orm::sea_query::{Alias, Cond, Expr, ExprTrait, Query, SelectStatement};
+use sea_orm::sea_query::{
+    Alias, Asterisk, Cond, Expr, ExprTrait, IntoColumnRef, Query, SelectStatement,
+};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, QueryResult, TryGetable};
 
 use super::StoreError;
@@ -33,19 +35,79 @@ pub(super) async fn chat_ids(
     Ok(found.await?.into_iter().map(|(key, id)| (key.clone(), id)).collect())
 }
 
+/// All ids of the people behind these chats, as far as a phone id stands for them.
+pub(super) async fn ids_of_people<'a>(
+    db: &DatabaseTransaction,
+    chats: &[&'a ChatKey],
+    known: &Known,
+) -> Result<Vec<(&'a ChatKey, String)>, DbErr> {
+    by_pairs(db, "waha_contacts", ("session_id", "phone"), "jid", chats, |key| {
+        (known.sessions.get(&key.session).copied().unwrap_or_default(), key.chat_id.clone())
+    })
+    .await
+}
+
+/// Who owns a message's row.
+pub(super) struct Owner {
+    pub(super) author: String,
+    /// Whether anything but the owner's tellings decides about it.
+    pub(super) is_amended: bool,
+}
+
 /// Who owns the rows of the messages that were told; stubs have no owner.
 pub(super) async fn message_owners(
     db: &DatabaseTransaction,
     messages: &BTreeMap<MessageKey, MessageChange>,
     known: &Known,
-) -> Result<HashMap<MessageKey, String>, StoreError> {
+) -> Result<HashMap<MessageKey, Owner>, StoreError> {
     let told: Vec<&MessageKey> =
         messages.iter().filter(|(_, change)| !change.told.is_empty()).map(|(key, _)| key).collect();
-    let found = by_pairs(db, "waha_messages", ("chat_id", "message_id"), "author", &told, |key| {
-        (known.chats.get(&key.chat).copied().unwrap_or_default(), key.message_id.clone())
-    });
-    let owners = found.await?.into_iter();
-    Ok(owners.filter_map(|(key, owner): (_, Option<String>)| Some((key.clone(), owner?))).collect())
+    let columns = [CHAT_AND_ID.0, CHAT_AND_ID.1, "author", "is_amended"].map(Alias::new);
+    let mut owners = HashMap::with_capacity(told.len());
+    for (key, row) in rows(db, "waha_messages", &columns, &told, known).await? {
+        if let Some(author) = row.try_get::<Option<String>>("", "author")? {
+            owners
+                .insert(key.clone(), Owner { author, is_amended: row.try_get("", "is_amended")? });
+        }
+    }
+    Ok(owners)
+}
+
+/// All rows of a table that belong to these messages.
+pub(super) async fn of_messages<'a>(
+    db: &DatabaseTransaction,
+    table: &'static str,
+    keys: &'a BTreeSet<MessageKey>,
+    known: &Known,
+) -> Result<Vec<(&'a MessageKey, QueryResult)>, StoreError> {
+    let keys: Vec<&MessageKey> = keys.iter().collect();
+    Ok(rows(db, table, &[Asterisk], &keys, known).await?)
+}
+
+/// How a message is named in every table that knows it.
+const CHAT_AND_ID: (&str, &str) = ("chat_id", "message_id");
+
+async fn rows<'a, C: IntoColumnRef + Clone>(
+    db: &DatabaseTransaction,
+    table: &'static str,
+    columns: &[C],
+    keys: &[&'a MessageKey],
+    known: &Known,
+) -> Result<Vec<(&'a MessageKey, QueryResult)>, DbErr> {
+    let mut found = Vec::with_capacity(keys.len());
+    for keys in keys.chunks(KEYS_MAX) {
+        let pair = |key: &&'a MessageKey| {
+            let chat = known.chats.get(&key.chat).copied().unwrap_or_default();
+            ((chat, key.message_id.clone()), *key)
+        };
+        let asked: HashMap<(i64, String), &'a MessageKey> = keys.iter().map(pair).collect();
+        for row in db.query_all(&select(table, CHAT_AND_ID, columns, asked.keys())).await? {
+            if let Some(key) = asked.get(&read_pair(&row, CHAT_AND_ID)?) {
+                found.push((*key, row));
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Reads `column` of the rows with these pairs of (`first`, `second`). Grouped by the first, so
@@ -65,7 +127,8 @@ where
     let mut found = Vec::with_capacity(keys.len());
     for keys in keys.chunks(KEYS_MAX) {
         let asked: HashMap<(A, String), &'a K> = keys.iter().map(|key| (pair(key), *key)).collect();
-        for row in db.query_all(&select(table, names, column, asked.keys())).await? {
+        let columns = [names.0, names.1, column].map(Alias::new);
+        for row in db.query_all(&select(table, names, &columns, asked.keys())).await? {
             if let Some(key) = asked.get(&read_pair(&row, names)?) {
                 found.push((*key, row.try_get("", column)?));
             }
@@ -78,10 +141,10 @@ fn read_pair<A: TryGetable>(row: &QueryResult, names: (&str, &str)) -> Result<(A
     Ok((row.try_get("", names.0)?, row.try_get("", names.1)?))
 }
 
-fn select<'a, A: Clone + Ord + Into<Expr> + 'a>(
+fn select<'a, A: Clone + Ord + Into<Expr> + 'a, C: IntoColumnRef + Clone>(
     table: &'static str,
     names: (&'static str, &'static str),
-    column: &'static str,
+    columns: &[C],
     pairs: impl Iterator<Item = &'a (A, String)>,
 ) -> SelectStatement {
     let mut groups: BTreeMap<A, Vec<&str>> = BTreeMap::new();
@@ -94,9 +157,6 @@ fn select<'a, A: Clone + Ord + Into<Expr> + 'a>(
         any = any.add(Cond::all().add(first).add(Expr::col(Alias::new(names.1)).is_in(seconds)));
     }
     let mut select = Query::select();
-    select
-        .columns([names.0, names.1, column].map(Alias::new))
-        .from(Alias::new(table))
-        .cond_where(any);
+    select.columns(columns.iter().cloned()).from(Alias::new(table)).cond_where(any);
     select
 }

@@ -77,13 +77,43 @@ impl<'a> From<&'a Value> for Node<'a> {
 
 impl<'a> Node<'a> {
     /// The field of an object.
+    #[must_use]
     pub fn at(self, field: &str) -> Self {
         Self(self.0.and_then(|value| value.get(field)).filter(|value| !value.is_null()))
     }
 
     /// The field of an object, by any of its names in different engines: the first that is there.
+    #[must_use]
     pub fn at_any(self, fields: &[&str]) -> Self {
         fields.iter().map(|field| self.at(field)).find(|node| node.is_there()).unwrap_or(Self(None))
+    }
+
+    /// The field of an object, whatever the case of its name: engines write `rowId` and `rowID`.
+    #[must_use]
+    pub fn at_like(self, field: &str) -> Self {
+        let exact = self.at(field);
+        if exact.is_there() {
+            return exact;
+        }
+        let mut fields = self.0.and_then(Value::as_object).into_iter().flatten();
+        let found =
+            fields.find(|(name, value)| name.eq_ignore_ascii_case(field) && !value.is_null());
+        Self(found.map(|(_, value)| value))
+    }
+
+    /// A field of a field: names with dots between them, in any case.
+    #[must_use]
+    pub fn path(self, path: &str) -> Self {
+        path.split('.').fold(self, Self::at_like)
+    }
+
+    /// The first item of a list; anything else as it is.
+    #[must_use]
+    pub fn first(self) -> Self {
+        match self.0 {
+            Some(Value::Array(items)) => Self(items.first()),
+            other => Self(other),
+        }
     }
 
     /// Whether there is anything but null.
@@ -112,12 +142,13 @@ impl<'a> Node<'a> {
         self.0?.as_str().filter(|text| !text.is_empty())
     }
 
-    /// A whole number, also when written as text or fraction.
+    /// A whole number, also when written as text, fraction or in two halves (`{low, high}`).
     pub fn int(self) -> Option<i64> {
         match self.0? {
             Value::Number(number) => number.as_i64().or_else(|| number.as_f64().and_then(whole)),
             Value::String(text) => text.trim().parse().ok(),
-            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+            Value::Object(_) => halves(self.at("low").int()?, self.at("high").int()?),
+            Value::Null | Value::Bool(_) | Value::Array(_) => None,
         }
     }
 
@@ -135,6 +166,11 @@ impl<'a> Node<'a> {
         self.0.and_then(Value::as_array).into_iter().flatten().map(Node::from)
     }
 
+    /// Whether it is a list, be it empty.
+    pub fn is_list(self) -> bool {
+        self.0.is_some_and(Value::is_array)
+    }
+
     /// The names of an object's fields.
     pub fn fields(self) -> impl Iterator<Item = &'a String> {
         self.0.and_then(Value::as_object).into_iter().flat_map(|object| object.keys())
@@ -144,6 +180,11 @@ impl<'a> Node<'a> {
     pub fn to_json(self) -> Option<String> {
         self.0.map(Value::to_string)
     }
+}
+
+/// A 64-bit number as protobuf libraries write it.
+fn halves(low: i64, high: i64) -> Option<i64> {
+    Some(high.checked_mul(1 << 32)? | (low & 0xffff_ffff))
 }
 
 /// The whole part of a number, if it fits.

@@ -46,8 +46,12 @@ impl TestApp {
         let config = Config::load_defaults().unwrap();
         let options = Options::new(queue_bytes_max, clock.clone());
         let queue = SqliteQueue::open(folder.path().join("queue.db"), options).unwrap();
-        let options =
-            StoreOptions { url: database.url.clone(), connections_max: 8, keeps_bodies: true };
+        let options = StoreOptions {
+            url: database.url.clone(),
+            connections_max: 8,
+            keeps_bodies: true,
+            keeps_ephemeral_bodies: true,
+        };
         let store = Arc::new(Store::open(&options, clock.clone()).await.unwrap());
         migration::up(store.connection()).await.unwrap();
         let url = serve(&config, queue.clone(), clock.clone());

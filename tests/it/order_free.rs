@@ -86,8 +86,12 @@ struct Bench {
 impl Bench {
     async fn start(kind: Kind) -> Self {
         let database = Database::create(kind).await;
-        let options =
-            StoreOptions { url: database.url.clone(), connections_max: 4, keeps_bodies: true };
+        let options = StoreOptions {
+            url: database.url.clone(),
+            connections_max: 4,
+            keeps_bodies: true,
+            keeps_ephemeral_bodies: true,
+        };
         let store = Store::open(&options, FixedClock::at(1_795_000_000_000)).await.unwrap();
         migration::up(store.connection()).await.unwrap();
         let rules = Settings::load_defaults().unwrap().rules;

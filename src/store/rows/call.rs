@@ -8,7 +8,7 @@ use crate::change::{CallChange, CallDetails, CallKey, CallState, Register};
 use crate::store::dialect::Dialect;
 use crate::store::upsert::Upsert;
 
-const COLUMNS: [&str; 16] = [
+const COLUMNS: [&str; 18] = [
     "session_id",
     "call_id",
     "updated_at",
@@ -25,6 +25,8 @@ const COLUMNS: [&str; 16] = [
     "received_at",
     "accepted_at",
     "rejected_at",
+    "rejected_reason",
+    "rejected_reason_version",
 ];
 
 pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert {
@@ -35,6 +37,7 @@ pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert {
         .earliest("received_at")
         .earliest("accepted_at")
         .earliest("rejected_at")
+        .register("rejected_reason_version", &["rejected_reason"])
         .replace("updated_at")
 }
 
@@ -57,6 +60,9 @@ pub(in crate::store) fn row(
     row.push(change.is_video.as_ref().map(|video| video.value).into());
     row.push(change.is_video.as_ref().map_or(0, |video| video.version.get()).into());
     row.extend([change.received_at.into(), change.accepted_at.into(), change.rejected_at.into()]);
+    let reason = change.rejected_reason.as_ref();
+    row.push(cut_option(reason.map(|reason| reason.value.as_str()), 64));
+    row.push(reason.map_or(0, |reason| reason.version.get()).into());
     row
 }
 

@@ -1,5 +1,7 @@
 //! `waha_messages`: content and file are registers of the author who owns the row; the status only
-//! moves forward.
+//! moves forward. What an edit or another author's claim makes of it, `store/settle.rs` decides.
+//!
+//! `waha_message_claims` has the columns that an author tells, too.
 
 use chrono::{DateTime, Utc};
 use sea_orm::Value;
@@ -14,12 +16,18 @@ use crate::store::upsert::Upsert;
 const TABLE: &str = "waha_messages";
 const KEY: [&str; 3] = ["session_id", "chat_id", "message_id"];
 
-const COLUMNS: [&str; 31] = [
+const COLUMNS: [&str; 33] = [
     "session_id",
     "chat_id",
     "message_id",
     "updated_at",
+    "status",
+    "ack",
+    "status_rank",
+    "is_amended",
     "is_stub",
+    "original_content",
+    "edited_version",
     "author",
     "author_version",
     "waha_id",
@@ -42,12 +50,11 @@ const COLUMNS: [&str; 31] = [
     "media_file_name",
     "media_error",
     "media_version",
-    "status",
-    "ack",
-    "status_rank",
-    "edited_version",
 ];
-const CONTENT: [&str; 14] = [
+/// The columns that an author tells; in `waha_message_claims`, too.
+const TOLD: [&str; 22] = [
+    "author",
+    "author_version",
     "waha_id",
     "from_me",
     "sender",
@@ -62,58 +69,76 @@ const CONTENT: [&str; 14] = [
     "has_media",
     "origin",
     "sent_at",
+    "content_version",
+    "media_url",
+    "media_mime_type",
+    "media_file_name",
+    "media_error",
+    "media_version",
+];
+/// All but the text, which may be an edit's.
+const CONTENT: [&str; 13] = [
+    "waha_id",
+    "from_me",
+    "sender",
+    "sender_name",
+    "type",
+    "details",
+    "reply_to",
+    "reply_to_sender",
+    "reply_to_content",
+    "is_forwarded",
+    "has_media",
+    "origin",
+    "sent_at",
 ];
 const MEDIA: [&str; 4] = ["media_url", "media_mime_type", "media_file_name", "media_error"];
 
+/// Adds what is told to what is there, as long as it is the same author's or nobody's.
 pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert {
     let upsert = Upsert::new(dialect, TABLE, &KEY, &COLUMNS);
-    let rule = OwnerRule::of(&upsert);
-    let (content, media) = (rule.register("content_version"), rule.register("media_version"));
+    let old = |column| upsert.old_value(column);
+    let new = |column| upsert.new_value(column);
+    let told = format!("{} IS NOT NULL", new("author"));
+    let free = format!("{told} AND {} IS NULL", old("author"));
+    let mine = format!("({told} AND ({} IS NULL OR {0} = {}))", old("author"), new("author"));
+    let newer = |version| format!("{mine} AND {} > {}", new(version), old(version));
+    let (content, media) = (newer("content_version"), newer("media_version"));
+    let edited = format!("{} > 0", old("edited_version"));
+    let original = format!(
+        "CASE WHEN {content} AND {edited} THEN {} ELSE {} END",
+        new("content"),
+        old("original_content"),
+    );
+    let earlier = format!(
+        "{mine} AND ({} IS NULL OR {} < {})",
+        old("author"),
+        new("author_version"),
+        old("author_version")
+    );
+    let is_amended = new("is_amended");
+    // What decides about others comes after them: first the versions, last the author.
     upsert
+        .assign("original_content", original)
+        .when(&format!("{content} AND NOT ({edited})"), &["content"])
         .when(&content, &CONTENT)
         .when(&content, &["content_version"])
         .when(&media, &MEDIA)
         .when(&media, &["media_version"])
-        .when(&rule.told, &["is_stub"])
-        // Author and its version decide above, so they change last.
-        .when(&rule.lower, &["author_version", "author"])
+        .when(&told, &["is_stub"])
+        .when(&earlier, &["author_version"])
+        .when(&free, &["author"])
+        .when(&is_amended, &["is_amended"])
         .register("status_rank", &["status", "ack"])
         .replace("updated_at")
 }
 
-/// Whose telling counts: the author with the lowest version owns the row. A takeover replaces what
-/// another author told; the same author's tellings merge by their versions.
-struct OwnerRule {
-    told: String,
-    lower: String,
-    same: String,
-    takeover: String,
-    newer: Box<dyn Fn(&str) -> String>,
-}
-
-impl OwnerRule {
-    fn of(upsert: &Upsert) -> Self {
-        let (new, old) = (upsert.new_value("author"), upsert.old_value("author"));
-        let (new_first, old_first) =
-            (upsert.new_value("author_version"), upsert.old_value("author_version"));
-        let told = format!("{new} IS NOT NULL");
-        let same = format!("({told} AND ({old} IS NULL OR {old} = {new}))");
-        let is_lower =
-            format!("({new_first} < {old_first} OR ({new_first} = {old_first} AND {new} < {old}))");
-        let takeover = format!("({told} AND {old} IS NOT NULL AND {old} <> {new} AND {is_lower})");
-        let lower = format!("({told} AND ({old} IS NULL OR {is_lower}))");
-        let table_of = (upsert.new_value("{}"), upsert.old_value("{}"));
-        let newer = move |version: &str| {
-            let (new, old) = (table_of.0.replace("{}", version), table_of.1.replace("{}", version));
-            format!("{new} > {old}")
-        };
-        Self { told, lower, same, takeover, newer: Box::new(newer) }
-    }
-
-    fn register(&self, version: &str) -> String {
-        let newer = (self.newer)(version);
-        format!("{} OR ({} AND {newer})", self.takeover, self.same)
-    }
+/// Replaces what the owner of a row tells, as if it had never been edited: for rows that are locked
+/// and about to be settled.
+pub(in crate::store) fn rewrite(dialect: Dialect) -> Upsert {
+    let rewrite = Upsert::new(dialect, TABLE, &KEY, &COLUMNS);
+    let always = ["is_stub", "original_content", "edited_version"];
+    TOLD.into_iter().chain(always).fold(rewrite, Upsert::replace)
 }
 
 pub(in crate::store) fn row(
@@ -121,17 +146,25 @@ pub(in crate::store) fn row(
     chat_id: i64,
     key: &MessageKey,
     change: &MessageChange,
+    is_amended: bool,
     now: DateTime<Utc>,
 ) -> Vec<Value> {
-    let (author, told) = change.owner().unzip();
+    let owner = change.owner();
     let mut row = vec![session_id.into(), chat_id.into(), cut(&key.message_id, 255), now.into()];
-    row.push(told.is_none().into());
-    row.push(cut_option(author, 255));
-    row.push(told.map_or(0, |told| told.first.get()).into());
+    row.extend(status(change.status));
+    row.push(is_amended.into());
+    row.push(owner.is_none().into());
+    row.extend([Value::String(None), 0_i64.into()]);
+    row.extend(told(owner));
+    row
+}
+
+/// The values of [`TOLD`].
+pub(super) fn told(owner: Option<(&str, &Told)>) -> Vec<Value> {
+    let (author, told) = owner.unzip();
+    let mut row = vec![cut_option(author, 255), told.map_or(0, |told| told.first.get()).into()];
     row.extend(content(told.map(|told| &told.content)));
     row.extend(media(told.and_then(|told: &Told| told.media.as_ref())));
-    row.extend(status(change));
-    row.push(0_i64.into());
     row
 }
 
@@ -143,7 +176,7 @@ fn content(register: Option<&Register<Content>>) -> [Value; 15] {
         content.map(|content| content.from_me).into(),
         cut_option(content.and_then(|content| content.sender.as_deref()), 255),
         content.and_then(|content| content.sender_name.clone()).into(),
-        cut_option(content.map(|content| content.kind), 32),
+        cut_option(content.map(|content| content.kind.as_ref()), 32),
         content.and_then(|content| content.text.clone()).into(),
         content.and_then(|content| content.details.clone()).into(),
         cut_option(reply.map(|reply| reply.message_id.as_str()), 255),
@@ -168,10 +201,10 @@ fn media(register: Option<&Register<Media>>) -> [Value; 5] {
     ]
 }
 
-fn status(change: &MessageChange) -> [Value; 3] {
+fn status(status: Option<MessageStatus>) -> [Value; 3] {
     [
-        cut_option(change.status.map(MessageStatus::name), 16),
-        change.status.map(MessageStatus::ack).into(),
-        change.status.map_or(-1, MessageStatus::rank).into(),
+        cut_option(status.map(MessageStatus::name), 16),
+        status.map(MessageStatus::ack).into(),
+        status.map_or(-1, MessageStatus::rank).into(),
     ]
 }

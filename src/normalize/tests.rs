@@ -1,0 +1,349 @@
+//! Every file of `tests/fixtures` against its snapshot (add a file, get a test), and what must hold
+//! for any input.
+
+use std::collections::BTreeMap;
+use std::fmt::{Debug, Write};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{Normalized, Rules, normalize};
+use crate::change::{Changes, Merge};
+use crate::simulate::{Plan, history};
+use crate::webhook::envelope::Envelope;
+use crate::webhook::{Headers, Receipt, Webhook, WebhookKey, WebhookParts};
+
+/// When webhooks arrive that tell no time.
+const ARRIVAL_MS: i64 = 1_785_000_100_000;
+
+fn rules() -> Rules {
+    Rules { user_id_key: "user.id".into() }
+}
+
+/// A webhook as the door makes it.
+fn webhook(body: &[u8]) -> Webhook {
+    let envelope = Envelope::read(body);
+    let (id, at_ms, session, event_type) = match envelope {
+        Ok(it) => (it.id, it.timestamp_ms, it.session, it.event),
+        Err(_) => (None, None, String::new(), String::new()),
+    };
+    Webhook::from(WebhookParts {
+        key: WebhookKey {
+            source: "garden".into(),
+            session,
+            event_type,
+            id: id.unwrap_or_else(|| "hash-of-the-body".into()),
+        },
+        receipt: Receipt(1),
+        at_ms: at_ms.unwrap_or(ARRIVAL_MS),
+        received_at_ms: ARRIVAL_MS,
+        replay: false,
+        headers: Headers::new(),
+        body: Bytes::copy_from_slice(body),
+    })
+}
+
+#[test]
+fn fixtures_match_their_snapshots() {
+    insta::with_settings!({
+        snapshot_path => "../../tests/fixtures/snapshots",
+        prepend_module_to_snapshot => false,
+        omit_expression => true,
+    }, {
+        insta::glob!("../../tests/fixtures", "*/*.json", |path| {
+            let body = std::fs::read(path).unwrap();
+            insta::assert_snapshot!(shown(&normalize(&webhook(&body), &rules())));
+        });
+    });
+}
+
+#[test]
+fn a_fixture_is_of_the_event_type_that_its_folder_names() {
+    for path in fixtures() {
+        let folder = path.parent().and_then(Path::file_name).unwrap().to_str().unwrap();
+        assert_eq!(
+            Envelope::read(&std::fs::read(&path).unwrap())
+                .unwrap_or_else(|error| {
+                    // The door reads what it can't store; serde refuses lone surrogates only in texts it keeps.
+                    panic!("{}: {error}", path.display())
+                })
+                .event,
+            folder,
+            "{}",
+            path.display()
+        );
+    }
+}
+
+fn fixtures() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let folders = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
+    let files = folders.filter(|path| path.is_dir() && !path.ends_with("snapshots"));
+    let mut files: Vec<PathBuf> = files
+        .flat_map(|folder| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()))
+        .collect();
+    files.sort_unstable();
+    files
+}
+
+/// A result as text for people: what is absent is left out.
+fn shown(result: &Result<Normalized, super::NormalizeError>) -> String {
+    match result {
+        Err(error) => format!("dead letter, {}: {error}", error.reason()),
+        Ok(Normalized::Ignored(ignored)) => format!("ignored: {}", ignored.reason()),
+        Ok(Normalized::Changes(changes)) => shown_changes(changes),
+    }
+}
+
+/// Contacts, links, members and labels.
+fn people(text: &mut String, changes: &Changes) {
+    for (key, contact) in &changes.contacts {
+        part(text, "contact", &key.jid, contact);
+    }
+    for link in &changes.links {
+        writeln!(text, "link {} is {}", link.lid, link.phone).unwrap();
+    }
+    for (key, role) in &changes.participants {
+        part(text, "member", &format!("{} of {}", key.jid, key.chat.chat_id), role);
+    }
+    for (key, request) in &changes.join_requests {
+        part(text, "join request", &format!("{} to {}", key.0.jid, key.0.chat.chat_id), request);
+    }
+    for (key, label) in &changes.labels {
+        part(text, "label", &key.label_id, label);
+    }
+    for (key, is_set) in &changes.chat_labels {
+        part(text, "label on chat", &format!("{} on {}", key.label_id, key.chat.chat_id), is_set);
+    }
+}
+
+fn shown_changes(changes: &Changes) -> String {
+    let mut text = String::new();
+    let status = changes.sessions.iter().filter(|(_, session)| session.status.is_some());
+    status.for_each(|(key, session)| part(&mut text, "session", &key.name, session));
+    for (key, chat) in &changes.chats {
+        part(&mut text, "chat", &key.chat_id, chat);
+    }
+    for (key, message) in &changes.messages {
+        let key = format!("{} in {}", key.message_id, key.chat.chat_id);
+        part(&mut text, "message", &key, message);
+    }
+    for (key, edit) in &changes.edits {
+        let key = format!("{} of {} by {}", key.edit_id, key.message.message_id, key.author);
+        part(&mut text, "edit", &key, edit);
+    }
+    for (key, revocation) in &changes.revocations {
+        let key = format!("of {} by {}", key.message.message_id, key.author);
+        part(&mut text, "revocation", &key, revocation);
+    }
+    answers(&mut text, "reaction", &changes.reactions);
+    answers(&mut text, "vote", &changes.votes);
+    answers(&mut text, "event response", &changes.event_responses);
+    answers(&mut text, "member ack", &changes.member_acks);
+    for (key, call) in &changes.calls {
+        part(&mut text, "call", &key.call_id, call);
+    }
+    for (key, read) in &changes.reads {
+        let key = format!("of {} by {}", key.chat.chat_id, key.reader);
+        part(&mut text, "read", &key, read);
+    }
+    people(&mut text, changes);
+    text
+}
+
+fn answers<V: Debug>(text: &mut String, what: &str, told: &BTreeMap<crate::change::AnswerKey, V>) {
+    for (key, answer) in told {
+        let key = format!("to {} by {}", key.message.message_id, key.author);
+        part(text, what, &key, answer);
+    }
+}
+
+fn part(text: &mut String, what: &str, key: &str, value: &impl Debug) {
+    let all = format!("{value:#?}");
+    let there = all.lines().filter(|line| {
+        let line = line.trim_end_matches(',');
+        !line.ends_with(": None") && !line.ends_with(": {}")
+    });
+    let mut lines: Vec<String> = there.map(str::to_owned).collect();
+    while shorten(&mut lines) {}
+    writeln!(text, "{what} {key}: {}", lines.join("\n")).unwrap();
+}
+
+/// Puts what stands alone between brackets beside them. False when there is nothing left to do.
+fn shorten(lines: &mut Vec<String>) -> bool {
+    let alone = |three: &[String]| three[0].ends_with('(') && three[2].trim().starts_with(')');
+    let Some(at) = lines.windows(3).position(alone) else { return false };
+    let inner = lines[at + 1].trim().trim_end_matches(',').to_owned();
+    let end = lines[at + 2].trim().to_owned();
+    lines[at].push_str(&inner);
+    lines[at].push_str(&end);
+    lines.drain(at + 1..at + 3);
+    true
+}
+
+/// Values that no field expects.
+fn odd() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        Just(json!(true)),
+        Just(json!(-1)),
+        Just(json!(1e300)),
+        Just(json!(u64::MAX)),
+        Just(json!("")),
+        Just(json!("_")),
+        Just(json!("@")),
+        Just(json!("true_a_b_c")),
+        Just(json!("\u{fffd}\u{0}é😀")),
+        Just(json!("9".repeat(5000))),
+        Just(json!([])),
+        Just(json!([null, [1], {"a": "b"}])),
+        Just(json!({})),
+        Just(json!({"low": i64::MIN, "high": i64::MAX})),
+        ".{0,40}".prop_map(Value::from),
+    ]
+}
+
+/// How many nodes a value has.
+fn nodes(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(items) => items.iter().map(nodes).sum(),
+        Value::Object(fields) => fields.values().map(nodes).sum(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0_usize,
+    }
+}
+
+/// Replaces node number `at`, counted from the root; deletes it from its object without a value.
+fn mutate(value: &mut Value, at: &mut usize, with: Option<&Value>) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| step(item, at, with)),
+        Value::Object(fields) => {
+            let mut gone = None;
+            for (name, field) in fields.iter_mut() {
+                if *at == 1 && with.is_none() {
+                    gone = Some(name.clone());
+                }
+                step(field, at, with);
+            }
+            gone.map(|name| fields.remove(&name));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn step(node: &mut Value, at: &mut usize, with: Option<&Value>) {
+    *at = at.saturating_sub(1);
+    if *at == 0 {
+        if let Some(with) = with {
+            *node = with.clone();
+        }
+        *at = usize::MAX;
+    } else {
+        mutate(node, at, with);
+    }
+}
+
+fn any_fixture() -> impl Strategy<Value = Vec<u8>> {
+    proptest::sample::select(fixtures()).prop_map(|path| std::fs::read(path).unwrap())
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_normalized_or_refused(body in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let webhook = webhook(&body);
+        prop_assert_eq!(
+            normalize(&webhook, &rules()).ok(),
+            normalize(&webhook, &rules()).ok()
+        );
+    }
+
+    #[test]
+    fn broken_bytes_of_fixtures_are_normalized_or_refused(
+        body in any_fixture(), at: prop::sample::Index, byte: u8,
+    ) {
+        let whole = webhook(&body);
+        let mut broken = body;
+        let at = at.index(broken.len());
+        broken[at] = byte;
+        let mut parts = parts_of(&whole);
+        parts.body = Bytes::from(broken);
+        let webhook = Webhook::from(parts);
+        prop_assert_eq!(normalize(&webhook, &rules()).ok(), normalize(&webhook, &rules()).ok());
+    }
+
+    #[test]
+    fn odd_fields_are_normalized_or_refused(
+        body in any_fixture(),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), proptest::option::of(odd())), 1..6),
+    ) {
+        let whole = webhook(&body);
+        let mut value: Value = crate::waha::json::parse(&body).unwrap();
+        for (at, with) in &changes {
+            let mut at = at.index(nodes(&value)) + 1;
+            mutate(&mut value, &mut at, with.as_ref());
+        }
+        let mut parts = parts_of(&whole);
+        parts.body = Bytes::from(value.to_string());
+        let webhook = Webhook::from(parts);
+        let changes = normalize(&webhook, &rules()).ok();
+        prop_assert_eq!(&changes, &normalize(&webhook, &rules()).ok());
+        if let Some(Normalized::Changes(changes)) = changes {
+            prop_assert!(fits(&changes), "a key does not fit its column: {changes:?}");
+        }
+    }
+
+    #[test]
+    fn merging_knows_no_order_and_no_repetition(
+        seed in 0_u64..1000, order in proptest::collection::vec(any::<u64>(), 60),
+    ) {
+        let plan = Plan { seed, messages: 12, people: 4, groups: 2, ..Plan::default() };
+        let mut told: Vec<Changes> = history(&plan).take(60).filter_map(|sent| {
+            match normalize(&webhook(&sent.body), &rules()) {
+                Ok(Normalized::Changes(changes)) => Some(changes),
+                Ok(Normalized::Ignored(_)) | Err(_) => None,
+            }
+        }).collect();
+        let in_order = merged(&told);
+        let twice = merged(&[in_order.clone(), in_order.clone()]);
+        prop_assert_eq!(&twice, &in_order);
+        // Pairs first: associative.
+        let pairs: Vec<Changes> = told.chunks(2).map(merged).collect();
+        prop_assert_eq!(&merged(&pairs), &in_order);
+        let mut order = order.into_iter();
+        told.sort_by_cached_key(|_| order.next());
+        told.extend(told.clone().into_iter().step_by(3));
+        prop_assert_eq!(&merged(&told), &in_order);
+    }
+}
+
+fn merged(told: &[Changes]) -> Changes {
+    told.iter().cloned().fold(Changes::default(), |mut all, changes| {
+        all.merge_in(changes);
+        all
+    })
+}
+
+fn parts_of(webhook: &Webhook) -> WebhookParts {
+    WebhookParts {
+        key: webhook.key().clone(),
+        receipt: webhook.receipt(),
+        at_ms: webhook.at_ms(),
+        received_at_ms: webhook.received_at_ms(),
+        replay: false,
+        headers: Headers::new(),
+        body: webhook.body().clone(),
+    }
+}
+
+/// Whether all keys can be stored by every database: what is cut would no longer be a key.
+fn fits(changes: &Changes) -> bool {
+    let messages = changes.messages.keys().map(|key| &key.message_id);
+    let authors = changes.messages.values().flat_map(|message| message.told.keys());
+    let answers = [&changes.reactions.keys().collect::<Vec<_>>(), &changes.votes.keys().collect()];
+    let answering = answers.into_iter().flatten().map(|key| &key.author);
+    let edits = changes.edits.keys().flat_map(|key| [&key.author, &key.edit_id]);
+    let chats = changes.chats.keys().map(|key| &key.chat_id);
+    let mut all = messages.chain(authors).chain(answering).chain(edits).chain(chats);
+    all.all(|text| !text.is_empty() && text.chars().count() <= 255 && !text.contains('\0'))
+}
