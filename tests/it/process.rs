@@ -1,7 +1,7 @@
 //! The real binary as a process of its own, which can be killed.
 
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
@@ -75,6 +75,7 @@ impl<'a> Setting<'a> {
 
     /// Waits until the admin listener answers 200 on a path.
     pub async fn answers(&self, path: &str) {
+        let _log = LogOnPanic(self.folder.join("log"));
         let url = format!("http://127.0.0.1:{}/{path}", self.admin_port);
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         wait_for(path, PATIENCE, || async {
@@ -120,6 +121,17 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+/// Shows what a process said when a test waits for it in vain.
+struct LogOnPanic(PathBuf);
+
+impl Drop for LogOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", std::fs::read_to_string(&self.0).unwrap_or_default());
+        }
     }
 }
 
