@@ -4,8 +4,8 @@
 //! messages in quorum queues, published with confirms, ended by acks. lapin's types stay in here.
 //!
 //! Reading order: `topology` (exchanges and queues), `message` (what a message holds), `connection`
-//! (made again for ever), `publish`, `retry` (where a webhook waits), `consume` with `flow` and
-//! `hands` (what is in hand).
+//! (made again for ever), `publish`, `retry` (where a webhook waits), `consume` with `intake`,
+//! `flow` and `hands` (what is in hand).
 //!
 //! **Giving back.** What is in hand when a process dies comes back, and the broker counts that; at the
 //! delivery limit it gives the message up. It counts a requeue the same, so a dropped delivery is
@@ -15,12 +15,14 @@
 //! where it is in hand alone: its neighbours are processed from there, and it reaches the limit and
 //! goes to `waha.dead`.
 
+mod arguments;
 mod check;
 mod connection;
 mod consume;
 mod error;
 mod flow;
 mod hands;
+mod intake;
 mod message;
 mod publish;
 mod retry;
@@ -38,7 +40,8 @@ pub use error::BrokerError;
 pub use retry::RUNGS;
 
 use self::connection::Link;
-use self::consume::{Consumers, Shared};
+use self::consume::Consumers;
+use self::intake::Shared;
 use self::publish::Outlet;
 use self::topology::{Address, Place, Topology};
 use super::{Delivery, Depth, Failure, GivenUp, Lane, LaneDepth, Queue, QueueError};

@@ -19,8 +19,6 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use counter::UNCOUNTED_MAX;
-
 use self::counter::Counter;
 use super::rabbitmq::BrokerError;
 use super::sqlite::{Options, SqliteQueue};

@@ -19,6 +19,9 @@ use crate::store::dead_letter::Burial;
 use crate::store::{Applied, Outcome, Task};
 use crate::webhook::Webhook;
 
+/// How long to wait when the queue can't take a failed webhook for later.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
 /// How one delivery goes on.
 enum End {
     /// Done with: ack it.
@@ -164,6 +167,8 @@ impl Worker {
                 log_retry(&delivery, error, delay.as_millis());
                 if let Err(error) = self.queue.retry(delivery, failure, delay).await {
                     tracing::warn!(error = &error as &dyn std::error::Error, "can't retry later");
+                    // It is here again at once.
+                    wait(RETRY_PAUSE, stop).await;
                 }
                 None
             }

@@ -119,6 +119,8 @@ async fn the_spool_outlives_kills_of_broker_and_process() {
     .await;
     assert_eq!(status["balanced"], true, "{status}");
     assert_eq!(status["dead_lettered"], 0, "{status}");
+    let uncertain = status["uncertain"].as_u64().expect("a number");
+    assert!((16..=100).contains(&uncertain), "the kill is named, and no more: {status}");
 }
 
 fn ended(status: &serde_json::Value) -> u64 {

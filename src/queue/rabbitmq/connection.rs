@@ -24,7 +24,7 @@ use crate::outage::Outage;
 const CONNECT_MAX: Duration = Duration::from_secs(30);
 
 /// How long the broker may say nothing before it counts as lost, twice; in seconds.
-const HEARTBEAT_S: u16 = 5;
+pub(super) const HEARTBEAT_S: u16 = 5;
 
 /// How often a connection is looked at beside its events.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -1,21 +1,15 @@
 //! Receiving: a consumer for each place that is asked for, and the ends of what it brought.
 //!
-//! Called by `rabbitmq.rs`. What must stay true: whatever comes in is in [`Hands`] until it is ended,
-//! given back or lost with its channel; and nothing is kept in hand that nobody asks for, because
-//! the broker closes channels whose messages are not ended in time.
+//! Called by `rabbitmq.rs`; `intake` has what runs behind it. What must stay true: nothing is kept in
+//! hand that nobody asks for, because the broker closes channels whose messages are not ended in time.
 
-use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use lapin::message::Delivery as Message;
+use lapin::Connection;
 use lapin::options::{BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
-use lapin::{Connection, Consumer};
-use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -24,14 +18,10 @@ use super::Options;
 use super::connection::Link;
 use super::error::BrokerError;
 use super::flow::Flow;
-use super::hands::{Hand, Hands};
-use super::message::{self, Content};
-use super::publish::{Lock, Outlet};
-use super::topology::{Place, SUSPECT_AFTER, Topology};
-use crate::queue::{Delivery, Lane, Tag};
-
-/// Bodies handed out at a time; a first one is handed out whatever its size.
-const BYTES_MAX: usize = 32 << 20;
+use super::intake::{Intake, Received, Shared, give_back, pump};
+use super::publish::Outlet;
+use super::topology::{Place, Topology};
+use crate::queue::{Delivery, Lane};
 
 /// The consumers of one process.
 pub(super) struct Consumers {
@@ -43,33 +33,12 @@ pub(super) struct Consumers {
     _stop: DropGuard,
 }
 
-/// What the tasks need.
-pub(super) struct Shared {
-    pub(super) topology: Topology,
-    pub(super) outlet: Link<Outlet>,
-    hands: Hands,
-    /// Where deliveries say that they were dropped.
-    returns: UnboundedSender<Tag>,
-    /// One for each lane, and one for what the broker gave up.
-    bells: [Notify; Lane::ALL.len() + 1],
-}
-
 /// A consumer; dropped, it is closed and what it holds goes back.
 struct Open {
     intake: Arc<Intake>,
     used_at: Instant,
     pump: AbortHandle,
 }
-
-/// What came in and nobody took yet.
-struct Intake {
-    flow: Arc<Flow>,
-    waiting: Lock<VecDeque<Received>>,
-    is_over: AtomicBool,
-}
-
-/// A delivery and, if it comes from there, why the broker gave it up.
-pub(super) type Received = (Delivery, Option<&'static str>);
 
 impl Drop for Open {
     fn drop(&mut self) {
@@ -84,8 +53,7 @@ impl Consumers {
         outlet: Link<Outlet>,
     ) -> Arc<Self> {
         let (returns, returned) = mpsc::unbounded_channel();
-        let (hands, bells) = (Hands::default(), Default::default());
-        let shared = Arc::new(Shared { topology, outlet, hands, returns, bells });
+        let shared = Arc::new(Shared::new(topology, outlet, returns));
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let giving_back = give_back(Arc::clone(&shared), returned);
@@ -177,7 +145,7 @@ impl Consumers {
     ) -> Result<Arc<Intake>, BrokerError> {
         let mut slot = self.open[place.index()].lock().await;
         if let Some(open) = &mut *slot
-            && !open.intake.is_over.load(Ordering::Acquire)
+            && !open.intake.is_over()
         {
             open.used_at = Instant::now();
             return Ok(Arc::clone(&open.intake));
@@ -200,11 +168,7 @@ impl Consumers {
         let queue = self.shared.topology.queue(place);
         let consumer =
             channel.basic_consume(queue, "".into(), options, FieldTable::default()).await?;
-        let intake = Arc::new(Intake {
-            flow: Arc::new(Flow::new(place, channel)),
-            waiting: Lock::new(VecDeque::new()),
-            is_over: AtomicBool::new(false),
-        });
+        let intake = Arc::new(Intake::new(Flow::new(place, channel)));
         let pump = pump(Arc::clone(&self.shared), Arc::clone(&intake), consumer);
         Ok(Open { intake, used_at: Instant::now(), pump: tokio::spawn(pump).abort_handle() })
     }
@@ -221,110 +185,6 @@ impl Consumers {
             self.shared.lose(&intake);
             // A channel that can't be closed is closed.
             let _ = intake.flow.channel().close(200, "idle".into()).await;
-        }
-    }
-}
-
-impl Intake {
-    fn take(&self, max: usize) -> Vec<Received> {
-        self.waiting.with(|waiting| {
-            let mut bytes = 0;
-            let fits = waiting.iter().take(max).take_while(|(delivery, _)| {
-                bytes += delivery.webhook().body().len();
-                bytes <= BYTES_MAX
-            });
-            let count = fits.count().max(1).min(max).min(waiting.len());
-            waiting.drain(..count).collect()
-        })
-    }
-}
-
-impl Shared {
-    fn bell(&self, place: Place) -> &Notify {
-        &self.bells[place.lane().map_or(Lane::ALL.len(), |lane| lane as usize)]
-    }
-
-    /// Takes a message into this process' hands.
-    fn take_in(self: &Arc<Self>, intake: &Intake, message: Message) {
-        let broker_tag = message.delivery_tag;
-        intake.flow.came_in(broker_tag);
-        let content = message::read(message);
-        let place = intake.flow.place();
-        if matches!(place, Place::Lane(_)) && content.returns >= SUSPECT_AFTER {
-            let (shared, flow) = (Arc::clone(self), Arc::clone(&intake.flow));
-            tokio::spawn(async move { shared.suspect(&flow, broker_tag, &content).await });
-            return;
-        }
-        let Content { webhook, failures, given_up, returns } = content;
-        let is_copied = match place {
-            Place::Lane(_) => returns > 0,
-            Place::Suspects => true,
-            Place::Dead => false,
-        };
-        let copy = is_copied.then(|| (webhook.clone(), failures.clone()));
-        let received_at_ms = webhook.received_at_ms();
-        let hand = Hand { flow: Arc::clone(&intake.flow), broker_tag, received_at_ms, copy };
-        let delivery =
-            Delivery::new(webhook, failures, self.hands.take(hand), self.returns.clone());
-        intake.waiting.with(|waiting| waiting.push_back((delivery, given_up)));
-        self.bell(place).notify_waiters();
-    }
-
-    /// Moves a message to where it is processed alone.
-    async fn suspect(&self, flow: &Flow, broker_tag: u64, content: &Content) {
-        match self.publish_to(Place::Suspects, &content.webhook, &content.failures).await {
-            Ok(()) => flow.ack(vec![broker_tag]).await,
-            Err(error) => {
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    "a webhook that may crash workers could not be set apart yet"
-                );
-                flow.give_back(&[broker_tag]).await;
-            }
-        }
-    }
-
-    /// Gives a dropped delivery back. Only the first time by a requeue: the broker counts those as
-    /// if a worker had died. Published anew its count begins at zero.
-    async fn return_hand(&self, hand: Hand) {
-        if let Some((webhook, failures)) = &hand.copy
-            && self.publish_to(hand.flow.place(), webhook, failures).await.is_ok()
-        {
-            return hand.flow.ack(vec![hand.broker_tag]).await;
-        }
-        hand.flow.give_back(&[hand.broker_tag]).await;
-    }
-
-    /// Gives back what nobody took. Closing the channel would do that too, but the broker would count
-    /// it as a worker's death.
-    async fn return_waiting(&self, intake: &Intake) {
-        for (delivery, _) in intake.waiting.with(std::mem::take) {
-            if let Some(hand) = self.hands.remove(delivery.end().0) {
-                self.return_hand(hand).await;
-            }
-        }
-    }
-
-    /// A consumer is over: what it brought is not in our hands any more.
-    fn lose(&self, intake: &Intake) {
-        intake.is_over.store(true, Ordering::Release);
-        self.hands.forget(&intake.flow);
-        intake.waiting.with(VecDeque::clear);
-        self.bell(intake.flow.place()).notify_waiters();
-    }
-}
-
-async fn pump(shared: Arc<Shared>, intake: Arc<Intake>, mut consumer: Consumer) {
-    while let Some(Ok(message)) = consumer.next().await {
-        shared.take_in(&intake, message);
-    }
-    shared.lose(&intake);
-}
-
-async fn give_back(shared: Arc<Shared>, mut returned: UnboundedReceiver<Tag>) {
-    while let Some(tag) = returned.recv().await {
-        if let Some(hand) = shared.hands.remove(tag) {
-            shared.return_hand(hand).await;
         }
     }
 }

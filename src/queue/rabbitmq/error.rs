@@ -9,6 +9,8 @@ use std::time::Duration;
 use lapin::ErrorKind;
 use lapin::protocol::{AMQPError, AMQPErrorKind, AMQPHardError, AMQPSoftError};
 
+use super::connection::HEARTBEAT_S;
+
 /// Why the broker did not do what it was asked. Nothing was accepted or ended.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum BrokerError {
@@ -57,7 +59,7 @@ impl From<lapin::Error> for BrokerError {
                 Self::Unreachable(Arc::clone(error))
             }
             ErrorKind::ProtocolError(error) => Self::of_protocol(error),
-            ErrorKind::MissingHeartbeatError => Self::Silent(0),
+            ErrorKind::MissingHeartbeatError => Self::Silent(2 * u64::from(HEARTBEAT_S)),
             ErrorKind::InvalidChannel(_)
             | ErrorKind::InvalidChannelState(..)
             | ErrorKind::InvalidConnectionState(_) => Self::Closed,

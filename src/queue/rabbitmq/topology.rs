@@ -17,6 +17,7 @@ use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptio
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, ExchangeKind};
 
+use super::arguments::{gives_up, quorum, safely_dead_lettered, table};
 use super::error::BrokerError;
 use super::message::short;
 use crate::queue::Lane;
@@ -234,39 +235,6 @@ impl Topology {
 
 fn rung_key(lane: Lane, rung: Duration) -> String {
     format!("{}.{}", lane.name(), rung.as_millis())
-}
-
-/// Arguments of a queue whose messages go to the safety net after so many returns.
-fn gives_up(dead: &ShortString, delivery_limit: i32) -> FieldTable {
-    safely_dead_lettered([
-        ("x-dead-letter-exchange", AMQPValue::LongString(dead.as_str().into())),
-        ("x-delivery-limit", delivery_limit.into()),
-    ])
-}
-
-/// Quorum queue that keeps a message until the queue it is dead-lettered to has confirmed it.
-fn safely_dead_lettered<const N: usize>(more: [(&str, AMQPValue); N]) -> FieldTable {
-    let mut arguments = quorum(more);
-    for (name, value) in
-        [("x-dead-letter-strategy", "at-least-once"), ("x-overflow", "reject-publish")]
-    {
-        arguments.insert(name.into(), AMQPValue::LongString(value.into()));
-    }
-    arguments
-}
-
-fn quorum<const N: usize>(more: [(&str, AMQPValue); N]) -> FieldTable {
-    let mut arguments = table(more);
-    arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
-    arguments
-}
-
-fn table<const N: usize>(entries: [(&str, AMQPValue); N]) -> FieldTable {
-    let mut table = FieldTable::default();
-    for (name, value) in entries {
-        table.insert(name.into(), value);
-    }
-    table
 }
 
 async fn declare_queue(

@@ -10,13 +10,13 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 
 use crate::queue::QueueError;
 use crate::queue::sqlite::connect;
 
-/// Webhooks that may be taken and not counted yet, about; a kill can leave so many uncounted.
-pub const UNCOUNTED_MAX: u64 = 1024;
+/// A kill may always leave so many uncounted, about.
+const UNCERTAIN_MIN: u64 = 16;
 
 /// How long counting waits for more to count: one fsync for all of them.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -72,11 +72,12 @@ impl Drop for Counter {
 
 impl Shared {
     fn run(&self, connection: &Connection) {
+        let mut recent = 0;
         while !self.is_over.load(Ordering::Acquire) {
             self.wait();
-            self.count(connection);
+            self.count(connection, &mut recent);
         }
-        self.count(connection);
+        self.count(connection, &mut recent);
         if let Err(error) = set(connection, "door_open", 0) {
             tracing::warn!(error = &error as &dyn std::error::Error, "can't close the count");
         }
@@ -92,17 +93,26 @@ impl Shared {
         thread::sleep(PAUSE);
     }
 
-    /// Writes what is not counted yet; on an error it is tried again with the next.
-    fn count(&self, connection: &Connection) {
+    /// Writes what is not counted yet; on an error it is tried again with the next. `recent` is about
+    /// how many come at a time, so that after a kill it is known how many may be missing.
+    fn count(&self, connection: &Connection, recent: &mut u64) {
         let more = self.uncounted.swap(0, Ordering::AcqRel);
         if more == 0 {
             return;
         }
-        if let Err(error) = add_to(connection, "accepted", more) {
+        *recent = more.max(*recent / 2);
+        if let Err(error) = write(connection, more, *recent) {
             self.uncounted.fetch_add(more, Ordering::AcqRel);
             tracing::warn!(error = &error as &dyn std::error::Error, "can't count webhooks yet");
         }
     }
+}
+
+fn write(connection: &Connection, more: u64, recent: u64) -> rusqlite::Result<()> {
+    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
+    add_to(&transaction, "accepted", more)?;
+    set(&transaction, "door_recent", recent.cast_signed())?;
+    transaction.commit()
 }
 
 /// How many may be uncounted because processes were killed.
@@ -113,7 +123,8 @@ pub(super) fn uncertain(path: &Path) -> Result<u64, QueueError> {
 fn begin(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if get(&transaction, "door_open")? != 0 {
-        add_to(&transaction, "uncertain", UNCOUNTED_MAX)?;
+        let recent = get(&transaction, "door_recent")?;
+        add_to(&transaction, "uncertain", UNCERTAIN_MIN.max(2 * recent))?;
     }
     set(&transaction, "door_open", 1)?;
     transaction.commit()

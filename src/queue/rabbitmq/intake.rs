@@ -1,0 +1,172 @@
+//! What comes in: taken into this process' hands, handed out, and given back if it is dropped.
+//!
+//! The tasks behind `consume`. What must stay true: whatever comes in is in [`Hands`] until it is
+//! ended, given back or lost with its channel.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::StreamExt;
+use lapin::Consumer;
+use lapin::message::Delivery as Message;
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+
+use super::connection::Link;
+use super::flow::Flow;
+use super::hands::{Hand, Hands};
+use super::message::{self, Content};
+use super::publish::{Lock, Outlet};
+use super::topology::{Place, SUSPECT_AFTER, Topology};
+use crate::queue::{Delivery, Lane, Tag};
+
+/// Bodies handed out at a time; a first one is handed out whatever its size.
+const BYTES_MAX: usize = 32 << 20;
+
+/// What the tasks need.
+pub(super) struct Shared {
+    pub(super) topology: Topology,
+    pub(super) outlet: Link<Outlet>,
+    pub(super) hands: Hands,
+    /// Where deliveries say that they were dropped.
+    returns: UnboundedSender<Tag>,
+    /// One for each lane, and one for what the broker gave up.
+    bells: [Notify; Lane::ALL.len() + 1],
+}
+
+/// What came in and nobody took yet.
+pub(super) struct Intake {
+    pub(super) flow: Arc<Flow>,
+    waiting: Lock<VecDeque<Received>>,
+    is_over: AtomicBool,
+}
+
+/// A delivery and, if it comes from there, why the broker gave it up.
+pub(super) type Received = (Delivery, Option<&'static str>);
+
+impl Intake {
+    pub(super) fn new(flow: Flow) -> Self {
+        let (waiting, is_over) = (Lock::new(VecDeque::new()), AtomicBool::new(false));
+        Self { flow: Arc::new(flow), waiting, is_over }
+    }
+
+    /// Whether nothing more can come in.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
+    }
+
+    pub(super) fn take(&self, max: usize) -> Vec<Received> {
+        self.waiting.with(|waiting| {
+            let mut bytes = 0;
+            let fits = waiting.iter().take(max).take_while(|(delivery, _)| {
+                bytes += delivery.webhook().body().len();
+                bytes <= BYTES_MAX
+            });
+            let count = fits.count().max(1).min(max).min(waiting.len());
+            waiting.drain(..count).collect()
+        })
+    }
+}
+
+impl Shared {
+    pub(super) fn new(
+        topology: Topology,
+        outlet: Link<Outlet>,
+        returns: UnboundedSender<Tag>,
+    ) -> Self {
+        let (hands, bells) = (Hands::default(), Default::default());
+        Self { topology, outlet, hands, returns, bells }
+    }
+
+    /// Rings when something comes in at a place.
+    pub(super) fn bell(&self, place: Place) -> &Notify {
+        &self.bells[place.lane().map_or(Lane::ALL.len(), |lane| lane as usize)]
+    }
+
+    /// Takes a message into this process' hands.
+    pub(super) fn take_in(self: &Arc<Self>, intake: &Intake, message: Message) {
+        let broker_tag = message.delivery_tag;
+        intake.flow.came_in(broker_tag);
+        let content = message::read(message);
+        let place = intake.flow.place();
+        if matches!(place, Place::Lane(_)) && content.returns >= SUSPECT_AFTER {
+            let (shared, flow) = (Arc::clone(self), Arc::clone(&intake.flow));
+            tokio::spawn(async move { shared.suspect(&flow, broker_tag, &content).await });
+            return;
+        }
+        let Content { webhook, failures, given_up, returns } = content;
+        let is_copied = match place {
+            Place::Lane(_) => returns > 0,
+            Place::Suspects => true,
+            Place::Dead => false,
+        };
+        let copy = is_copied.then(|| (webhook.clone(), failures.clone()));
+        let received_at_ms = webhook.received_at_ms();
+        let hand = Hand { flow: Arc::clone(&intake.flow), broker_tag, received_at_ms, copy };
+        let delivery =
+            Delivery::new(webhook, failures, self.hands.take(hand), self.returns.clone());
+        intake.waiting.with(|waiting| waiting.push_back((delivery, given_up)));
+        self.bell(place).notify_waiters();
+    }
+
+    /// Moves a message to where it is processed alone.
+    async fn suspect(&self, flow: &Flow, broker_tag: u64, content: &Content) {
+        match self.publish_to(Place::Suspects, &content.webhook, &content.failures).await {
+            Ok(()) => flow.ack(vec![broker_tag]).await,
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a webhook that may crash workers could not be set apart yet"
+                );
+                flow.give_back(&[broker_tag]).await;
+            }
+        }
+    }
+
+    /// Gives a dropped delivery back. Only the first time by a requeue: the broker counts those as
+    /// if a worker had died. Published anew its count begins at zero.
+    async fn return_hand(&self, hand: Hand) {
+        if let Some((webhook, failures)) = &hand.copy
+            && self.publish_to(hand.flow.place(), webhook, failures).await.is_ok()
+        {
+            return hand.flow.ack(vec![hand.broker_tag]).await;
+        }
+        hand.flow.give_back(&[hand.broker_tag]).await;
+    }
+
+    /// Gives back what nobody took. Closing the channel would do that too, but the broker would count
+    /// it as a worker's death.
+    pub(super) async fn return_waiting(&self, intake: &Intake) {
+        for (delivery, _) in intake.waiting.with(std::mem::take) {
+            if let Some(hand) = self.hands.remove(delivery.end().0) {
+                self.return_hand(hand).await;
+            }
+        }
+    }
+
+    /// A consumer is over: what it brought is not in our hands any more.
+    pub(super) fn lose(&self, intake: &Intake) {
+        intake.is_over.store(true, Ordering::Release);
+        self.hands.forget(&intake.flow);
+        intake.waiting.with(VecDeque::clear);
+        self.bell(intake.flow.place()).notify_waiters();
+    }
+}
+
+/// Takes in what a consumer brings, until it is over.
+pub(super) async fn pump(shared: Arc<Shared>, intake: Arc<Intake>, mut consumer: Consumer) {
+    while let Some(Ok(message)) = consumer.next().await {
+        shared.take_in(&intake, message);
+    }
+    shared.lose(&intake);
+}
+
+/// Gives back what is dropped.
+pub(super) async fn give_back(shared: Arc<Shared>, mut returned: UnboundedReceiver<Tag>) {
+    while let Some(tag) = returned.recv().await {
+        if let Some(hand) = shared.hands.remove(tag) {
+            shared.return_hand(hand).await;
+        }
+    }
+}
