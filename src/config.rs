@@ -3,6 +3,7 @@
 //! Read once at start by the CLI. All problems are reported at once, each with the path of its key.
 //! Secrets are never printed.
 
+mod queue;
 mod reader;
 mod source;
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
+pub use queue::{Backend, BrokerConfig, QueueConfig};
 pub use source::{SourceConfig, Verification};
 
 use reader::Reader;
@@ -43,12 +45,14 @@ pub struct Config {
     pub database_url: SecretString,
     /// Most connections to the database.
     pub connections_max: u32,
-    /// Size limit of the embedded queue.
-    pub queue_bytes_max: u64,
+    /// Where webhooks wait.
+    pub queue: QueueConfig,
     /// Most webhooks in one transaction.
     pub batch_max: usize,
     /// Transactions at a time, per lane.
     pub concurrency: usize,
+    /// How long a batch is held while the database is away.
+    pub hold_max: Duration,
     /// When to try again.
     pub retry: RetryPolicy,
     /// Whether the ledger keeps bodies.
@@ -113,9 +117,10 @@ impl Config {
             sources,
             database_url: database_url(reader, &data_dir),
             connections_max: reader.number("database.connections_max", 1, 1000),
-            queue_bytes_max: queue(reader),
+            queue: queue::read(reader),
             batch_max: reader.number("worker.batch_max", 1, 5000),
             concurrency: reader.number("worker.concurrency", 1, 64),
+            hold_max: reader.milliseconds("worker.hold_max_ms"),
             retry: retry(reader),
             keeps_bodies: reader.choice("ledger.bodies", &[("all", true), ("none", false)]),
             keeps_ephemeral_bodies: reader
@@ -133,6 +138,11 @@ impl Config {
     /// The file of the embedded queue.
     pub fn queue_path(&self) -> PathBuf {
         self.data_dir.join("queue.db")
+    }
+
+    /// The file of the spool.
+    pub fn spool_path(&self) -> PathBuf {
+        self.data_dir.join("spool.db")
     }
 
     /// Whether the tables are in an SQLite file, which is migrated at start.
@@ -153,11 +163,6 @@ fn limits(reader: &mut Reader) -> Limits {
 fn database_url(reader: &mut Reader, data_dir: &Path) -> SecretString {
     let told = reader.secret("database.url", "database.url_file");
     told.unwrap_or_else(|| format!("sqlite://{}", data_dir.join("waha.db").display()).into())
-}
-
-fn queue(reader: &mut Reader) -> u64 {
-    reader.choice("queue.url", &[("embedded", ())]);
-    reader.number("queue.bytes_max", 1 << 20, u64::MAX >> 1)
 }
 
 fn retry(reader: &mut Reader) -> RetryPolicy {

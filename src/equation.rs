@@ -1,11 +1,16 @@
 //! The equation: every accepted webhook is applied, a duplicate, ignored, a dead letter, or waits.
 //!
 //! Three independent counts: what the door took in, what the queue holds, what the ledger says. A
-//! lost or doubled webhook shows as a difference. Called by `status` and `demo`.
+//! lost or doubled webhook shows as a difference. Called by `status` and `demo`. This file counts the
+//! embedded queue, `distributed` a broker.
+
+mod distributed;
 
 use std::time::Duration;
 
 use serde::Serialize;
+
+pub use distributed::Distributed;
 
 use crate::queue::QueueError;
 use crate::queue::sqlite::{Census, SqliteQueue};
@@ -30,7 +35,8 @@ pub struct Equation {
     pub dead_lettered: u64,
     /// Those that are queued, in a worker's hand, or in retry.
     pub waiting: u64,
-    /// How many moved while they were counted; 0 when the count is exact.
+    /// How many moved while they were counted, may be in a worker's hand unseen, or were taken by a
+    /// door that was killed before it counted them; 0 when the count is exact.
     pub uncertain: u64,
     /// Whether the two sides are equal, up to `uncertain`.
     pub balanced: bool,

@@ -16,7 +16,7 @@ use anyhow::Context;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-pub use open::{Parts, open_queue, open_store};
+pub use open::{Parts, broker_options, count, open_queue, open_store};
 pub use signal::stop_on_signals;
 
 use crate::server::{Health, listen, serve_admin, serve_public};

@@ -5,6 +5,8 @@
 
 mod delivery;
 mod lane;
+pub mod rabbitmq;
+pub mod spool;
 pub mod sqlite;
 
 use std::time::Duration;
@@ -53,8 +55,30 @@ pub trait Queue: Send + Sync {
         after: Duration,
     ) -> Result<(), QueueError>;
 
+    /// Up to `max` webhooks that the queue itself gave up; waits up to `wait` for the first one.
+    /// Their end is a dead letter, then an ack.
+    ///
+    /// A queue that gives nothing up, as the embedded one, has none.
+    async fn receive_given_up(
+        &self,
+        _max: usize,
+        wait: Duration,
+    ) -> Result<Vec<GivenUp>, QueueError> {
+        tokio::time::sleep(wait).await;
+        Ok(Vec::new())
+    }
+
     /// How many webhooks wait, by lane.
     async fn depth(&self) -> Result<Depth, QueueError>;
+}
+
+/// A webhook that the queue itself gave up.
+#[derive(Debug)]
+pub struct GivenUp {
+    /// The webhook.
+    pub delivery: Delivery,
+    /// Why, as a stable name.
+    pub reason: &'static str,
 }
 
 /// What waits in a queue.
@@ -73,7 +97,8 @@ pub struct LaneDepth {
     pub ready: u64,
     /// Waiting for their next attempt.
     pub retrying: u64,
-    /// When the oldest of them was received at the door, ms since 1970.
+    /// When the oldest of them was received at the door, ms since 1970. A broker can't be asked
+    /// for it: there it is the oldest of what is in this process' hands.
     pub oldest_received_at_ms: Option<i64>,
 }
 
@@ -88,13 +113,18 @@ impl Depth {
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
     /// The size limit is reached; the sender should come back later.
-    #[error("the queue is full: {bytes} bytes, limit {bytes_max} (queue.bytes_max)")]
+    #[error(
+        "the queue is full: {bytes} bytes, limit {bytes_max} (queue.bytes_max, queue.spool_bytes_max)"
+    )]
     Full {
         /// Size now.
         bytes: u64,
         /// The configured limit.
         bytes_max: u64,
     },
+    /// The broker refused, or is away.
+    #[error(transparent)]
+    Broker(#[from] rabbitmq::BrokerError),
     /// Disk or database below the embedded queue failed.
     #[error("the embedded queue failed")]
     Sqlite(#[from] rusqlite::Error),

@@ -8,11 +8,18 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::LogFormat;
 
+/// The broker's client logs messages that come back whole, with their bodies.
+const BODIES_OFF: &str = "lapin::returned_messages=off";
+
 /// Starts logging to stderr; `RUST_LOG` wins over `level`. Later calls change nothing.
 pub fn start(level: &str, format: LogFormat) {
     let filter = EnvFilter::try_from_default_env()
         .or_else(|_| EnvFilter::try_new(level))
         .unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = match BODIES_OFF.parse() {
+        Ok(directive) => filter.add_directive(directive),
+        Err(_) => filter,
+    };
     let is_text = match format {
         LogFormat::Text => true,
         LogFormat::Json => false,

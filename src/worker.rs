@@ -24,6 +24,18 @@ pub use error::{ProcessError, Verdict};
 /// How long one receive waits for work before it looks again whether to stop.
 const RECEIVE_WAIT: Duration = Duration::from_secs(1);
 
+/// Webhooks buried at a time that the queue gave up.
+const GIVEN_UP_MAX: usize = 50;
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Processed {
+    /// Every delivery was ended.
+    Ended,
+    /// Some were given back because the database was away too long, or because of a stop.
+    GivenBack,
+}
+
 /// What a worker works with.
 pub struct Worker {
     /// Where webhooks come from.
@@ -40,6 +52,9 @@ pub struct Worker {
     pub batch_max: usize,
     /// Batches at a time, per lane.
     pub concurrency: usize,
+    /// How long a batch is held while the database is away, before it is given back. Shorter than
+    /// any queue's patience with what it handed out.
+    pub hold_max: Duration,
 }
 
 impl Worker {
@@ -51,6 +66,7 @@ impl Worker {
                 loops.spawn(Arc::clone(&self).work_on(lane, stop.clone()));
             }
         }
+        loops.spawn(Arc::clone(&self).bury_given_up(stop));
         loops.join_all().await;
     }
 
@@ -59,8 +75,37 @@ impl Worker {
             let batch = stop.run_until_cancelled(self.receive(lane, &stop)).await;
             if let Some(batch) = batch
                 && !batch.is_empty()
+                && self.process(batch, &stop).await == Processed::GivenBack
             {
-                self.process(batch, &stop).await;
+                self.wait_for_store(&stop).await;
+            }
+        }
+    }
+
+    /// Waits until the database answers. Nothing is received meanwhile, so the queue is not asked
+    /// for what could only be held.
+    async fn wait_for_store(&self, stop: &CancellationToken) {
+        let mut outage = Outage::new();
+        while !stop.is_cancelled() && self.store.ping().await.is_err() {
+            wait(outage.next_wait(), stop).await;
+        }
+    }
+
+    /// Makes dead letters of what the queue itself gave up.
+    async fn bury_given_up(self: Arc<Self>, stop: CancellationToken) {
+        let mut outage = Outage::new();
+        while !stop.is_cancelled() {
+            let receiving = self.queue.receive_given_up(GIVEN_UP_MAX, RECEIVE_WAIT);
+            match stop.run_until_cancelled(receiving).await {
+                Some(Ok(given_up)) => {
+                    outage = Outage::new();
+                    if self.bury_all(given_up, &stop).await == Processed::GivenBack {
+                        self.wait_for_store(&stop).await;
+                    }
+                }
+                // The lanes report the same.
+                Some(Err(_)) => drop(wait(outage.next_wait(), &stop).await),
+                None => return,
             }
         }
     }

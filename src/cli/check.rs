@@ -8,9 +8,9 @@ use clap::Args;
 use secrecy::ExposeSecret;
 
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Verification};
-use crate::lifecycle::open_queue;
-use crate::queue::Queue;
+use crate::config::{Backend, Config, QueueConfig, Verification};
+use crate::lifecycle::{broker_options, open_queue};
+use crate::queue::rabbitmq::RabbitmqQueue;
 use crate::store::{Store, StoreOptions};
 
 /// Options of `check`.
@@ -56,8 +56,18 @@ fn sources(config: &Config) -> anyhow::Result<String> {
 }
 
 async fn queue(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<String> {
-    let depth = open_queue(config, clock)?.depth().await?;
-    Ok(format!("embedded, {} waiting", depth.total()))
+    let Backend::Broker(broker) = &config.queue.backend else {
+        let depth = open_queue(config, clock, false)?.depth().await?;
+        return Ok(format!("embedded, {} waiting", depth.total()));
+    };
+    let options = broker_options(config, broker);
+    let mut versions = Vec::new();
+    for url in &broker.urls {
+        let version = RabbitmqQueue::check(&options, url).await;
+        let shown = without_password(url.expose_secret());
+        versions.push(version.with_context(|| format!("queue.url = {shown}"))?);
+    }
+    Ok(format!("RabbitMQ {}, everything declared", versions.join(", ")))
 }
 
 async fn database(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<String> {
@@ -101,10 +111,10 @@ fn print(config: &Config) {
     }
     println!("database.url = \"{}\"", without_password(config.database_url.expose_secret()));
     println!("database.connections_max = {}", config.connections_max);
-    println!("queue.url = \"embedded\"");
-    println!("queue.bytes_max = {}", config.queue_bytes_max);
+    print_queue(&config.queue);
     println!("worker.batch_max = {}", config.batch_max);
     println!("worker.concurrency = {}", config.concurrency);
+    println!("worker.hold_max_ms = {}", config.hold_max.as_millis());
     let delays: Vec<u128> =
         config.retry.delays.iter().map(std::time::Duration::as_millis).collect();
     println!("retry.delays_ms = {delays:?}");
@@ -114,6 +124,23 @@ fn print(config: &Config) {
     println!("ledger.ephemeral_bodies = \"{}\"", word(config.keeps_ephemeral_bodies));
     println!("normalize.user_id_key = {:?}", config.rules.user_id_key);
     println!("log.level = {:?}", config.log_level);
+}
+
+fn print_queue(queue: &QueueConfig) {
+    match &queue.backend {
+        Backend::Embedded => {
+            println!("queue.url = \"embedded\"");
+            println!("queue.bytes_max = {}", queue.bytes_max);
+        }
+        Backend::Broker(broker) => {
+            let urls = broker.urls.iter().map(|url| without_password(url.expose_secret()));
+            println!("queue.url = {:?}", urls.collect::<Vec<_>>());
+            println!("queue.prefix = {:?}", broker.prefix);
+            println!("queue.ca_file = {}", if broker.ca_pem.is_some() { "given" } else { "\"\"" });
+            println!("queue.publish_timeout_ms = {}", broker.publish_max.as_millis());
+            println!("queue.spool_bytes_max = {}", broker.spool_bytes_max);
+        }
+    }
 }
 
 /// A URL whose user, password and parameters are hidden.

@@ -117,10 +117,10 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
             if !goes_on("replayed", letters.len(), dry_run, yes)? {
                 return Ok(ExitCode::SUCCESS);
             }
-            let queue = open_queue(config, &clock)?;
+            let queue = open_queue(config, &clock, false)?;
             let mut replayed = 0;
             for letter in &letters {
-                replayed += u64::from(replay(letter, &store, &queue, &operator()).await?);
+                replayed += u64::from(replay(letter, &store, &*queue, &operator()).await?);
             }
             println!("replayed {replayed}");
             Ok(ExitCode::SUCCESS)

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::status::print_equation;
 use crate::config::{Config, SourceConfig, Verification};
 use crate::equation::Equation;
-use crate::lifecycle::{Parts, Roles, open_queue, start};
+use crate::lifecycle::{Parts, Roles, count as count_all, start};
 use crate::sender::{Report, Sending, send_all};
 use crate::simulate::{Plan, history, shuffled};
 use crate::store::Store;
@@ -36,8 +36,9 @@ pub struct Options {}
 pub async fn run(_options: Options) -> anyhow::Result<ExitCode> {
     let folder = tempfile::tempdir()?;
     let config = Arc::new(config(folder.path())?);
-    let parts = Parts::open(Arc::clone(&config), true).await?;
-    let running = start(&parts, Roles { serves: true, works: true })?;
+    let roles = Roles { serves: true, works: true };
+    let parts = Parts::open(Arc::clone(&config), roles).await?;
+    let running = start(&parts, roles)?;
     let public = running.public.context("the demo serves")?;
     let stop = CancellationToken::new();
     let process = tokio::spawn(running.until(stop.clone()));
@@ -84,10 +85,9 @@ async fn send(url: &str) -> anyhow::Result<Report> {
 /// The equation once nothing waits any more.
 async fn settled(config: &Config, store: &Store) -> anyhow::Result<Equation> {
     let clock: Arc<dyn crate::clock::Clock> = Arc::new(crate::clock::SystemClock);
-    let queue = open_queue(config, &clock)?;
     let started = Instant::now();
     loop {
-        let equation = Equation::count(&queue, store).await?;
+        let equation = count_all(config, &clock, store, &[]).await?;
         if equation.waiting == 0 || started.elapsed() > PATIENCE {
             return Ok(equation);
         }

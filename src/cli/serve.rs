@@ -48,7 +48,7 @@ pub async fn work(config: Arc<Config>, options: Options) -> anyhow::Result<ExitC
 
 async fn run(config: Arc<Config>, options: &Options, roles: Roles) -> anyhow::Result<ExitCode> {
     let stop = stop_on_signals()?;
-    let parts = Parts::open(Arc::clone(&config), roles.works).await?;
+    let parts = Parts::open(Arc::clone(&config), roles).await?;
     if options.migrate
         && let Some(store) = &parts.store
     {

@@ -1,5 +1,6 @@
 //! `status`: the equation, and what waits in each lane.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -9,8 +10,8 @@ use serde::Serialize;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::equation::Equation;
-use crate::lifecycle::{open_queue, open_store};
-use crate::queue::{LaneDepth, Queue};
+use crate::lifecycle::{count, open_queue, open_store};
+use crate::queue::LaneDepth;
 
 /// Options of `status`.
 #[derive(Args)]
@@ -19,6 +20,9 @@ pub struct Options {
     /// For programs.
     #[arg(long)]
     json: bool,
+    /// With a broker: the spool file of each `serve`; without it the one in the data folder.
+    #[arg(long, value_name = "FILE")]
+    spool: Vec<PathBuf>,
 }
 
 /// What is printed.
@@ -41,9 +45,9 @@ struct LaneReport {
 /// Runs it.
 pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let queue = open_queue(config, &clock)?;
+    let queue = open_queue(config, &clock, false)?;
     let store = open_store(config, &clock).await?;
-    let equation = Equation::count(&queue, &store).await?;
+    let equation = count(config, &clock, &store, &options.spool).await?;
     let now_ms = clock.now_ms();
     let lanes = queue.depth().await?.lanes.iter().map(|lane| report(lane, now_ms)).collect();
     let report = Report { equation, lanes };
@@ -82,6 +86,9 @@ pub fn print_equation(equation: &Equation) {
          dead-lettered {dead_lettered} + waiting {waiting}: {verdict}"
     );
     if equation.uncertain > 0 {
-        println!("{} moved while they were counted", equation.uncertain);
+        println!(
+            "{} are uncertain: moving, in a worker's hand, or uncounted by a kill",
+            equation.uncertain
+        );
     }
 }

@@ -1,18 +1,27 @@
 //! Opens what the configuration names: data folder, queue, database.
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use secrecy::ExposeSecret;
 
+use super::Roles;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, SourceConfig};
+use crate::config::{Backend, BrokerConfig, Config, SourceConfig};
+use crate::equation::{Distributed, Equation};
 use crate::queue::Queue;
+use crate::queue::rabbitmq::{Options as BrokerOptions, RabbitmqQueue};
+use crate::queue::spool::Spool;
 use crate::queue::sqlite::{Options, SqliteQueue};
 use crate::server::Door;
 use crate::store::{Store, StoreOptions};
 use crate::webhook::source::Source;
 use crate::worker::Worker;
+
+/// How long a consumer that nobody asks is kept; brokers give up after half an hour.
+const IDLE_MAX: Duration = Duration::from_mins(5);
 
 /// What a process is made of.
 pub struct Parts {
@@ -27,11 +36,11 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Opens queue and, if asked, tables.
-    pub async fn open(config: Arc<Config>, with_store: bool) -> anyhow::Result<Self> {
+    /// Opens the queue and, for a process that works, the tables.
+    pub async fn open(config: Arc<Config>, roles: Roles) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let queue: Arc<dyn Queue> = Arc::new(open_queue(&config, &clock)?);
-        let store = if with_store { Some(open_store(&config, &clock).await?) } else { None };
+        let queue = open_queue(&config, &clock, roles.serves)?;
+        let store = if roles.works { Some(open_store(&config, &clock).await?) } else { None };
         Ok(Self { config, clock, queue, store })
     }
 
@@ -56,16 +65,84 @@ impl Parts {
             policy: self.config.retry.clone(),
             batch_max: self.config.batch_max,
             concurrency: self.config.concurrency,
+            hold_max: self.config.hold_max,
         })
     }
 }
 
+/// Opens the queue that is configured; with a broker, a process that serves has a spool.
+pub fn open_queue(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    serves: bool,
+) -> anyhow::Result<Arc<dyn Queue>> {
+    Ok(match &config.queue.backend {
+        Backend::Embedded => Arc::new(open_embedded(config, clock)?),
+        Backend::Broker(broker) if serves => Arc::new(open_spool(config, broker, clock)?),
+        Backend::Broker(broker) => Arc::new(RabbitmqQueue::open(broker_options(config, broker))),
+    })
+}
+
 /// Opens the embedded queue; a damaged file is set aside.
-pub fn open_queue(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<SqliteQueue> {
+pub fn open_embedded(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<SqliteQueue> {
     make_data_dir(config)?;
-    let options = Options::new(config.queue_bytes_max, Arc::clone(clock));
+    let options = Options::new(config.queue.bytes_max, Arc::clone(clock));
     SqliteQueue::open_or_set_aside(config.queue_path(), options)
         .with_context(|| format!("the embedded queue {}", config.queue_path().display()))
+}
+
+fn open_spool(
+    config: &Config,
+    broker: &BrokerConfig,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Spool> {
+    make_data_dir(config)?;
+    let queue = Arc::new(RabbitmqQueue::open(broker_options(config, broker)));
+    let options = Options::new(broker.spool_bytes_max, Arc::clone(clock));
+    Spool::open(queue, &config.spool_path(), options, broker.publish_max)
+        .with_context(|| format!("the spool {}", config.spool_path().display()))
+}
+
+/// How a broker is used. What is in hand are the batches in work and as much again, so that no worker
+/// waits for the network.
+pub fn broker_options(config: &Config, broker: &BrokerConfig) -> BrokerOptions {
+    let in_hand = config.batch_max * config.concurrency * 2;
+    BrokerOptions {
+        prefix: broker.prefix.clone(),
+        ca_pem: broker.ca_pem.clone(),
+        prefetch: u16::try_from(in_hand).unwrap_or(u16::MAX),
+        // Batches are given back before their consumer is.
+        idle_max: IDLE_MAX.max(config.hold_max * 2),
+        ..BrokerOptions::new(broker.urls.clone())
+    }
+}
+
+/// Counts what is accounted for. `spools`: the spool files of all doors.
+pub async fn count(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    store: &Store,
+    spools: &[PathBuf],
+) -> anyhow::Result<Equation> {
+    let Backend::Broker(broker) = &config.queue.backend else {
+        return Ok(Equation::count(&open_embedded(config, clock)?, store).await?);
+    };
+    let spools = if spools.is_empty() { vec![config.spool_path()] } else { spools.to_vec() };
+    for spool in &spools {
+        anyhow::ensure!(
+            spool.exists(),
+            "{} is not there: doors count in their spool files; name all of them with --spool",
+            spool.display()
+        );
+    }
+    let options = broker_options(config, broker);
+    let distributed = Distributed {
+        prefetch: options.prefetch.into(),
+        broker: RabbitmqQueue::open(options),
+        spools,
+        options: Options::new(broker.spool_bytes_max, Arc::clone(clock)),
+    };
+    Ok(distributed.count(store).await?)
 }
 
 /// Opens the tables; an SQLite database is migrated.

@@ -68,6 +68,11 @@ impl Options {
     }
 }
 
+/// One more connection to a queue file, for the spool's own count.
+pub(super) fn connect(path: &Path) -> Result<Connection, QueueError> {
+    schema::open_again(path)
+}
+
 /// A queue in a file. Clones share it; dropping the last one waits for the thread (for a commit, or
 /// for another process' lock) and gives back what is in hand.
 #[derive(Clone)]

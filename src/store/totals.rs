@@ -4,6 +4,7 @@
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, IsolationLevel, TransactionTrait};
 
+use super::dead_letter::State;
 use super::ledger::{Owners, owners};
 use super::{Store, StoreError};
 use crate::webhook::{Receipt, WebhookKey};
@@ -47,6 +48,20 @@ impl Store {
         let ended = count_ended(&db, in_hand, &owners).await?;
         db.rollback().await?;
         Ok((totals, ended))
+    }
+}
+
+impl Store {
+    /// How many dead letters were published again and have not ended yet.
+    pub async fn replaying(&self) -> Result<u64, StoreError> {
+        let mut select = Query::select();
+        select
+            .expr_as(Func::count(Expr::col(Alias::new("id"))), Alias::new("rows"))
+            .from(Alias::new("dead_letters"))
+            .and_where(Expr::col(Alias::new("state")).eq(State::Replaying.name()));
+        let row = self.db.query_one(&select).await?;
+        let rows = row.map(|row| row.try_get::<i64>("", "rows")).transpose()?.unwrap_or_default();
+        Ok(u64::try_from(rows).unwrap_or_default())
     }
 }
 

@@ -12,6 +12,9 @@ pub enum ProcessError {
     /// It can't be written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The queue gave it up, for this reason.
+    #[error("the queue gave it up: {0}")]
+    GivenUp(&'static str),
     /// Our code failed on it.
     #[error("processing panicked")]
     Panic,
@@ -32,7 +35,7 @@ impl ProcessError {
     /// What follows.
     pub fn verdict(&self) -> Verdict {
         match self {
-            Self::Normalize(_) => Verdict::DeadLetter,
+            Self::Normalize(_) | Self::GivenUp(_) => Verdict::DeadLetter,
             Self::Panic => Verdict::Retry,
             Self::Store(error) => match error.class() {
                 ErrorClass::Outage => Verdict::Hold,
@@ -46,6 +49,7 @@ impl ProcessError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Normalize(error) => error.reason(),
+            Self::GivenUp(reason) => reason,
             Self::Panic => "panic",
             Self::Store(error) => match error.class() {
                 ErrorClass::Outage => "outage",
@@ -58,7 +62,7 @@ impl ProcessError {
     /// What happened, without bodies or personal data: safe for rows and logs.
     pub fn detail(&self) -> String {
         match self {
-            Self::Normalize(_) | Self::Panic => self.to_string(),
+            Self::Normalize(_) | Self::GivenUp(_) | Self::Panic => self.to_string(),
             Self::Store(error) => error.detail(),
         }
     }

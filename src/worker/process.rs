@@ -4,15 +4,17 @@
 //! webhook never holds up the others. A dead letter is a row before its delivery is acked.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::error::{ProcessError, Verdict};
-use super::{Worker, wait};
+use super::{Processed, Worker, wait};
 use crate::normalize::{Normalized, normalize};
 use crate::outage::Outage;
-use crate::queue::{Delivery, Failure};
+use crate::queue::{Delivery, Failure, GivenUp};
 use crate::store::dead_letter::Burial;
 use crate::store::{Applied, Outcome, Task};
 use crate::webhook::Webhook;
@@ -29,9 +31,14 @@ enum End {
 
 impl Worker {
     /// Processes a batch to the end of every delivery in it.
-    pub(super) async fn process(&self, batch: Vec<Delivery>, stop: &CancellationToken) {
+    pub(super) async fn process(
+        &self,
+        batch: Vec<Delivery>,
+        stop: &CancellationToken,
+    ) -> Processed {
         let ends = self.ends(&batch, stop).await;
         let mut done = Vec::with_capacity(batch.len());
+        let mut processed = Processed::Ended;
         for (delivery, end) in batch.into_iter().zip(ends) {
             match end {
                 End::Ended(outcome) => {
@@ -39,9 +46,34 @@ impl Worker {
                     done.push(delivery);
                 }
                 End::Failed(error) => done.extend(self.retry_or_bury(delivery, &error, stop).await),
-                End::GivenBack => drop(delivery),
+                End::GivenBack => {
+                    processed = Processed::GivenBack;
+                    drop(delivery);
+                }
             }
         }
+        self.ack(done).await;
+        processed
+    }
+
+    /// Buries what the queue gave up.
+    pub(super) async fn bury_all(
+        &self,
+        given_up: Vec<GivenUp>,
+        stop: &CancellationToken,
+    ) -> Processed {
+        let count = given_up.len();
+        let mut done = Vec::with_capacity(count);
+        for GivenUp { delivery, reason } in given_up {
+            let error = ProcessError::GivenUp(reason);
+            done.extend(self.retry_or_bury(delivery, &error, stop).await);
+        }
+        let processed = if done.len() == count { Processed::Ended } else { Processed::GivenBack };
+        self.ack(done).await;
+        processed
+    }
+
+    async fn ack(&self, done: Vec<Delivery>) {
         if let Err(error) = self.queue.ack(done).await {
             // They are delivered again, and their receipts show that they are done.
             tracing::warn!(error = &error as &dyn std::error::Error, "can't ack a batch");
@@ -95,13 +127,13 @@ impl Worker {
         }
     }
 
-    /// Applies tasks, however long the database is away; none when the worker stops meanwhile.
+    /// Applies tasks; none when the database is away too long, or the worker stops meanwhile.
     async fn apply_or_hold(
         &self,
         tasks: &[Task<'_>],
         stop: &CancellationToken,
     ) -> Result<Option<Applied>, ProcessError> {
-        let mut outage = Outage::new();
+        let mut hold = Hold::new(self.hold_max);
         loop {
             let applied = AssertUnwindSafe(self.store.apply(tasks)).catch_unwind().await;
             let error = match applied {
@@ -112,7 +144,7 @@ impl Worker {
             if error.verdict() != Verdict::Hold {
                 return Err(error);
             }
-            if !hold(&mut outage, &error, stop).await {
+            if !hold.wait(&error, stop).await {
                 return Ok(None);
             }
         }
@@ -139,7 +171,7 @@ impl Worker {
         }
     }
 
-    /// Writes a dead letter, however long the database is away; none when the worker stops.
+    /// Writes a dead letter; none when the database is away too long, or the worker stops.
     async fn bury_or_hold(
         &self,
         delivery: Delivery,
@@ -150,7 +182,7 @@ impl Worker {
         let failures: Vec<Failure> = delivery.failures().iter().cloned().chain([failure]).collect();
         let webhook = delivery.webhook();
         let burial = Burial { webhook, failures: &failures, reason: error.reason() };
-        let mut outage = Outage::new();
+        let mut hold = Hold::new(self.hold_max);
         loop {
             match self.store.bury(&burial).await {
                 Ok(outcome) => {
@@ -159,7 +191,7 @@ impl Worker {
                 }
                 // Whatever the reason: a dead letter that can't be written is an outage.
                 Err(error) => {
-                    if !hold(&mut outage, &ProcessError::from(error), stop).await {
+                    if !hold.wait(&ProcessError::from(error), stop).await {
                         return None;
                     }
                 }
@@ -168,15 +200,34 @@ impl Worker {
     }
 }
 
-/// Waits for the next try. False when the worker stops.
-async fn hold(outage: &mut Outage, error: &ProcessError, stop: &CancellationToken) -> bool {
-    let delay = outage.next_wait();
-    tracing::warn!(
-        error = error.detail(),
-        retry.delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
-        "the database is away: webhooks wait, no attempt is used"
-    );
-    wait(delay, stop).await
+/// How long deliveries are held while the database is away.
+struct Hold {
+    outage: Outage,
+    until: Instant,
+}
+
+impl Hold {
+    fn new(hold_max: Duration) -> Self {
+        Self { outage: Outage::new(), until: Instant::now() + hold_max }
+    }
+
+    /// Waits for the next try. False when it is time to give back, or the worker stops.
+    async fn wait(&mut self, error: &ProcessError, stop: &CancellationToken) -> bool {
+        let delay = self.outage.next_wait();
+        if Instant::now() + delay > self.until {
+            tracing::warn!(
+                error = error.detail(),
+                "the database stays away: webhooks are given back"
+            );
+            return false;
+        }
+        tracing::warn!(
+            error = error.detail(),
+            retry.delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+            "the database is away: webhooks wait, no attempt is used"
+        );
+        wait(delay, stop).await
+    }
 }
 
 #[expect(clippy::disallowed_methods, reason = "jitter must differ between workers")]

@@ -63,6 +63,7 @@ impl TestApp {
             policy: config.retry,
             batch_max: config.batch_max,
             concurrency: 1,
+            hold_max: config.hold_max,
         };
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         Self { url, clock, queue, store, worker, client, _kept: (database, folder) }

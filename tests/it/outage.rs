@@ -1,16 +1,15 @@
 //! The database stops for a minute: intake goes on, nothing is dead-lettered, no attempt is used.
 
-use std::process::Command;
 use std::time::Duration;
 
 use sea_orm::EntityTrait;
-use tempfile::TempDir;
 use waha_ingest::sender::{Sending, send_all};
 use waha_ingest::simulate::{Plan, history};
 
 use crate::app::KEY;
 use crate::database::Database;
 use crate::process::Setting;
+use crate::server::Server;
 use crate::wait::wait_for;
 
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -28,7 +27,7 @@ async fn mariadb_hangs_for_a_minute() {
     outlive("mariadb", "freeze", "thaw").await;
 }
 
-async fn outlive(kind: &str, strike: &str, mend: &str) {
+async fn outlive(kind: &'static str, strike: &str, mend: &str) {
     let server = Server::start(kind);
     let database = Database::on_server(&server.url).await;
     let folder = tempfile::tempdir().unwrap();
@@ -72,30 +71,4 @@ async fn attempts(database: &Database) -> i32 {
     let rows = entity::webhook_events::Entity::find().all(&database.connect().await).await.unwrap();
     assert_eq!(rows.len(), 2 * COUNT);
     rows.iter().map(|row| row.attempts).max().unwrap()
-}
-
-/// A database server of this test's own.
-struct Server {
-    kind: String,
-    url: String,
-    folder: TempDir,
-}
-
-impl Server {
-    fn start(kind: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let server = Self { kind: kind.to_owned(), url: String::new(), folder };
-        let url = server.order("start").trim().to_owned();
-        Self { url, ..server }
-    }
-
-    fn order(&self, order: &str) -> String {
-        let scripts = std::env::var("TEST_SERVERS_DIR").expect("run tests/run");
-        let output = Command::new(format!("{scripts}/{}", self.kind))
-            .args([order.as_ref(), self.folder.path().join("server").as_os_str()])
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    }
 }

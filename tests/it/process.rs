@@ -19,11 +19,13 @@ pub struct Setting<'a> {
     pub database_url: &'a str,
     pub port: u16,
     pub admin_port: u16,
+    /// A broker; without it the embedded queue.
+    pub queue_url: Option<String>,
 }
 
 impl<'a> Setting<'a> {
     pub fn new(folder: &'a Path, database_url: &'a str) -> Self {
-        Self { folder, database_url, port: free_port(), admin_port: free_port() }
+        Self { folder, database_url, port: free_port(), admin_port: free_port(), queue_url: None }
     }
 
     pub fn url(&self) -> String {
@@ -40,6 +42,9 @@ impl<'a> Setting<'a> {
             .env("WAHA_INGEST__SERVER__LISTEN", format!("127.0.0.1:{}", self.port))
             .env("WAHA_INGEST__ADMIN__LISTEN", format!("127.0.0.1:{}", self.admin_port))
             .env("WAHA_INGEST__SOURCES__DEFAULT__HMAC_KEYS", KEY);
+        if let Some(url) = &self.queue_url {
+            command.env("WAHA_INGEST__QUEUE__URL", url);
+        }
         command
     }
 
@@ -55,21 +60,27 @@ impl<'a> Setting<'a> {
 
     /// Starts `up` and waits until it is ready.
     pub async fn up(&self) -> Process {
-        let log = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(self.folder.join("log"))
-            .unwrap();
-        let mut command = self.command(&["up", "--migrate"]);
-        let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        let process = Process(child);
-        let ready = format!("http://127.0.0.1:{}/readyz", self.admin_port);
-        wait_for("a ready process", PATIENCE, || async {
-            let client = reqwest::Client::builder().no_proxy().build().unwrap();
-            client.get(&ready).send().await.ok().filter(|r| r.status().is_success()).map(drop)
+        let process = self.spawn(&["up", "--migrate"]);
+        self.answers("readyz").await;
+        process
+    }
+
+    /// Starts a command in the background; its log is in the folder.
+    pub fn spawn(&self, arguments: &[&str]) -> Process {
+        let path = self.folder.join("log");
+        let log = std::fs::File::options().create(true).append(true).open(path).unwrap();
+        let child = self.command(arguments).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        Process(child)
+    }
+
+    /// Waits until the admin listener answers 200 on a path.
+    pub async fn answers(&self, path: &str) {
+        let url = format!("http://127.0.0.1:{}/{path}", self.admin_port);
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        wait_for(path, PATIENCE, || async {
+            client.get(&url).send().await.ok().filter(|r| r.status().is_success()).map(drop)
         })
         .await;
-        process
     }
 
     /// The status once nothing waits any more.
@@ -94,9 +105,14 @@ impl Process {
 
     /// SIGTERM, and its exit code.
     pub fn terminate(&mut self) -> Option<i32> {
-        let pid = self.0.id().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+        self.signal("-TERM");
         self.0.wait().unwrap().code()
+    }
+
+    /// Sends a signal such as `-STOP`.
+    pub fn signal(&self, signal: &str) {
+        let pid = self.0.id().to_string();
+        Command::new("kill").args([signal, &pid]).status().unwrap();
     }
 }
 

@@ -1,0 +1,273 @@
+//! The distributed queue: RabbitMQ 3.10 and later.
+//!
+//! Built by `lifecycle`, called through [`Queue`]. Durable like the embedded queue: persistent
+//! messages in quorum queues, published with confirms, ended by acks. lapin's types stay in here.
+//!
+//! Reading order: `topology` (exchanges and queues), `message` (what a message holds), `connection`
+//! (made again for ever), `publish`, `retry` (where a webhook waits), `consume` with `flow` and
+//! `hands` (what is in hand).
+//!
+//! **Giving back.** What is in hand when a process dies comes back, and the broker counts that; at the
+//! delivery limit it gives the message up. It counts a requeue the same, so a dropped delivery is
+//! requeued only the first time and published anew after that: giving back, in an outage or at a
+//! stop, brings nothing to the limit. The count can't tell a message that crashes workers from its
+//! innocent neighbours either. One that came back three times therefore moves to `waha.suspects`,
+//! where it is in hand alone: its neighbours are processed from there, and it reaches the limit and
+//! goes to `waha.dead`.
+
+mod check;
+mod connection;
+mod consume;
+mod error;
+mod flow;
+mod hands;
+mod message;
+mod publish;
+mod retry;
+mod topology;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lapin::Connection;
+use secrecy::SecretString;
+use tokio::time::{Instant, timeout};
+
+pub use error::BrokerError;
+pub use retry::RUNGS;
+
+use self::connection::Link;
+use self::consume::{Consumers, Shared};
+use self::publish::Outlet;
+use self::topology::{Address, Place, Topology};
+use super::{Delivery, Depth, Failure, GivenUp, Lane, LaneDepth, Queue, QueueError};
+use crate::webhook::Webhook;
+
+/// The longest wait of one `receive`; longer ones end empty-handed.
+const WAIT_MAX: Duration = Duration::from_hours(1);
+
+/// How long counting may take.
+const COUNT_MAX: Duration = Duration::from_secs(10);
+
+/// Failures kept with a webhook: the first and the latest.
+const FAILURES_MAX: usize = 50;
+
+/// A retry that is due this soon goes to its lane at once.
+const AT_ONCE: Duration = Duration::from_millis(100);
+
+/// How a broker is used.
+#[derive(Clone)]
+pub struct Options {
+    /// `amqp://` or `amqps://`, of one node each; tried in turn.
+    pub urls: Vec<SecretString>,
+    /// What the names of all exchanges and queues start with.
+    pub prefix: String,
+    /// Certificates of a private authority, in PEM.
+    pub ca_pem: Option<String>,
+    /// How many webhooks of a lane may be in this process' hands.
+    pub prefetch: u16,
+    /// How long a consumer that nobody asks is kept. Shorter than the broker's consumer timeout,
+    /// longer than a batch takes.
+    pub idle_max: Duration,
+    /// The waits for retries that have a queue.
+    pub rungs: Vec<Duration>,
+    /// How the connections are called in the broker's lists.
+    pub name: String,
+}
+
+impl Options {
+    /// With no prefix and the public authorities.
+    pub fn new(urls: Vec<SecretString>) -> Self {
+        Self {
+            urls,
+            prefix: String::new(),
+            ca_pem: None,
+            prefetch: 1000,
+            idle_max: Duration::from_mins(5),
+            rungs: RUNGS.to_vec(),
+            name: "waha-ingest".to_owned(),
+        }
+    }
+}
+
+/// A queue on a broker. Clones share it; dropping the last one closes its connections, whereupon the
+/// broker has back what is in hand.
+#[derive(Clone)]
+pub struct RabbitmqQueue(Arc<Consumers>);
+
+/// What is on a broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Survey {
+    /// What waits in the lanes. What is in another process' hands can't be seen.
+    pub depth: Depth,
+    /// What the broker gave up and no worker has taken yet.
+    pub given_up: u64,
+    /// Consumers of lanes, each of which may have up to its prefetch in hand.
+    pub consumers: u64,
+}
+
+impl RabbitmqQueue {
+    /// Starts connecting, and goes on for ever. Must be called within a tokio runtime.
+    pub fn open(options: Options) -> Self {
+        let options = Arc::new(options);
+        let topology = Topology::new(&options.prefix, &options.rungs);
+        let declared = topology.clone();
+        let set_up = move |connection: Arc<Connection>| {
+            let topology = declared.clone();
+            Box::pin(async move { Outlet::open(connection, &topology).await }) as _
+        };
+        let outlet = Link::start(Arc::clone(&options), Box::new(set_up));
+        Self(Consumers::new(options, topology, outlet))
+    }
+
+    /// Tries one URL step by step: says which version answers there, or what is wrong.
+    pub async fn check(options: &Options, url: &SecretString) -> Result<String, BrokerError> {
+        check::check(options, url).await
+    }
+
+    fn topology(&self) -> &Topology {
+        &self.0.shared().topology
+    }
+
+    /// What can be published through now, or why nothing can.
+    async fn outlet(&self) -> Result<Arc<Outlet>, BrokerError> {
+        self.0.shared().outlet.get().await
+    }
+
+    /// Counts all that is on the broker, also what `depth` leaves out.
+    pub async fn survey(&self) -> Result<Survey, QueueError> {
+        let counted = timeout(COUNT_MAX, self.count()).await;
+        Ok(counted.unwrap_or(Err(BrokerError::Silent(COUNT_MAX.as_secs())))?)
+    }
+
+    async fn count(&self) -> Result<Survey, BrokerError> {
+        let outlet = self.outlet().await?;
+        let channel = outlet.connection().create_channel().await?;
+        let mut consumers = 0;
+        let mut lanes = Vec::with_capacity(Lane::ALL.len());
+        for lane in Lane::ALL {
+            let (mut ready, oldest_received_at_ms) = self.0.in_hand(lane);
+            for place in Place::ALL.into_iter().filter(|place| place.lane() == Some(lane)) {
+                let count = Topology::count(&channel, self.topology().queue(place)).await?;
+                ready += count.ready;
+                consumers += count.consumers;
+            }
+            let mut retrying = 0;
+            for queue in self.topology().rung_queues(lane) {
+                retrying += Topology::count(&channel, queue).await?.ready;
+            }
+            lanes.push(LaneDepth { lane, ready, retrying, oldest_received_at_ms });
+        }
+        let dead = Topology::count(&channel, self.topology().queue(Place::Dead)).await?.ready;
+        Ok(Survey { depth: Depth { lanes }, given_up: dead, consumers })
+    }
+
+    /// Where a webhook waits for so long, and the wait as the broker wants it.
+    fn waiting_room(&self, lane: Lane, after: Duration) -> (Address, Option<Duration>) {
+        match retry::rung(self.topology().rungs(), after) {
+            Some((rung, wait)) if after > AT_ONCE => (self.topology().rung(lane, rung), Some(wait)),
+            Some(_) | None => (self.topology().direct(Place::Lane(lane)), None),
+        }
+    }
+}
+
+impl Shared {
+    /// Publishes a webhook and waits for the confirm.
+    async fn publish(
+        &self,
+        to: Address,
+        webhook: &Webhook,
+        failures: &[Failure],
+        wait: Option<Duration>,
+    ) -> Result<(), QueueError> {
+        let mut properties = message::properties(webhook, failures)?;
+        if let Some(wait) = wait {
+            properties = properties.with_expiration(wait.as_millis().to_string().into());
+        }
+        let outlet = self.outlet.get().await?;
+        let published = outlet.publish(to, properties, webhook.body().clone()).await;
+        if published.is_err() && !outlet.is_sound() {
+            self.outlet.renew();
+        }
+        Ok(published?)
+    }
+
+    async fn publish_to(
+        &self,
+        place: Place,
+        webhook: &Webhook,
+        failures: &[Failure],
+    ) -> Result<(), QueueError> {
+        self.publish(self.topology.direct(place), webhook, failures, None).await
+    }
+}
+
+#[async_trait]
+impl Queue for RabbitmqQueue {
+    async fn publish(&self, webhook: Webhook) -> Result<(), QueueError> {
+        let key = webhook.key();
+        let to = self.topology().webhooks(&key.source, &key.event_type);
+        self.0.shared().publish(to, &webhook, &[], None).await
+    }
+
+    async fn receive(
+        &self,
+        lane: Lane,
+        max: usize,
+        wait: Duration,
+    ) -> Result<Vec<Delivery>, QueueError> {
+        if max == 0 {
+            return Ok(Vec::new());
+        }
+        let places: &[Place] = match lane {
+            Lane::Chats => &[Place::Suspects, Place::Lane(lane)],
+            Lane::Sessions | Lane::Messages | Lane::Calls => &[Place::Lane(lane)],
+        };
+        let deadline = Instant::now() + wait.min(WAIT_MAX);
+        let received = self.0.receive(places, max, deadline).await?;
+        Ok(received.into_iter().map(|(delivery, _)| delivery).collect())
+    }
+
+    async fn ack(&self, deliveries: Vec<Delivery>) -> Result<(), QueueError> {
+        self.0.ack(deliveries).await;
+        Ok(())
+    }
+
+    async fn retry(
+        &self,
+        delivery: Delivery,
+        failure: Failure,
+        after: Duration,
+    ) -> Result<(), QueueError> {
+        let mut failures = delivery.failures().to_vec();
+        failures.push(failure);
+        if failures.len() > FAILURES_MAX {
+            failures.remove(1);
+        }
+        let lane = Lane::of(delivery.webhook().event_type());
+        let (to, wait) = self.waiting_room(lane, after);
+        // The copy is safe before the original is ended. If this process dies in between there are
+        // two, with one receipt.
+        self.0.shared().publish(to, delivery.webhook(), &failures, wait).await?;
+        self.0.ack(vec![delivery]).await;
+        Ok(())
+    }
+
+    async fn receive_given_up(
+        &self,
+        max: usize,
+        wait: Duration,
+    ) -> Result<Vec<GivenUp>, QueueError> {
+        let deadline = Instant::now() + wait.min(WAIT_MAX);
+        let received = self.0.receive(&[Place::Dead], max, deadline).await?;
+        let reason = |told: Option<&'static str>| told.unwrap_or("given_up_by_broker");
+        let given_up =
+            received.into_iter().map(|(delivery, told)| GivenUp { delivery, reason: reason(told) });
+        Ok(given_up.collect())
+    }
+
+    async fn depth(&self) -> Result<Depth, QueueError> {
+        Ok(self.survey().await?.depth)
+    }
+}

@@ -1,0 +1,64 @@
+//! What is in this process' hands: received from the broker and not ended.
+//!
+//! Used by `consume`.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::flow::Flow;
+use crate::queue::{Failure, Lane, Tag};
+use crate::webhook::Webhook;
+
+/// One message in hand.
+pub(super) struct Hand {
+    pub(super) flow: Arc<Flow>,
+    /// The broker's tag, on its channel.
+    pub(super) broker_tag: u64,
+    pub(super) received_at_ms: i64,
+    /// What it holds, if giving it back means publishing it anew.
+    pub(super) copy: Option<(Webhook, Vec<Failure>)>,
+}
+
+/// All that is in hand, by our own tags, which are never used again.
+#[derive(Default)]
+pub(super) struct Hands(Mutex<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    by_tag: HashMap<Tag, Hand>,
+    next: Tag,
+}
+
+impl Hands {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn take(&self, hand: Hand) -> Tag {
+        let mut inner = self.lock();
+        inner.next += 1;
+        let tag = inner.next;
+        inner.by_tag.insert(tag, hand);
+        tag
+    }
+
+    /// None if its channel broke: then it is somebody else's.
+    pub(super) fn remove(&self, tag: Tag) -> Option<Hand> {
+        self.lock().by_tag.remove(&tag)
+    }
+
+    /// Forgets what came in on a channel that broke.
+    pub(super) fn forget(&self, flow: &Arc<Flow>) {
+        self.lock().by_tag.retain(|_, hand| !Arc::ptr_eq(&hand.flow, flow));
+    }
+
+    /// How many are in hand of a lane, and when the oldest was received.
+    pub(super) fn count(&self, lane: Lane) -> (u64, Option<i64>) {
+        let inner = self.lock();
+        let hands = inner.by_tag.values().filter(|hand| hand.flow.place().lane() == Some(lane));
+        hands.fold((0, None), |(count, oldest), hand| {
+            let received_at_ms = hand.received_at_ms;
+            (count + 1, Some(oldest.map_or(received_at_ms, |at: i64| at.min(received_at_ms))))
+        })
+    }
+}

@@ -1,0 +1,315 @@
+//! Exchanges and queues: their names, their arguments, and declaring them.
+//!
+//! Declared on every connection, so that what was deleted meanwhile is there again. Arguments must
+//! never change: the broker refuses a declaration that differs from what exists.
+//!
+//! ```text
+//! waha.webhooks (topic, {source}.{event}) ─▶ waha.{lane}              bindings by event
+//!      └─ no binding ─▶ waha.unknown (fanout) ─▶ waha.chats           new event types
+//! waha.retry (direct, {lane}.{ms}) ─▶ waha.retry.{lane}.{ms} ─ expired ─▶ waha.lanes
+//! waha.lanes (direct, {lane}) ─▶ waha.{lane}, waha.suspects
+//! waha.{lane}, waha.suspects ─ delivery limit ─▶ waha.dead (fanout) ─▶ waha.dead
+//! ```
+
+use std::time::Duration;
+
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{Channel, ExchangeKind};
+
+use super::error::BrokerError;
+use super::message::short;
+use crate::queue::Lane;
+
+/// The event types of the lanes. All others have no binding and go to [`Lane::Chats`].
+const BINDINGS: [(&str, Lane); 8] = [
+    ("session.status", Lane::Sessions),
+    ("message", Lane::Messages),
+    ("message.any", Lane::Messages),
+    ("message.ack", Lane::Messages),
+    ("message.ack.group", Lane::Messages),
+    ("call.received", Lane::Calls),
+    ("call.accepted", Lane::Calls),
+    ("call.rejected", Lane::Calls),
+];
+
+/// How often a lane's message may come back before the broker gives it up. Higher than
+/// [`SUSPECT_AFTER`], so that it is reached only if nobody can move the message.
+const LANE_DELIVERY_LIMIT: i32 = 20;
+
+/// A message that came back so often was in hand when processes died: it is processed alone.
+pub(super) const SUSPECT_AFTER: u64 = 3;
+
+/// How often a suspect may come back. Nothing else is in hand meanwhile, so it is the cause.
+const SUSPECT_DELIVERY_LIMIT: i32 = 2;
+
+/// "Without limit" has no value that every version takes, and newer ones have a limit of 20.
+const NO_DELIVERY_LIMIT: i32 = i32::MAX;
+
+/// A queue that is consumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A lane's.
+    Lane(Lane),
+    /// Messages that were in hand when processes died.
+    Suspects,
+    /// What the broker gave up.
+    Dead,
+}
+
+impl Place {
+    pub(super) const ALL: [Self; 6] = [
+        Self::Lane(Lane::Sessions),
+        Self::Lane(Lane::Messages),
+        Self::Lane(Lane::Calls),
+        Self::Lane(Lane::Chats),
+        Self::Suspects,
+        Self::Dead,
+    ];
+
+    /// The place in [`Place::ALL`].
+    pub(super) fn index(self) -> usize {
+        match self {
+            Self::Lane(lane) => lane as usize,
+            Self::Suspects => 4,
+            Self::Dead => 5,
+        }
+    }
+
+    /// Whose waiting receivers it serves. One worker at a time suffices for suspects.
+    pub(super) fn lane(self) -> Option<Lane> {
+        match self {
+            Self::Lane(lane) => Some(lane),
+            Self::Suspects => Some(Lane::Chats),
+            Self::Dead => None,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Lane(lane) => lane.name(),
+            Self::Suspects => "suspects",
+            Self::Dead => "dead",
+        }
+    }
+}
+
+/// The names of one installation.
+#[derive(Clone, Debug)]
+pub(super) struct Topology {
+    prefix: String,
+    rungs: Vec<Duration>,
+}
+
+/// Where a message is published to.
+#[derive(Clone, Debug)]
+pub(super) struct Address {
+    pub(super) exchange: ShortString,
+    pub(super) routing_key: ShortString,
+}
+
+/// What is in a queue.
+pub(super) struct Count {
+    /// Messages in nobody's hands.
+    pub(super) ready: u64,
+    pub(super) consumers: u64,
+}
+
+impl Topology {
+    pub(super) fn new(prefix: &str, rungs: &[Duration]) -> Self {
+        Self { prefix: prefix.to_owned(), rungs: rungs.to_vec() }
+    }
+
+    pub(super) fn rungs(&self) -> &[Duration] {
+        &self.rungs
+    }
+
+    fn named(&self, name: &str) -> ShortString {
+        short(&format!("{}waha.{name}", self.prefix))
+    }
+
+    /// Where new webhooks go; others may bind queues of their own there.
+    pub(super) fn webhooks(&self, source: &str, event_type: &str) -> Address {
+        let routing_key = short(&format!("{source}.{event_type}"));
+        Address { exchange: self.named("webhooks"), routing_key }
+    }
+
+    /// Where a webhook goes that is to be in this place at once.
+    pub(super) fn direct(&self, place: Place) -> Address {
+        Address { exchange: self.named("lanes"), routing_key: place.name().into() }
+    }
+
+    /// Where a webhook of a lane waits.
+    pub(super) fn rung(&self, lane: Lane, rung: Duration) -> Address {
+        Address { exchange: self.named("retry"), routing_key: short(&rung_key(lane, rung)) }
+    }
+
+    pub(super) fn queue(&self, place: Place) -> ShortString {
+        self.named(place.name())
+    }
+
+    /// The queues in which webhooks of a lane wait for their time.
+    pub(super) fn rung_queues(&self, lane: Lane) -> Vec<ShortString> {
+        self.rungs.iter().map(|rung| self.rung_queue(lane, *rung)).collect()
+    }
+
+    fn rung_queue(&self, lane: Lane, rung: Duration) -> ShortString {
+        self.named(&format!("retry.{}", rung_key(lane, rung)))
+    }
+
+    /// Makes what is missing. [`BrokerError::Differs`]: something exists with other arguments.
+    pub(super) async fn declare(&self, channel: &Channel) -> Result<(), BrokerError> {
+        self.declare_exchanges(channel).await?;
+        for place in Place::ALL {
+            self.declare_place(channel, place).await?;
+        }
+        for (event_type, lane) in BINDINGS {
+            let key = short(&format!("*.{event_type}"));
+            bind(channel, self.queue(Place::Lane(lane)), self.named("webhooks"), key).await?;
+        }
+        let chats = self.queue(Place::Lane(Lane::Chats));
+        bind(channel, chats, self.named("unknown"), "".into()).await?;
+        for lane in Lane::ALL {
+            for rung in &self.rungs {
+                self.declare_rung(channel, lane, *rung).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn declare_exchanges(&self, channel: &Channel) -> Result<(), BrokerError> {
+        let unknown = AMQPValue::LongString(self.named("unknown").as_str().into());
+        for (name, kind, arguments) in [
+            ("unknown", ExchangeKind::Fanout, table([])),
+            ("webhooks", ExchangeKind::Topic, table([("alternate-exchange", unknown)])),
+            ("lanes", ExchangeKind::Direct, table([])),
+            ("retry", ExchangeKind::Direct, table([])),
+            ("dead", ExchangeKind::Fanout, table([])),
+        ] {
+            let options = ExchangeDeclareOptions {
+                passive: false,
+                durable: true,
+                auto_delete: false,
+                internal: false,
+                nowait: false,
+            };
+            channel.exchange_declare(self.named(name), kind, options, arguments).await?;
+        }
+        Ok(())
+    }
+
+    async fn declare_place(&self, channel: &Channel, place: Place) -> Result<(), BrokerError> {
+        let dead = self.named("dead");
+        let (arguments, exchange) = match place {
+            Place::Lane(_) => (gives_up(&dead, LANE_DELIVERY_LIMIT), self.named("lanes")),
+            Place::Suspects => (gives_up(&dead, SUSPECT_DELIVERY_LIMIT), self.named("lanes")),
+            Place::Dead => (quorum([("x-delivery-limit", NO_DELIVERY_LIMIT.into())]), dead),
+        };
+        declare_queue(channel, self.queue(place), false, arguments).await?;
+        bind(channel, self.queue(place), exchange, place.name().into()).await
+    }
+
+    async fn declare_rung(
+        &self,
+        channel: &Channel,
+        lane: Lane,
+        rung: Duration,
+    ) -> Result<(), BrokerError> {
+        let back: AMQPValue = AMQPValue::LongString(self.named("lanes").as_str().into());
+        let arguments = safely_dead_lettered([
+            ("x-dead-letter-exchange", back),
+            ("x-dead-letter-routing-key", AMQPValue::LongString(lane.name().into())),
+        ]);
+        declare_queue(channel, self.rung_queue(lane, rung), false, arguments).await?;
+        let key = short(&rung_key(lane, rung));
+        bind(channel, self.rung_queue(lane, rung), self.named("retry"), key).await
+    }
+
+    /// What is in a queue.
+    pub(super) async fn count(channel: &Channel, queue: ShortString) -> Result<Count, BrokerError> {
+        declare_queue(channel, queue, true, table([])).await
+    }
+}
+
+fn rung_key(lane: Lane, rung: Duration) -> String {
+    format!("{}.{}", lane.name(), rung.as_millis())
+}
+
+/// Arguments of a queue whose messages go to the safety net after so many returns.
+fn gives_up(dead: &ShortString, delivery_limit: i32) -> FieldTable {
+    safely_dead_lettered([
+        ("x-dead-letter-exchange", AMQPValue::LongString(dead.as_str().into())),
+        ("x-delivery-limit", delivery_limit.into()),
+    ])
+}
+
+/// Quorum queue that keeps a message until the queue it is dead-lettered to has confirmed it.
+fn safely_dead_lettered<const N: usize>(more: [(&str, AMQPValue); N]) -> FieldTable {
+    let mut arguments = quorum(more);
+    for (name, value) in
+        [("x-dead-letter-strategy", "at-least-once"), ("x-overflow", "reject-publish")]
+    {
+        arguments.insert(name.into(), AMQPValue::LongString(value.into()));
+    }
+    arguments
+}
+
+fn quorum<const N: usize>(more: [(&str, AMQPValue); N]) -> FieldTable {
+    let mut arguments = table(more);
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    arguments
+}
+
+fn table<const N: usize>(entries: [(&str, AMQPValue); N]) -> FieldTable {
+    let mut table = FieldTable::default();
+    for (name, value) in entries {
+        table.insert(name.into(), value);
+    }
+    table
+}
+
+async fn declare_queue(
+    channel: &Channel,
+    name: ShortString,
+    passive: bool,
+    arguments: FieldTable,
+) -> Result<Count, BrokerError> {
+    let options = QueueDeclareOptions {
+        passive,
+        durable: true,
+        exclusive: false,
+        auto_delete: false,
+        nowait: false,
+    };
+    let queue = channel.queue_declare(name, options, arguments).await?;
+    Ok(Count { ready: queue.message_count().into(), consumers: queue.consumer_count().into() })
+}
+
+async fn bind(
+    channel: &Channel,
+    queue: ShortString,
+    exchange: ShortString,
+    key: ShortString,
+) -> Result<(), BrokerError> {
+    let options = QueueBindOptions { nowait: false };
+    Ok(channel.queue_bind(queue, exchange, key, options, table([])).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::webhook::EventType;
+
+    #[test]
+    fn bindings_agree_with_lanes() {
+        for (event_type, lane) in BINDINGS {
+            assert_eq!(Lane::of(EventType::parse(event_type)), lane, "{event_type}");
+        }
+        assert_eq!(Lane::of(EventType::Other), Lane::Chats);
+    }
+
+    #[test]
+    fn places_know_their_index() {
+        assert!(Place::ALL.iter().enumerate().all(|(index, place)| place.index() == index));
+    }
+}

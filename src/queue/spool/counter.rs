@@ -1,0 +1,139 @@
+//! Counts what the broker took, durably, in the spool file.
+//!
+//! Called by `spool.rs` for each confirmed webhook, before its sender gets an answer. What the file
+//! itself took is counted by its own transactions. What must stay true: `accepted` never counts more
+//! than was taken, and what a kill can leave uncounted has a bound, which `uncertain` names.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+
+use crate::queue::QueueError;
+use crate::queue::sqlite::connect;
+
+/// Webhooks that may be taken and not counted yet, about; a kill can leave so many uncounted.
+pub const UNCOUNTED_MAX: u64 = 1024;
+
+/// How long counting waits for more to count: one fsync for all of them.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Counts while it lives; dropped, it writes the rest and marks the file as closed.
+pub(super) struct Counter {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    uncounted: AtomicU64,
+    is_over: AtomicBool,
+    asleep: Mutex<()>,
+    bell: Condvar,
+}
+
+impl Counter {
+    /// Opens the file's counters. If its last process did not close them, it says so in them.
+    pub(super) fn open(path: &Path) -> Result<Self, QueueError> {
+        let mut connection = connect(path)?;
+        begin(&mut connection)?;
+        let shared = Arc::new(Shared::default());
+        let counting = Arc::clone(&shared);
+        let thread = thread::Builder::new()
+            .name("spool-counter".to_owned())
+            .spawn(move || counting.run(&connection))
+            .map_err(|error| QueueError::File {
+                path: path.display().to_string(),
+                problem: format!("no thread can be started for it: {error}"),
+            })?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Counts one more.
+    pub(super) fn add(&self) {
+        self.shared.uncounted.fetch_add(1, Ordering::AcqRel);
+        self.shared.bell.notify_one();
+    }
+}
+
+impl Drop for Counter {
+    fn drop(&mut self) {
+        self.shared.is_over.store(true, Ordering::Release);
+        self.shared.bell.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been reported by the thread.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn run(&self, connection: &Connection) {
+        while !self.is_over.load(Ordering::Acquire) {
+            self.wait();
+            self.count(connection);
+        }
+        self.count(connection);
+        if let Err(error) = set(connection, "door_open", 0) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "can't close the count");
+        }
+    }
+
+    /// Waits for something to count, and for more to count with it.
+    fn wait(&self) {
+        let asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.uncounted.load(Ordering::Acquire) == 0 {
+            // A ring that comes just before it sleeps costs no more than this.
+            let _ = self.bell.wait_timeout(asleep, 10 * PAUSE);
+        }
+        thread::sleep(PAUSE);
+    }
+
+    /// Writes what is not counted yet; on an error it is tried again with the next.
+    fn count(&self, connection: &Connection) {
+        let more = self.uncounted.swap(0, Ordering::AcqRel);
+        if more == 0 {
+            return;
+        }
+        if let Err(error) = add_to(connection, "accepted", more) {
+            self.uncounted.fetch_add(more, Ordering::AcqRel);
+            tracing::warn!(error = &error as &dyn std::error::Error, "can't count webhooks yet");
+        }
+    }
+}
+
+/// How many may be uncounted because processes were killed.
+pub(super) fn uncertain(path: &Path) -> Result<u64, QueueError> {
+    Ok(get(&connect(path)?, "uncertain")?)
+}
+
+fn begin(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if get(&transaction, "door_open")? != 0 {
+        add_to(&transaction, "uncertain", UNCOUNTED_MAX)?;
+    }
+    set(&transaction, "door_open", 1)?;
+    transaction.commit()
+}
+
+fn get(db: &Connection, name: &str) -> rusqlite::Result<u64> {
+    let value: Option<i64> = db
+        .query_row("SELECT value FROM counters WHERE name = ?1", [name], |row| row.get(0))
+        .optional()?;
+    Ok(value.unwrap_or_default().unsigned_abs())
+}
+
+fn set(db: &Connection, name: &str, value: i64) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO counters VALUES (?1, ?2)
+               ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    db.execute(sql, (name, value)).map(drop)
+}
+
+fn add_to(db: &Connection, name: &str, more: u64) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO counters VALUES (?1, ?2)
+               ON CONFLICT (name) DO UPDATE SET value = value + excluded.value";
+    db.execute(sql, (name, more.cast_signed())).map(drop)
+}

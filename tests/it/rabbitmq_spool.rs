@@ -1,0 +1,227 @@
+//! The spool in front of a broker that is killed, hangs, or raises an alarm: every webhook whose
+//! publish returned `Ok` reaches a worker, and nobody waits longer than the spool allows.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+use waha_ingest::clock::SystemClock;
+use waha_ingest::queue::rabbitmq::{Options, RabbitmqQueue};
+use waha_ingest::queue::spool::{Books, Spool};
+use waha_ingest::queue::sqlite;
+use waha_ingest::queue::{Lane, Queue, QueueError};
+
+use crate::process::Setting;
+use crate::rabbitmq_node::{Node, message};
+use crate::wait::wait_for;
+
+const PATIENCE: Duration = Duration::from_secs(90);
+const PUBLISH_MAX: Duration = Duration::from_millis(500);
+/// The fsync of a busy machine, on top.
+const ANSWER_MAX: Duration = Duration::from_secs(5);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_broker_loses_nothing() {
+    outlive(&["kill"], &["resume"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_hangs_loses_nothing() {
+    outlive(&["freeze"], &["thaw"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alarm_spools() {
+    outlive(&["set_vm_memory_high_watermark", "0.00001"], &["set_vm_memory_high_watermark", "0.6"])
+        .await;
+}
+
+/// Publishes from many sides while the broker is struck, and until webhooks are spooled.
+async fn outlive(strike: &[&str], mend: &[&str]) {
+    let node = Node::start();
+    let options = node.options();
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = open(&folder, &options, 1 << 30);
+    let load = Load::start(&spool);
+    load.reaches(200).await;
+    order(&node, strike);
+    wait_for("a spooled webhook", PATIENCE, || async {
+        (books(&folder).await.waiting > 50).then_some(())
+    })
+    .await;
+    let struck = load.count();
+    load.reaches(struck + 200).await;
+    order(&node, mend);
+    let published = load.stop().await;
+    let received = receive(&options, &published).await;
+    assert_eq!(received, published);
+    wait_for("an empty spool", PATIENCE, || async {
+        (books(&folder).await.waiting == 0).then_some(())
+    })
+    .await;
+    drop(spool);
+    wait_for("closed books", PATIENCE, || async {
+        (books(&folder).await.accepted == published.len() as u64).then_some(())
+    })
+    .await;
+    assert_eq!(books(&folder).await.uncertain, 0);
+}
+
+fn order(node: &Node, what: &[&str]) {
+    match what {
+        [one] => drop(node.does(one)),
+        _ => node.control(what),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_spool_refuses_and_keeps_what_it_has() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nobody = Options::new(vec!["amqp://127.0.0.1:1/%2f".to_owned().into()]);
+    let spool = open(&folder, &nobody, 1 << 20);
+    let mut accepted = 0;
+    let error = loop {
+        match spool.publish(message(&accepted.to_string())).await {
+            Ok(()) => accepted += 1,
+            Err(error) => break error,
+        }
+        assert!(accepted < 20_000, "it never fills");
+    };
+    assert!(matches!(error, QueueError::Full { .. }), "{error}");
+    let books = books(&folder).await;
+    assert_eq!((books.accepted, books.waiting), (accepted, accepted));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_spool_outlives_kills_of_broker_and_process() {
+    let node = Node::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = folder.path().join("waha.db");
+    let url = format!("sqlite://{}", database.display());
+    let mut setting = Setting::new(folder.path(), &url);
+    setting.queue_url = Some(node.url.clone());
+    let mut up = setting.up().await;
+    post(&setting, 0..50).await;
+    setting.settled(PATIENCE).await;
+    node.does("kill");
+    post(&setting, 50..150).await;
+    up.kill();
+    node.does("resume");
+    let _up = setting.up().await;
+    let status = wait_for("all applied", PATIENCE, || async {
+        let status = setting.status();
+        (status["waiting"] == 0 && ended(&status) == 150).then_some(status)
+    })
+    .await;
+    assert_eq!(status["balanced"], true, "{status}");
+    assert_eq!(status["dead_lettered"], 0, "{status}");
+}
+
+fn ended(status: &serde_json::Value) -> u64 {
+    ["applied", "duplicate", "ignored", "dead_lettered"]
+        .iter()
+        .map(|outcome| status[outcome].as_u64().unwrap_or_default())
+        .sum()
+}
+
+/// Posts signed webhooks; each must be accepted.
+async fn post(setting: &Setting<'_>, numbers: std::ops::Range<usize>) {
+    use waha_ingest::simulate::{Plan, history};
+    let sending = waha_ingest::sender::Sending {
+        urls: vec![setting.url()],
+        key: Some(crate::app::KEY.into()),
+        connections: 4,
+        rate: None,
+        attempts_max: 0,
+        retry_delay: Duration::ZERO,
+    };
+    let plan = Plan { seed: 3, ..Plan::default() };
+    let webhooks = history(&plan).skip(numbers.start).take(numbers.len());
+    let report = waha_ingest::sender::send_all(sending, webhooks, || ()).await.expect("a report");
+    assert_eq!(report.accepted, numbers.len() as u64, "intake goes on");
+}
+
+fn open(folder: &TempDir, options: &Options, bytes_max: u64) -> Spool {
+    let broker = Arc::new(RabbitmqQueue::open(options.clone()));
+    Spool::open(broker, &file(folder), spool_options(bytes_max), PUBLISH_MAX).expect("a spool")
+}
+
+fn file(folder: &TempDir) -> std::path::PathBuf {
+    folder.path().join("spool.db")
+}
+
+fn spool_options(bytes_max: u64) -> sqlite::Options {
+    sqlite::Options::new(bytes_max, Arc::new(SystemClock))
+}
+
+async fn books(folder: &TempDir) -> Books {
+    let path: &Path = &file(folder);
+    Books::read(path, spool_options(1 << 30)).await.expect("books")
+}
+
+/// All that is on the broker, until everything of `published` was seen.
+async fn receive(options: &Options, published: &BTreeSet<String>) -> BTreeSet<String> {
+    let queue = RabbitmqQueue::open(options.clone());
+    let mut received = BTreeSet::new();
+    let started = Instant::now();
+    while !published.is_subset(&received) {
+        let missing = published.difference(&received).count();
+        assert!(started.elapsed() < PATIENCE, "{missing} of {} are lost", published.len());
+        for lane in [Lane::Messages, Lane::Chats] {
+            let wait = Duration::from_millis(200);
+            let deliveries = queue.receive(lane, 500, wait).await.unwrap_or_default();
+            received.extend(deliveries.iter().map(|one| one.webhook().key().id.clone()));
+            queue.ack(deliveries).await.expect("ack");
+        }
+    }
+    received
+}
+
+/// Publishers that go on until they are told to stop.
+struct Load {
+    publishers: JoinSet<Vec<String>>,
+    count: Arc<AtomicUsize>,
+    is_over: Arc<AtomicBool>,
+}
+
+impl Load {
+    fn start(spool: &Spool) -> Self {
+        let (count, is_over) = <(Arc<AtomicUsize>, Arc<AtomicBool>)>::default();
+        let mut publishers = JoinSet::new();
+        for publisher in 0..8 {
+            let (spool, count, is_over) = (spool.clone(), Arc::clone(&count), Arc::clone(&is_over));
+            publishers.spawn(async move {
+                let mut published = Vec::new();
+                while !is_over.load(Ordering::Relaxed) {
+                    let id = format!("{publisher}-{}", published.len());
+                    let publish = spool.publish(message(&id));
+                    let answer = tokio::time::timeout(ANSWER_MAX, publish).await;
+                    answer.expect("an answer in time").expect("publish");
+                    published.push(id);
+                    count.fetch_add(1, Ordering::Relaxed);
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+                published
+            });
+        }
+        Self { publishers, count, is_over }
+    }
+
+    fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    async fn reaches(&self, count: usize) {
+        wait_for("webhooks taken in", PATIENCE, || async { (self.count() >= count).then_some(()) })
+            .await;
+    }
+
+    async fn stop(self) -> BTreeSet<String> {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.publishers.join_all().await.into_iter().flatten().collect()
+    }
+}
