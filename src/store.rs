@@ -9,6 +9,7 @@ mod connect;
 pub mod dead_letter;
 mod dialect;
 mod error;
+pub mod history;
 mod ids;
 mod ledger;
 mod rows;
