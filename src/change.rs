@@ -8,12 +8,16 @@ pub mod answer;
 pub mod call;
 pub mod chat;
 pub mod edit;
+pub mod group;
+pub mod label;
 pub mod merge;
 pub mod message;
+pub mod person;
+pub mod rename;
 pub mod session;
 mod version;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use answer::{
     AnswerKey, EventResponse, EventResponseChange, MemberAckChange, Reaction, ReactionChange, Vote,
@@ -22,9 +26,15 @@ pub use answer::{
 pub use call::{CallChange, CallDetails, CallKey, CallState};
 pub use chat::{ChatChange, ChatKey, Read, ReadChange, ReadKey};
 pub use edit::{Edit, EditChange, EditKey, Revocation, RevocationKey};
+pub use group::{
+    JoinRequest, JoinRequestChange, JoinRequestKey, ParticipantChange, ParticipantKey, Role,
+};
+pub use label::{ChatLabelChange, ChatLabelKey, LabelChange, LabelKey, LabelLook};
 pub use merge::Merge;
 pub use message::{Content, Media, MessageChange, MessageKey, MessageStatus, Origin, Reply, Told};
-pub use session::{Identity, SessionChange, SessionKey, SessionStatus};
+pub use person::{ContactChange, Link, Names, PersonKey};
+pub use rename::Named;
+pub use session::{Identity, SessionChange, SessionKey, SessionStatus, StatusPoint};
 pub use version::{Register, Version};
 
 /// What webhooks tell, by row, in the canonical order in which rows are locked.
@@ -52,6 +62,18 @@ pub struct Changes {
     pub calls: BTreeMap<CallKey, CallChange>,
     /// How far someone has read a chat.
     pub reads: BTreeMap<ReadKey, ReadChange>,
+    /// People, as far as something is told about them.
+    pub contacts: BTreeMap<PersonKey, ContactChange>,
+    /// Which ids are one person.
+    pub links: BTreeSet<Link>,
+    /// Members of groups.
+    pub participants: BTreeMap<ParticipantKey, ParticipantChange>,
+    /// Wishes to join a group.
+    pub join_requests: BTreeMap<JoinRequestKey, JoinRequestChange>,
+    /// Labels.
+    pub labels: BTreeMap<LabelKey, LabelChange>,
+    /// Which chats have which labels.
+    pub chat_labels: BTreeMap<ChatLabelKey, ChatLabelChange>,
 }
 
 impl Changes {
@@ -119,6 +141,18 @@ impl Changes {
         self.chat(&key.chat);
         self.reads.merge_in(BTreeMap::from([(key, read)]));
     }
+
+    /// Says what a person is in a group.
+    pub fn participant(&mut self, key: ParticipantKey, change: ParticipantChange) {
+        self.chat(&key.chat);
+        self.participants.merge_in(BTreeMap::from([(key, change)]));
+    }
+
+    /// The change of a label, made if there is none yet.
+    pub fn label(&mut self, key: &LabelKey) -> &mut LabelChange {
+        self.session(&key.session);
+        self.labels.entry(key.clone()).or_default()
+    }
 }
 
 impl Merge for Changes {
@@ -134,5 +168,11 @@ impl Merge for Changes {
         self.member_acks.merge_in(other.member_acks);
         self.calls.merge_in(other.calls);
         self.reads.merge_in(other.reads);
+        self.contacts.merge_in(other.contacts);
+        self.links.merge_in(other.links);
+        self.participants.merge_in(other.participants);
+        self.join_requests.merge_in(other.join_requests);
+        self.labels.merge_in(other.labels);
+        self.chat_labels.merge_in(other.chat_labels);
     }
 }

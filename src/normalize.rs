@@ -7,12 +7,17 @@ mod ack;
 mod author;
 mod body;
 mod call;
+mod chat;
 mod details;
 mod edit;
 mod event_response;
 mod fields;
+mod group;
 mod kind;
+mod label;
+mod link;
 mod message;
+mod name;
 mod poll;
 mod reaction;
 mod revoke;
@@ -124,19 +129,17 @@ pub fn normalize(webhook: &Webhook, rules: &Rules) -> Result<Normalized, Normali
         EventType::PresenceUpdate | EventType::StateChange | EventType::EngineEvent => {
             Ok(Normalized::Ignored(Ignored::Ephemeral))
         }
-        EventType::ChatArchive
-        | EventType::LabelUpsert
-        | EventType::LabelDeleted
-        | EventType::LabelChatAdded
-        | EventType::LabelChatDeleted
-        | EventType::GroupJoin
-        | EventType::GroupLeave
-        | EventType::GroupUpdate
-        | EventType::GroupParticipants
-        | EventType::GroupJoinRequest
-        | EventType::GroupJoinV1
-        | EventType::GroupLeaveV1
-        | EventType::Other => Ok(Normalized::Ignored(Ignored::UnknownEvent)),
+        EventType::ChatArchive => chat::archive(&body, rules),
+        EventType::GroupJoin => group::join(&body, rules),
+        EventType::GroupLeave => group::leave(&body, rules),
+        EventType::GroupUpdate => group::update(&body, rules),
+        EventType::GroupParticipants => group::participants(&body, rules),
+        EventType::GroupJoinRequest => group::join_request(&body, rules),
+        EventType::GroupJoinV1 => group::join_v1(&body, rules),
+        EventType::GroupLeaveV1 => group::leave_v1(&body, rules),
+        EventType::LabelUpsert | EventType::LabelDeleted => label::label(&body, rules),
+        EventType::LabelChatAdded | EventType::LabelChatDeleted => label::on_chat(&body, rules),
+        EventType::Other => Ok(Normalized::Ignored(Ignored::UnknownEvent)),
     }
 }
 

@@ -4,14 +4,18 @@
 //! covers SQLite, PostgreSQL and MySQL/MariaDB; what differs between them is in `store/dialect.rs`.
 
 pub mod apply;
+mod chats;
 mod chunk;
 mod connect;
 pub mod dead_letter;
 mod dialect;
 mod error;
+mod fence;
 pub mod history;
 mod ids;
 mod ledger;
+mod people;
+mod relocate;
 mod rows;
 mod select;
 mod settle;

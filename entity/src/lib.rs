@@ -15,6 +15,12 @@
 //! | [`waha_event_responses`] | a person's answer to an invitation | `event.response*` | chat, bare id, responder |
 //! | [`waha_calls`] | a call | `call.*` | session, call id |
 //! | [`chat_reads`] | how far somebody has read a chat | read acks | chat, reader |
+//! | [`waha_contacts`] | one id of a person | links, names, anything that names a person | session, jid |
+//! | [`waha_participants`] | a member of a group, now or before | `group.*` | chat, jid |
+//! | [`waha_join_requests`] | a wish to join a group | `group.v2.participants.join-request` | chat, jid |
+//! | [`waha_labels`] | a label | `label.*` | session, label id |
+//! | [`waha_chat_labels`] | a label on a chat, now or before | `label.chat.*` | chat, label id |
+//! | [`waha_session_statuses`] | a state of a session and its time | `session.status` | session, time, status |
 //! | [`user_waha`] | a user of the application who may see a session | session metadata, the application | user, session |
 //! | [`webhook_events`] | a webhook and its outcome: the ledger | every webhook | source, session, event type, webhook id |
 //! | [`webhook_duplicates`] | an accepted request whose webhook was in the ledger already | repeated webhooks | ledger row, receipt |
@@ -39,15 +45,21 @@ pub mod dead_letters;
 pub mod prelude;
 pub mod user_waha;
 pub mod waha_calls;
+pub mod waha_chat_labels;
 pub mod waha_chats;
+pub mod waha_contacts;
 pub mod waha_event_responses;
+pub mod waha_join_requests;
+pub mod waha_labels;
 pub mod waha_message_acks;
 pub mod waha_message_claims;
 pub mod waha_message_edits;
 pub mod waha_message_revocations;
 pub mod waha_messages;
+pub mod waha_participants;
 pub mod waha_poll_votes;
 pub mod waha_reactions;
+pub mod waha_session_statuses;
 pub mod waha_sessions;
 pub mod webhook_duplicates;
 pub mod webhook_events;

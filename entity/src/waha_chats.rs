@@ -1,6 +1,6 @@
 //! A conversation under one of its names. A person may appear as `…@c.us` and as `…@lid`: both are
-//! rows, and once a webhook shows that they are one, the LID row points to the phone row and owns
-//! no messages any more.
+//! rows, and once a webhook shows that they are one, the LID row points to the phone row and keeps
+//! neither messages nor anything else of its own: all that is told under it is in the phone row.
 
 use sea_orm::entity::prelude::*;
 
@@ -27,6 +27,11 @@ pub struct Model {
     pub name: Option<String>,
     /// Version of `name`.
     pub name_version: i64,
+    /// What a group says of itself, from `group.v2.join` and `group.v2.update`.
+    #[sea_orm(column_type = "Text")]
+    pub description: Option<String>,
+    /// Version of `description`.
+    pub description_version: i64,
     /// Whether the chat is archived, from `chat.archive` (WEBJS only). Null until told.
     pub archived: Option<bool>,
     /// Version of `archived`.

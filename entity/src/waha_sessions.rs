@@ -43,6 +43,18 @@ pub struct Model {
     pub user_id: Option<String>,
     /// Version of `engine`, `waha_version`, `me_*`, `push_name`, `metadata` and `user_id`.
     pub identity_version: i64,
+    /// Whether WhatsApp keeps the account from writing to strangers, a JSON object of
+    /// `session.status` since WAHA 2026.7.
+    #[sea_orm(column_type = "Text")]
+    pub reachout_timelock: Option<String>,
+    /// Version of `reachout_timelock`.
+    pub reachout_timelock_version: i64,
+    /// How many messages WhatsApp lets the account send, a JSON object of `session.status` since
+    /// WAHA 2026.7.
+    #[sea_orm(column_type = "Text")]
+    pub message_capping: Option<String>,
+    /// Version of `message_capping`.
+    pub message_capping_version: i64,
     /// The session's configuration in WAHA, a JSON object. No webhook carries it; null unless it
     /// was asked for.
     #[sea_orm(column_type = "Text")]

@@ -16,6 +16,11 @@ mod m20261120_000005_create_ledger;
 mod m20261120_000006_create_dead_letters;
 mod m20261121_000001_create_answers;
 mod m20261121_000002_create_amendments;
+mod m20261122_000005_create_contacts;
+mod m20261122_000006_create_participants;
+mod m20261122_000007_create_labels;
+mod m20261122_000008_create_session_statuses;
+mod m20261122_000009_index_authors;
 mod tables;
 mod turn;
 
@@ -42,6 +47,11 @@ impl MigratorTrait for Migrator {
             Box::new(m20261120_000006_create_dead_letters::Migration),
             Box::new(m20261121_000001_create_answers::Migration),
             Box::new(m20261121_000002_create_amendments::Migration),
+            Box::new(m20261122_000005_create_contacts::Migration),
+            Box::new(m20261122_000006_create_participants::Migration),
+            Box::new(m20261122_000007_create_labels::Migration),
+            Box::new(m20261122_000008_create_session_statuses::Migration),
+            Box::new(m20261122_000009_index_authors::Migration),
         ]
     }
 

@@ -129,3 +129,27 @@ async fn has_lz4(manager: &SchemaManager<'_>) -> Result<bool, DbErr> {
     );
     Ok(manager.get_connection().query_one_raw(question).await?.is_some())
 }
+
+/// Adds a column, unless an earlier run that was cut off has done so.
+pub(crate) async fn add(
+    manager: &SchemaManager<'_>,
+    table: &'static str,
+    mut column: ColumnDef,
+) -> Result<(), DbErr> {
+    if manager.has_column(table, column.get_column_name()).await? {
+        return Ok(());
+    }
+    manager.alter_table(Table::alter().table(table).add_column(&mut column).take()).await
+}
+
+/// Takes a column away.
+pub(crate) async fn remove(
+    manager: &SchemaManager<'_>,
+    table: &'static str,
+    column: &'static str,
+) -> Result<(), DbErr> {
+    if !manager.has_column(table, column).await? {
+        return Ok(());
+    }
+    manager.alter_table(Table::alter().table(table).drop_column(column).take()).await
+}

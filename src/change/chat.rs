@@ -17,8 +17,12 @@ pub struct ChatKey {
 /// What is told about a chat.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ChatChange {
-    /// Its name: of a direct chat the name its person chose.
+    /// Its name: a group's subject, or the name that the person of a direct chat chose.
     pub name: Option<Register<String>>,
+    /// What a group says of itself; none when it says nothing any more.
+    pub description: Option<Register<Option<String>>>,
+    /// Whether it is archived.
+    pub archived: Option<Register<bool>>,
     /// When its last message was sent; only forward.
     pub last_message_at: Option<DateTime<Utc>>,
 }
@@ -26,6 +30,8 @@ pub struct ChatChange {
 impl Merge for ChatChange {
     fn merge_in(&mut self, other: Self) {
         self.name.merge_in(other.name);
+        self.description.merge_in(other.description);
+        self.archived.merge_in(other.archived);
         forward(&mut self.last_message_at, other.last_message_at);
     }
 }

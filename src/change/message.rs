@@ -192,4 +192,11 @@ impl MessageStatus {
     pub fn rank(self) -> i16 {
         self as i16
     }
+
+    /// The state at a place in the order; none below 0.
+    pub fn of_rank(rank: i16) -> Option<Self> {
+        let all =
+            [Self::Pending, Self::Failed, Self::Sent, Self::Delivered, Self::Read, Self::Played];
+        usize::try_from(rank).ok().and_then(|rank| all.get(rank).copied())
+    }
 }

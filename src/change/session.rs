@@ -1,5 +1,7 @@
 //! What is told about a session: its status, and who it is.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 
 use super::{Merge, Register};
@@ -20,6 +22,21 @@ pub struct SessionChange {
     pub status: Option<Register<SessionStatus>>,
     /// Told by the envelope of every webhook since 2023.10.
     pub identity: Option<Register<Identity>>,
+    /// What it was and when, as far as told. Each is a row of its own, for good.
+    pub history: BTreeSet<StatusPoint>,
+    /// Whether WhatsApp keeps the account from writing to strangers, as JSON text.
+    pub reachout_timelock: Option<Register<String>>,
+    /// How many messages WhatsApp lets the account send, as JSON text.
+    pub message_capping: Option<Register<String>>,
+}
+
+/// A session's state at a time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StatusPoint {
+    /// Since when.
+    pub at: DateTime<Utc>,
+    /// WAHA's word.
+    pub status: String,
 }
 
 /// A session's state.
@@ -56,5 +73,15 @@ impl Merge for SessionChange {
     fn merge_in(&mut self, other: Self) {
         self.status.merge_in(other.status);
         self.identity.merge_in(other.identity);
+        self.history.extend(other.history);
+        self.reachout_timelock.merge_in(other.reachout_timelock);
+        self.message_capping.merge_in(other.message_capping);
+    }
+}
+
+impl SessionChange {
+    /// Whether anything is told that is not in every envelope.
+    pub fn tells_more_than_identity(&self) -> bool {
+        self.status.is_some() || self.reachout_timelock.is_some() || self.message_capping.is_some()
     }
 }

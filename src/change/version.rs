@@ -8,6 +8,8 @@ const HASH_BITS: u32 = 20;
 const TIME_MS_MAX: i64 = (1 << 43) - 1;
 /// Identity that rides along with other webhooks is ordered by the minute; see [`Version::coarse`].
 const COARSE_MS: i64 = 60_000;
+/// Names of people are ordered by the hour; see [`Version::hourly`].
+const HOUR_MS: i64 = 3_600_000;
 
 /// `time in ms << 20 | 20 bits of a hash`; never negative. 0 means "never told".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,11 +35,22 @@ impl Version {
         Self::at(at_ms - at_ms.rem_euclid(COARSE_MS), content_hash)
     }
 
+    /// The same within an hour, for what nearly every message repeats.
+    pub fn hourly(at_ms: i64, content_hash: u64) -> Self {
+        Self::at(at_ms - at_ms.rem_euclid(HOUR_MS), content_hash)
+    }
+
     /// The version of a retelling, below every version of a telling (times from 2009 on), so that
     /// what an ack repeats of its message never replaces what the message itself told.
     #[must_use]
     pub fn retold(self) -> Self {
         Self(self.0 >> 3)
+    }
+
+    /// Just below: what the same webhook tells with less certainty.
+    #[must_use]
+    pub fn before(self) -> Self {
+        Self((self.0 - 1).max(0))
     }
 
     /// The version of a placeholder, below every retelling: any real telling replaces it.

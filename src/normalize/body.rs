@@ -1,10 +1,12 @@
 //! A webhook's body, read once, with what every family asks of it.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::{NormalizeError, Rules, session};
-use crate::change::{Changes, ChatKey, SessionKey, Version};
+use super::{NormalizeError, Rules, link, name, session};
+use crate::change::{Changes, ChatKey, Link, SessionKey, Version};
 use crate::waha::jid::{ChatKind, chat_form};
 use crate::waha::json::Node;
 use crate::waha::message_id::MessageId;
@@ -25,26 +27,38 @@ pub(super) struct Body<'a> {
     pub(super) payload: Node<'a>,
     pub(super) session: SessionKey,
     pub(super) version: Version,
+    /// Which ids it shows to be one person.
+    links: BTreeSet<Link>,
 }
 
 impl<'a> Body<'a> {
     pub(super) fn new(webhook: &'a Webhook, value: &'a Value) -> Self {
         let root = Node::from(value);
         let key = webhook.key();
-        Self {
+        let mut body = Self {
             webhook,
             root,
             payload: root.at("payload"),
             session: SessionKey { source: key.source.clone(), name: key.session.clone() },
             version: Version::of(webhook),
-        }
+            links: BTreeSet::new(),
+        };
+        body.links = link::links(&body);
+        body
     }
 
-    /// Changes that already hold what the envelope tells of the session.
+    /// Changes that already hold what any webhook tells: of the session, and of people.
     pub(super) fn changes(&self, rules: &Rules) -> Changes {
         let mut changes = Changes::default();
         changes.session(&self.session).identity = session::identity(self, rules);
+        changes.contacts.extend(name::contact(self));
+        changes.links.clone_from(&self.links);
         changes
+    }
+
+    /// The phone id of a person whose LID this webhook links; else the id itself.
+    pub(super) fn phone_of(&self, jid: String) -> String {
+        link::phone_of(&self.links, jid)
     }
 
     /// WAHA's engine: GOWS bodies name it in the environment only.

@@ -1,12 +1,18 @@
 //! Sessions: `session.status`, and the identity that rides along in every envelope.
 
+use std::collections::BTreeSet;
+
 use sha2::{Digest, Sha256};
 
 use super::body::{Body, id};
 use super::{NormalizeError, Normalized, Rules};
-use crate::change::{Identity, Register, SessionStatus, Version};
+use crate::change::{Identity, Register, SessionStatus, StatusPoint, Version};
+use crate::waha::json::Node;
 use crate::waha::time::time;
 use crate::webhook::{EventType, first_u64};
+
+/// WAHA repeats three states at most.
+const STATUSES_MAX: usize = 10;
 
 /// `session.status`: the state after the change; repeats of WORKING may carry new `data` only.
 pub(super) fn status(body: &Body<'_>, rules: &Rules) -> Result<Normalized, NormalizeError> {
@@ -14,9 +20,24 @@ pub(super) fn status(body: &Body<'_>, rules: &Rules) -> Result<Normalized, Norma
     let current = body.payload.at("statuses").items().next_back();
     let at = current.and_then(|current| time(current.at("timestamp"))).unwrap_or_else(|| body.at());
     let mut changes = body.changes(rules);
-    changes.session(&body.session).status =
-        Some(Register::new(body.version, SessionStatus { status, at: Some(at) }));
+    let change = changes.session(&body.session);
+    change.history = history(body);
+    change.history.insert(StatusPoint { at, status: status.clone() });
+    change.status = Some(Register::new(body.version, SessionStatus { status, at: Some(at) }));
+    let limit = |name| body.payload.at("data").at(name).to_json();
+    let register = |json| Register::new(body.version, json);
+    change.reachout_timelock = limit("reachoutTimelock").map(register);
+    change.message_capping = limit("messageCapping").map(register);
     Ok(Normalized::Changes(changes))
+}
+
+/// The last states that WAHA repeats in each event.
+fn history(body: &Body<'_>) -> BTreeSet<StatusPoint> {
+    let points = body.payload.at("statuses").items().rev().take(STATUSES_MAX);
+    let point = |point: Node<'_>| {
+        Some(StatusPoint { at: time(point.at("timestamp"))?, status: point.at("status").text()? })
+    };
+    points.filter_map(point).collect()
 }
 
 /// Who the session is, as the envelope tells it at the time of sending.

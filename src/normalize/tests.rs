@@ -97,6 +97,28 @@ fn shown(result: &Result<Normalized, super::NormalizeError>) -> String {
     }
 }
 
+/// Contacts, links, members and labels.
+fn people(text: &mut String, changes: &Changes) {
+    for (key, contact) in &changes.contacts {
+        part(text, "contact", &key.jid, contact);
+    }
+    for link in &changes.links {
+        writeln!(text, "link {} is {}", link.lid, link.phone).unwrap();
+    }
+    for (key, role) in &changes.participants {
+        part(text, "member", &format!("{} of {}", key.jid, key.chat.chat_id), role);
+    }
+    for (key, request) in &changes.join_requests {
+        part(text, "join request", &format!("{} to {}", key.0.jid, key.0.chat.chat_id), request);
+    }
+    for (key, label) in &changes.labels {
+        part(text, "label", &key.label_id, label);
+    }
+    for (key, is_set) in &changes.chat_labels {
+        part(text, "label on chat", &format!("{} on {}", key.label_id, key.chat.chat_id), is_set);
+    }
+}
+
 fn shown_changes(changes: &Changes) -> String {
     let mut text = String::new();
     let status = changes.sessions.iter().filter(|(_, session)| session.status.is_some());
@@ -127,6 +149,7 @@ fn shown_changes(changes: &Changes) -> String {
         let key = format!("of {} by {}", key.chat.chat_id, key.reader);
         part(&mut text, "read", &key, read);
     }
+    people(&mut text, changes);
     text
 }
 

@@ -109,7 +109,8 @@ impl Store {
         let mine = |task: &&Task<'_>| is_mine(&owners, task.webhook);
         let changes = merged(tasks.iter().filter(mine));
         let writer = Writer { db, dialect: self.dialect, now };
-        let written = writer.write(&changes, self.ids.known_of(&changes)).await?;
+        let known = self.ids.known_of(&changes);
+        let written = writer.write(changes, known).await?;
         let mut applied = Vec::with_capacity(tasks.len());
         for task in tasks {
             applied.push(match &task.normalized {

@@ -4,10 +4,14 @@ pub(super) mod answer;
 pub(super) mod call;
 pub(super) mod chat;
 pub(super) mod claim;
+pub(super) mod contact;
 pub(super) mod edit;
+pub(super) mod label;
 pub(super) mod message;
+pub(super) mod participant;
 pub(super) mod read;
 pub(super) mod session;
+pub(super) mod status;
 pub(super) mod user;
 
 use sea_orm::Value;

@@ -35,6 +35,18 @@ pub(super) async fn chat_ids(
     Ok(found.await?.into_iter().map(|(key, id)| (key.clone(), id)).collect())
 }
 
+/// All ids of the people behind these chats, as far as a phone id stands for them.
+pub(super) async fn ids_of_people<'a>(
+    db: &DatabaseTransaction,
+    chats: &[&'a ChatKey],
+    known: &Known,
+) -> Result<Vec<(&'a ChatKey, String)>, DbErr> {
+    by_pairs(db, "waha_contacts", ("session_id", "phone"), "jid", chats, |key| {
+        (known.sessions.get(&key.session).copied().unwrap_or_default(), key.chat_id.clone())
+    })
+    .await
+}
+
 /// Who owns a message's row.
 pub(super) struct Owner {
     pub(super) author: String,

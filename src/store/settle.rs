@@ -24,10 +24,11 @@ use super::write::Writer;
 use crate::change::{Changes, MessageKey};
 
 impl Writer<'_> {
-    /// Settles the messages of a batch that need it; tells who owns each message that was told.
+    /// Settles the messages of a batch that need it, and those that unions of people `moved`; tells who owns each message that was told.
     pub(super) async fn settle(
         &self,
         changes: &Changes,
+        moved: BTreeSet<MessageKey>,
         known: &Known,
     ) -> Result<HashMap<MessageKey, String>, StoreError> {
         let mut owners = select::message_owners(self.db, &changes.messages, known).await?;
@@ -41,6 +42,10 @@ impl Writer<'_> {
         unsettled.extend(
             owners.iter().filter(|(_, owner)| owner.is_amended).map(|(key, _)| key.clone()),
         );
+        for key in &moved {
+            self.recount(known.chat(&key.chat)?, &key.message_id).await?;
+        }
+        unsettled.extend(moved);
         self.show(&unsettled, known).await?;
         Ok(owners.into_iter().map(|(key, owner)| (key, owner.author)).collect())
     }

@@ -110,7 +110,23 @@ impl Upsert {
         insert
     }
 
-    fn on_conflict(&self) -> OnConflict {
+    /// The table's name.
+    pub(super) fn table(&self) -> &'static str {
+        self.table
+    }
+
+    /// The columns of its natural key.
+    pub(super) fn key(&self) -> &'static [&'static str] {
+        self.key
+    }
+
+    /// The columns that are written.
+    pub(super) fn columns(&self) -> &'static [&'static str] {
+        self.columns
+    }
+
+    /// The merge rules.
+    pub(super) fn on_conflict(&self) -> OnConflict {
         let mut conflict = OnConflict::columns(self.key.iter().map(|column| Alias::new(*column)));
         if self.assignments.is_empty() {
             // Naming the key makes MySQL assign it to itself: its IGNORE would hide other errors.

@@ -1,5 +1,5 @@
-//! Writes merged changes: sessions, chats, messages and what is about them, calls, reads, each table
-//! in key order.
+//! Writes merged changes: sessions, people, chats, messages and what is about them, calls, reads and
+//! the rest, each table in key order.
 //!
 //! Called by `apply` within its transaction.
 
@@ -11,11 +11,14 @@ use chrono::{DateTime, Utc};
 use sea_orm::DatabaseTransaction;
 
 use super::dialect::Dialect;
+use super::fence::Use;
 use super::ids::Known;
-use super::rows::{call, chat, message, read, session, user};
+use super::rows::{call, label, message, participant, read, session, status, user};
 use super::{StoreError, StoreError::Vanished};
 use super::{select, settle};
-use crate::change::{Changes, ChatChange, ChatKey, MessageKey, SessionChange, SessionKey, Version};
+use crate::change::{
+    Changes, ChatKey, MessageKey, Named, Names, SessionChange, SessionKey, Version,
+};
 
 /// A transaction that changes are written in.
 pub(super) struct Writer<'a> {
@@ -30,14 +33,19 @@ pub(super) struct Written {
     pub(super) known: Known,
     /// Messages that more than one author told, and who owns each row.
     pub(super) owners: HashMap<MessageKey, String>,
+    /// The names under which people were written.
+    names: Names,
 }
 
 impl Written {
     /// Whether these changes told a message that belongs to another author.
     pub(super) fn lost(&self, changes: &Changes) -> bool {
         changes.messages.iter().any(|(key, message)| {
-            let owner = self.owners.get(key);
-            owner.is_some_and(|owner| message.told.keys().any(|author| author != owner))
+            let mut key = key.clone();
+            key.rename(&self.names);
+            let owner = self.owners.get(&key);
+            let name = |author| self.names.of(&key.chat.session, author);
+            owner.is_some_and(|owner| message.told.keys().any(|author| name(author) != owner))
         })
     }
 }
@@ -46,17 +54,24 @@ impl Writer<'_> {
     /// Writes all changes; `known` holds what was committed before.
     pub(super) async fn write(
         &self,
-        changes: &Changes,
+        changes: Changes,
         mut known: Known,
     ) -> Result<Written, StoreError> {
         self.write_sessions(&changes.sessions, &mut known).await?;
-        self.write_chats(&changes.chats, &mut known).await?;
-        self.write_messages(changes, &known).await?;
-        self.write_about_messages(changes, &known).await?;
-        let owners = self.settle(changes, &known).await?;
-        self.write_calls(changes, &known).await?;
-        self.write_reads(changes, &known).await?;
-        Ok(Written { known, owners })
+        self.write_statuses(&changes, &known).await?;
+        let (names, moved) = self.name_people(&changes, &mut known).await?;
+        let told = changes.chats.keys().cloned().collect();
+        let mut changes = changes.renamed(&names);
+        let unsettled = moved.tell(&mut changes);
+        self.write_chats(told, &changes.chats, &names, &mut known).await?;
+        self.write_messages(&changes, &known).await?;
+        self.write_about_messages(&changes, &known).await?;
+        let owners = self.settle(&changes, unsettled, &known).await?;
+        self.write_calls(&changes, &known).await?;
+        self.write_reads(&changes, &known).await?;
+        self.write_members(&changes, &known).await?;
+        self.write_labels(&changes, &known).await?;
+        Ok(Written { known, owners, names })
     }
 
     async fn write_sessions(
@@ -66,6 +81,9 @@ impl Writer<'_> {
     ) -> Result<(), StoreError> {
         let told: Vec<_> =
             sessions.iter().filter(|(key, change)| known.is_news(key, change)).collect();
+        let purpose = if told.is_empty() { Use::Refer } else { Use::Update };
+        let ids = known.sessions.values().copied().collect();
+        self.fence("waha_sessions", ids, purpose).await?;
         let rows = told.iter().map(|(key, change)| session::row(key, change, self.now)).collect();
         session::upsert(self.dialect).run(self.db, rows).await?;
         let unknown: Vec<&SessionKey> =
@@ -82,23 +100,14 @@ impl Writer<'_> {
         Ok(user::follow(self.db, self.dialect, &identified, self.now).await?)
     }
 
-    async fn write_chats(
-        &self,
-        chats: &BTreeMap<ChatKey, ChatChange>,
-        known: &mut Known,
-    ) -> Result<(), StoreError> {
-        let mut rows = Vec::with_capacity(chats.len());
-        for (key, change) in chats {
-            if !known.chats.contains_key(key) || *change != ChatChange::default() {
-                rows.push(chat::row(known.session(&key.session)?, key, change, self.now));
+    async fn write_statuses(&self, changes: &Changes, known: &Known) -> Result<(), StoreError> {
+        let mut rows = Vec::new();
+        for (key, change) in &changes.sessions {
+            for point in &change.history {
+                rows.push(status::row(known.session(key)?, point, self.now));
             }
         }
-        chat::upsert(self.dialect).run(self.db, rows).await?;
-        let unknown: Vec<&ChatKey> =
-            chats.keys().filter(|key| !known.chats.contains_key(key)).collect();
-        let found = select::chat_ids(self.db, &unknown, known).await?;
-        known.chats.extend(found);
-        Ok(())
+        Ok(status::upsert(self.dialect).run(self.db, rows).await?)
     }
 
     async fn write_messages(&self, changes: &Changes, known: &Known) -> Result<(), StoreError> {
@@ -129,6 +138,32 @@ impl Writer<'_> {
         }
         Ok(read::upsert(self.dialect).run(self.db, rows).await?)
     }
+
+    async fn write_members(&self, changes: &Changes, known: &Known) -> Result<(), StoreError> {
+        let mut rows = Vec::with_capacity(changes.participants.len());
+        for (key, change) in &changes.participants {
+            rows.push(participant::row(known.chat(&key.chat)?, key, change, self.now));
+        }
+        participant::upsert(self.dialect).run(self.db, rows).await?;
+        let mut rows = Vec::with_capacity(changes.join_requests.len());
+        for (key, change) in &changes.join_requests {
+            rows.push(participant::request_row(known.chat(&key.0.chat)?, key, change, self.now));
+        }
+        Ok(participant::upsert_request(self.dialect).run(self.db, rows).await?)
+    }
+
+    async fn write_labels(&self, changes: &Changes, known: &Known) -> Result<(), StoreError> {
+        let mut rows = Vec::with_capacity(changes.labels.len());
+        for (key, change) in &changes.labels {
+            rows.push(label::row(known.session(&key.session)?, key, change, self.now));
+        }
+        label::upsert(self.dialect).run(self.db, rows).await?;
+        let mut rows = Vec::with_capacity(changes.chat_labels.len());
+        for (key, change) in &changes.chat_labels {
+            rows.push(label::on_chat_row(known.chat(&key.chat)?, key, change, self.now));
+        }
+        Ok(label::upsert_on_chat(self.dialect).run(self.db, rows).await?)
+    }
 }
 
 impl Known {
@@ -137,7 +172,7 @@ impl Known {
     fn is_news(&self, key: &SessionKey, change: &SessionChange) -> bool {
         let committed = self.identities.get(key).copied().unwrap_or(Version::default());
         let told = change.identity.as_ref().map_or(Version::default(), |identity| identity.version);
-        !self.sessions.contains_key(key) || change.status.is_some() || told > committed
+        !self.sessions.contains_key(key) || change.tells_more_than_identity() || told > committed
     }
 
     pub(super) fn session(&self, key: &SessionKey) -> Result<i64, StoreError> {

@@ -12,6 +12,7 @@ mod dead_letters;
 mod faults;
 mod hostile;
 mod kill;
+mod lid_merge;
 mod migrations;
 mod odd_bodies;
 mod order_free;

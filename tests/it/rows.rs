@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, QueryResult, Statement};
 
 /// Every table whose rows depend on the webhooks alone, parents first.
-const TABLES: [(&str, &[&str]); 14] = [
+const TABLES: [(&str, &[&str]); 20] = [
     ("waha_sessions", &["source", "name"]),
     ("waha_chats", &["session_id", "chat_id"]),
     ("waha_messages", &[]),
@@ -21,6 +21,12 @@ const TABLES: [(&str, &[&str]); 14] = [
     ("waha_calls", &[]),
     ("chat_reads", &[]),
     ("user_waha", &[]),
+    ("waha_session_statuses", &[]),
+    ("waha_contacts", &[]),
+    ("waha_participants", &[]),
+    ("waha_join_requests", &[]),
+    ("waha_labels", &[]),
+    ("waha_chat_labels", &[]),
     ("webhook_events", &[]),
 ];
 /// What depends on when and how often something was delivered.
@@ -36,14 +42,16 @@ pub async fn rows(db: &DatabaseConnection) -> Rows {
     let mut all = Rows::new();
     for (table, key) in TABLES {
         let mut texts = Vec::new();
-        for row in select(db, table).await {
-            let fields = fields(&row, table, &names);
-            if !key.is_empty() {
-                let id: i64 = row.try_get("", "id").unwrap();
-                let name = key.iter().map(|column| fields[*column].clone()).collect::<Vec<_>>();
-                names.insert((table.to_owned(), id), name.join("/"));
-            }
-            texts.push(text(&fields));
+        let found = select(db, table).await;
+        // Names first: rows of a table may point to one another.
+        for row in found.iter().filter(|_| !key.is_empty()) {
+            let fields = fields(row, table, &names);
+            let id: i64 = row.try_get("", "id").unwrap();
+            let name = key.iter().map(|column| fields[*column].clone()).collect::<Vec<_>>();
+            names.insert((table.to_owned(), id), name.join("/"));
+        }
+        for row in &found {
+            texts.push(text(&fields(row, table, &names)));
         }
         texts.sort_unstable();
         all.insert(table.to_owned(), texts);
@@ -91,6 +99,7 @@ fn fields(
             ("chat_id", Ok(id)) if table != "waha_chats" => {
                 stands_for("waha_chats", id).unwrap_or(value)
             }
+            ("merged_into", Ok(id)) => stands_for("waha_chats", id).unwrap_or(value),
             _ => value,
         };
         fields.insert(column, value);

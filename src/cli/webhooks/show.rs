@@ -82,6 +82,11 @@ fn summary(changes: &Changes) -> String {
         (changes.member_acks.len(), "acks of members"),
         (changes.calls.len(), "calls"),
         (changes.reads.len(), "read marks"),
+        (changes.contacts.len(), "contacts"),
+        (changes.participants.len(), "members"),
+        (changes.join_requests.len(), "wishes to join"),
+        (changes.labels.len(), "labels"),
+        (changes.chat_labels.len(), "labels on chats"),
     ];
     let there = counts.iter().filter(|(count, _)| *count > 0);
     there.map(|(count, what)| format!("{count} {what}")).collect::<Vec<_>>().join(", ")

@@ -1,20 +1,47 @@
-//! `waha_chats`: the name is a register, the last message only moves forward.
+//! `waha_chats`: name, description and archived are registers, the last message only moves forward.
 
 use chrono::{DateTime, Utc};
 use sea_orm::Value;
 
+use super::contact::Emptied;
 use super::cut;
 use crate::change::{ChatChange, ChatKey};
 use crate::store::dialect::Dialect;
 use crate::store::upsert::Upsert;
 use crate::waha::jid::ChatKind;
 
-const COLUMNS: [&str; 7] =
-    ["session_id", "chat_id", "updated_at", "kind", "name", "name_version", "last_message_at"];
+pub(in crate::store) const TABLE: &str = "waha_chats";
+
+const COLUMNS: [&str; 11] = [
+    "session_id",
+    "chat_id",
+    "updated_at",
+    "kind",
+    "name",
+    "name_version",
+    "description",
+    "description_version",
+    "archived",
+    "archived_version",
+    "last_message_at",
+];
+
+/// What moves to the row of the conversation when this one turns out to be another name of it.
+pub(in crate::store) const EMPTIED: [(&str, Emptied); 7] = [
+    ("name", Emptied::Null),
+    ("name_version", Emptied::Zero),
+    ("description", Emptied::Null),
+    ("description_version", Emptied::Zero),
+    ("archived", Emptied::Null),
+    ("archived_version", Emptied::Zero),
+    ("last_message_at", Emptied::Null),
+];
 
 pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert {
-    Upsert::new(dialect, "waha_chats", &["session_id", "chat_id"], &COLUMNS)
+    Upsert::new(dialect, TABLE, &["session_id", "chat_id"], &COLUMNS)
         .register("name_version", &["name"])
+        .register("description_version", &["description"])
+        .register("archived_version", &["archived"])
         .latest("last_message_at")
         .replace("updated_at")
 }
@@ -32,6 +59,10 @@ pub(in crate::store) fn row(
         ChatKind::of(&key.chat_id).name().into(),
         change.name.as_ref().map(|name| name.value.clone()).into(),
         change.name.as_ref().map_or(0, |name| name.version.get()).into(),
+        change.description.as_ref().and_then(|description| description.value.clone()).into(),
+        change.description.as_ref().map_or(0, |description| description.version.get()).into(),
+        change.archived.as_ref().map(|archived| archived.value).into(),
+        change.archived.as_ref().map_or(0, |archived| archived.version.get()).into(),
         change.last_message_at.into(),
     ]
 }

@@ -8,7 +8,7 @@ use crate::change::{Identity, Register, SessionChange, SessionKey, SessionStatus
 use crate::store::dialect::Dialect;
 use crate::store::upsert::Upsert;
 
-const COLUMNS: [&str; 15] = [
+const COLUMNS: [&str; 19] = [
     "source",
     "name",
     "updated_at",
@@ -24,6 +24,10 @@ const COLUMNS: [&str; 15] = [
     "metadata",
     "user_id",
     "identity_version",
+    "reachout_timelock",
+    "reachout_timelock_version",
+    "message_capping",
+    "message_capping_version",
 ];
 
 pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert {
@@ -42,6 +46,8 @@ pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert {
                 "user_id",
             ],
         )
+        .register("reachout_timelock_version", &["reachout_timelock"])
+        .register("message_capping_version", &["message_capping"])
         .replace("updated_at")
 }
 
@@ -53,7 +59,16 @@ pub(in crate::store) fn row(
     let mut row = vec![cut(&key.source, 64), cut(&key.name, 128), now.into()];
     row.extend(status(change.status.as_ref()));
     row.extend(identity(change.identity.as_ref()));
+    row.extend(limit(change.reachout_timelock.as_ref()));
+    row.extend(limit(change.message_capping.as_ref()));
     row
+}
+
+fn limit(register: Option<&Register<String>>) -> [Value; 2] {
+    [
+        register.map(|register| register.value.clone()).into(),
+        register.map_or(0, |register| register.version.get()).into(),
+    ]
 }
 
 fn status(register: Option<&Register<SessionStatus>>) -> [Value; 3] {

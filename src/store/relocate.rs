@@ -1,0 +1,179 @@
+//! Moves rows from one key to another; rows that meet merge by the rules of their table's upsert.
+//!
+//! Called when two ids turn out to be one person. Rows that meet nothing keep their ids. What must
+//! stay true: nobody else writes rows under either key meanwhile (`people.rs` holds the locks), and
+//! every table that has a chat or a person in its key is in one of the two lists.
+
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, InsertStatement, Query, SelectStatement};
+use sea_orm::{ConnectionTrait, Value};
+
+use super::StoreError;
+use super::dialect::Dialect;
+use super::rows::contact::Emptied;
+use super::rows::{answer, call, chat, edit, label, participant, read};
+use super::upsert::Upsert;
+use super::write::Writer;
+
+/// How rows of a table merge.
+type Rules = fn(Dialect) -> Upsert;
+
+/// Tables with a chat, in column `chat_id`; messages and their claims move by
+/// `people/messages.rs`.
+pub(super) const BY_CHAT: [Rules; 9] = [
+    edit::edits,
+    edit::revocations,
+    answer::reactions,
+    answer::votes,
+    answer::event_responses,
+    answer::member_acks,
+    call::upsert,
+    read::upsert,
+    label::upsert_on_chat,
+];
+
+/// Tables with a person in their key, beside the chat: their column.
+pub(super) const BY_PERSON: [(Rules, &str); 9] = [
+    (edit::edits, "author"),
+    (edit::revocations, "author"),
+    (answer::reactions, "reactor"),
+    (answer::votes, "voter"),
+    (answer::event_responses, "responder"),
+    (answer::member_acks, "participant"),
+    (read::upsert, "reader"),
+    (participant::upsert, "jid"),
+    (participant::upsert_request, "jid"),
+];
+
+/// From where to where.
+pub(super) struct Place<'a> {
+    pub(super) upsert: &'a Upsert,
+    /// The column that changes.
+    pub(super) column: &'static str,
+    pub(super) from: Value,
+    pub(super) to: Value,
+    /// Only rows in chats of this session.
+    pub(super) session_id: Option<i64>,
+}
+
+impl Writer<'_> {
+    /// Moves all rows of a place.
+    pub(super) async fn relocate(&self, place: &Place<'_>) -> Result<(), StoreError> {
+        let meeting = self.meeting(place).await?;
+        if !meeting.is_empty() {
+            self.copy(place.upsert, place.column, &place.to, &meeting).await?;
+            let mut delete = Query::delete();
+            delete
+                .from_table(Alias::new(place.upsert.table()))
+                .and_where(Expr::col(Alias::new("id")).is_in(meeting));
+            self.db.execute(&delete).await?;
+        }
+        let mut update = Query::update();
+        update
+            .table(Alias::new(place.upsert.table()))
+            .values([(place.column, Expr::val(place.to.clone())), ("updated_at", self.now())])
+            .and_where(Expr::col(Alias::new(place.column)).eq(place.from.clone()));
+        if let Some(session_id) = place.session_id {
+            update.and_where(Expr::col(Alias::new("chat_id")).in_subquery(chats_of(session_id)));
+        }
+        self.db.execute(&update).await?;
+        Ok(())
+    }
+
+    /// Ids of the rows whose key is taken where they move to.
+    async fn meeting(&self, place: &Place<'_>) -> Result<Vec<i64>, StoreError> {
+        let (moving, there) = (Alias::new("moving"), Alias::new("there"));
+        let key = place.upsert.key();
+        if !key.contains(&place.column) {
+            return Ok(Vec::new());
+        }
+        let mut same = Expr::col((there.clone(), Alias::new(place.column))).eq(place.to.clone());
+        for column in key.iter().filter(|column| **column != place.column) {
+            let column = Alias::new(*column);
+            let moving = Expr::col((moving.clone(), column.clone()));
+            same = same.and(Expr::col((there.clone(), column)).eq(moving));
+        }
+        let table = Alias::new(place.upsert.table());
+        let mut select = Query::select();
+        select
+            .column((moving.clone(), Alias::new("id")))
+            .from_as(table.clone(), moving.clone())
+            .join_as(sea_orm::sea_query::JoinType::InnerJoin, table, there, same)
+            .and_where(
+                Expr::col((moving.clone(), Alias::new(place.column))).eq(place.from.clone()),
+            );
+        if let Some(session_id) = place.session_id {
+            let chat = Expr::col((moving, Alias::new("chat_id")));
+            select.and_where(chat.in_subquery(chats_of(session_id)));
+        }
+        let rows = self.db.query_all(&select).await?;
+        Ok(rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?)
+    }
+
+    /// Tells again, under another key, what the rows with these ids hold.
+    pub(super) async fn copy(
+        &self,
+        upsert: &Upsert,
+        column: &'static str,
+        to: &Value,
+        ids: &[i64],
+    ) -> Result<(), StoreError> {
+        let value = |name: &str| match name {
+            _ if name == column => Expr::val(to.clone()),
+            "updated_at" => self.now(),
+            _ => Expr::col(Alias::new(name)),
+        };
+        // Names of its own, or MySQL could not tell the rows apart in the rules of the upsert.
+        let mut rows = Query::select();
+        for (place, name) in upsert.columns().iter().enumerate() {
+            rows.expr_as(value(name), Alias::new(format!("c{place}")));
+        }
+        rows.from(Alias::new(upsert.table()))
+            .and_where(Expr::col(Alias::new("id")).is_in(ids.iter().copied()));
+        let mut all = Query::select();
+        let source = Alias::new("moving");
+        for place in 0..upsert.columns().len() {
+            all.column((source.clone(), Alias::new(format!("c{place}"))));
+        }
+        // SQLite would take ON CONFLICT for a join without a condition before it.
+        all.from_subquery(rows, source).and_where(Expr::val(1).eq(1));
+        let mut insert = InsertStatement::new();
+        insert
+            .into_table(Alias::new(upsert.table()))
+            .columns(upsert.columns().iter().map(|column| Alias::new(*column)))
+            .on_conflict(upsert.on_conflict());
+        insert.select_from(all).expect("as many values as columns");
+        self.db.execute(&insert).await?;
+        Ok(())
+    }
+
+    /// Makes the registers of a row as if they had never been told.
+    pub(super) async fn empty(
+        &self,
+        table: &'static str,
+        columns: &[(&'static str, Emptied)],
+        id: i64,
+    ) -> Result<(), StoreError> {
+        let mut update = Query::update();
+        update.table(Alias::new(table)).and_where(Expr::col(Alias::new("id")).eq(id));
+        for (column, emptied) in columns {
+            update.value(
+                *column,
+                match emptied {
+                    Emptied::Null => Expr::cust("NULL"),
+                    Emptied::Zero => Expr::val(0_i64),
+                },
+            );
+        }
+        self.db.execute(&update).await?;
+        Ok(())
+    }
+}
+
+fn chats_of(session_id: i64) -> SelectStatement {
+    let mut select = Query::select();
+    select
+        .column(Alias::new("id"))
+        .from(Alias::new(chat::TABLE))
+        .and_where(Expr::col(Alias::new("session_id")).eq(session_id));
+    select
+}
