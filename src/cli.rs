@@ -9,6 +9,7 @@ mod migrate;
 mod serve;
 mod simulate;
 mod status;
+mod webhooks;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -50,6 +51,8 @@ enum Command {
     Check(check::Options),
     /// Inspect, replay or discard webhooks that could not be processed.
     DeadLetters(dead_letters::Options),
+    /// Look into the ledger, or read stored webhooks again with the present normalizer.
+    Webhooks(webhooks::Options),
 }
 
 impl Cli {
@@ -77,6 +80,7 @@ impl Cli {
             Command::Status(options) => status::run(&config, options).await,
             Command::Check(options) => check::run(&config, options).await,
             Command::DeadLetters(options) => dead_letters::run(&config, options).await,
+            Command::Webhooks(options) => webhooks::run(&config, options).await,
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod store;
 pub mod worker;
 
 pub mod equation;
+pub mod renormalize;
 pub mod replay;
 
 pub mod sender;

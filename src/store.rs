@@ -11,6 +11,7 @@ pub mod dead_letter;
 mod dialect;
 mod error;
 mod fence;
+pub mod history;
 mod ids;
 mod ledger;
 mod people;

@@ -191,7 +191,8 @@ pub(super) fn is_mine(owners: &Owners, webhook: &Webhook) -> bool {
     owners.get(webhook.key()).is_some_and(|(_, receipt)| *receipt == webhook.receipt())
 }
 
-fn outcome(normalized: &Normalized) -> Outcome {
+/// How a normalized webhook ends unless it is a repetition or another author's message.
+pub(crate) fn outcome(normalized: &Normalized) -> Outcome {
     match normalized {
         Normalized::Changes(_) => Outcome::Applied,
         Normalized::Ignored(ignored) => Outcome::Ignored(*ignored),

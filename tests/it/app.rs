@@ -26,6 +26,7 @@ const NOW_MS: i64 = 1_795_000_000_000;
 
 pub struct TestApp {
     pub url: String,
+    pub database_url: String,
     pub clock: Arc<FixedClock>,
     pub queue: SqliteQueue,
     pub store: Arc<Store>,
@@ -66,7 +67,8 @@ impl TestApp {
             hold_max: config.hold_max,
         };
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { url, clock, queue, store, worker, client, _kept: (database, folder) }
+        let database_url = database.url.clone();
+        Self { url, database_url, clock, queue, store, worker, client, _kept: (database, folder) }
     }
 
     pub fn db(&self) -> &DatabaseConnection {

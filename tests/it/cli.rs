@@ -25,8 +25,18 @@ fn error(output: &Output) -> String {
 #[test]
 fn every_command_has_help_with_an_example() {
     let folder = tempfile::tempdir().unwrap();
-    let commands =
-        ["demo", "up", "serve", "work", "migrate", "simulate", "status", "check", "dead-letters"];
+    let commands = [
+        "demo",
+        "up",
+        "serve",
+        "work",
+        "migrate",
+        "simulate",
+        "status",
+        "check",
+        "dead-letters",
+        "webhooks",
+    ];
     for command in commands {
         let output = run(folder.path(), &[], &[command, "--help"]);
         let help = String::from_utf8(output.stdout).unwrap();

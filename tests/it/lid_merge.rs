@@ -282,6 +282,53 @@ async fn the_author_of_a_group_message_is_one_person() {
     }
 }
 
+/// Edits, revocations, reactions and tellings of others, under both ids, in a direct chat and a
+/// group.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happens_to_messages_meets_too() {
+    let stranger = "12025550177@c.us";
+    let story = Story::default()
+        .group_text("3EB0G1", LID)
+        .group_text("3EB0G1", stranger)
+        .group_text("3EB0G1", PHONE)
+        .edit("3EB0G1", GROUP, Some(PHONE))
+        .edit("3EB0G1", GROUP, Some(stranger))
+        .react("3EB0G1", GROUP, LID, "👍")
+        .react("3EB0G1", GROUP, PHONE, "👎")
+        .group_text("3EB0G2", stranger)
+        .group_text("3EB0G2", LID)
+        .revoke("3EB0G2", GROUP, Some(LID))
+        .edit("3EB0G3", GROUP, Some(LID))
+        .group_text("3EB0G3", PHONE)
+        .text("3EB0H1", LID, false)
+        .edit("3EB0H1", PHONE, None)
+        .text("3EB0H1", PHONE, false)
+        .text("3EB0H1", PHONE, true)
+        .react("3EB0H1", LID, LID, "❤")
+        .react("3EB0H1", PHONE, PHONE, "")
+        .revoke("3EB0H2", LID, None)
+        .text("3EB0H2", PHONE, false)
+        .edit("3EB0H3", LID, None)
+        .text("3EB0H3", LID, true)
+        .member("join", LID, Some(PHONE));
+    for tables in Tables::each().await {
+        let dump = in_order(&tables, &story.0).await;
+        let left = dump.iter().filter(|line| {
+            let keyed = ["author", "reactor", "reader", "chat_id"];
+            let by = |column: &&str| line.contains(&format!(" {column}={LID} "));
+            !line.starts_with("waha_chats") && keyed.iter().any(by)
+        });
+        assert_eq!(left.collect::<Vec<_>>(), Vec::<&String>::new());
+        assert_eq!(lines(&dump, "waha_reactions").len(), 2, "{dump:#?}");
+        assert_eq!(lines(&dump, "waha_message_claims").len(), 3, "{dump:#?}");
+        for seed in 0..60 {
+            let other = shuffled(&tables, &story.0, seed).await;
+            assert_equal(&dump, &other, &format!("seed {seed}"));
+        }
+        tables.drop().await;
+    }
+}
+
 /// Whole histories of four engines, in which people alternate between their ids.
 #[test]
 fn whole_histories_end_the_same() {

@@ -25,6 +25,7 @@ mod rabbitmq_check;
 mod rabbitmq_node;
 mod rabbitmq_spool;
 mod rabbitmq_worker;
+mod renormalize;
 mod repeating;
 mod rows;
 mod server;

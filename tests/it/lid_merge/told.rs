@@ -63,6 +63,45 @@ impl Story {
         )
     }
 
+    /// A message in the group; its sender is known by one id only.
+    pub(super) fn group_text(self, bare: &str, sender: &str) -> Self {
+        self.tell("message", group_message(bare, sender, &format!("{bare} of {sender}")))
+    }
+
+    /// An edit of a message, in the group if there is a sender.
+    pub(super) fn edit(self, bare: &str, chat: &str, sender: Option<&str>) -> Self {
+        let id = format!("ED{bare}{}", self.0.len());
+        let mut payload = match sender {
+            Some(sender) => group_message(&id, sender, &format!("edited by {sender}")),
+            None => message(&id, chat, false, ""),
+        };
+        payload["editedMessageId"] = bare.into();
+        self.tell("message.edited", payload)
+    }
+
+    pub(super) fn revoke(self, bare: &str, chat: &str, sender: Option<&str>) -> Self {
+        let id = format!("RE{bare}{}", self.0.len());
+        let after = match sender {
+            Some(sender) => group_message(&id, sender, ""),
+            None => message(&id, chat, false, ""),
+        };
+        self.tell(
+            "message.revoked",
+            json!({"after": after, "before": null, "revokedMessageId": bare}),
+        )
+    }
+
+    pub(super) fn react(self, bare: &str, chat: &str, who: &str, text: &str) -> Self {
+        let participant = (chat == GROUP).then_some(who);
+        let id = format!("false_{chat}_RA{}", self.0.len());
+        self.tell(
+            "message.reaction",
+            json!({"id": id, "from": chat,
+                "fromMe": false, "participant": participant, "timestamp": 1_790_000_100,
+                "reaction": {"text": text, "messageId": format!("true_{chat}_{bare}")}}),
+        )
+    }
+
     pub(super) fn call(self, id: &str, from: &str) -> Self {
         self.tell("call.received", json!({"id": id, "from": from, "timestamp": 1_790_000_000}))
     }
@@ -87,6 +126,15 @@ fn message(bare: &str, chat: &str, from_me: bool, alt: &str) -> Value {
             "Chat": chat, "Sender": sender, "IsFromMe": from_me, "SenderAlt": sender_alt,
             "RecipientAlt": recipient_alt, "PushName": if from_me { "Desk" } else { chat },
         }, "Message": {"conversation": "text"}},
+    })
+}
+
+fn group_message(bare: &str, sender: &str, text: &str) -> Value {
+    json!({
+        "id": format!("false_{GROUP}_{bare}_{sender}"), "from": GROUP, "participant": sender,
+        "fromMe": false, "body": text, "timestamp": 1_790_000_000, "hasMedia": false,
+        "_data": {"Info": {"Chat": GROUP, "Sender": sender, "IsFromMe": false, "IsGroup": true},
+            "Message": {"conversation": text}},
     })
 }
 

@@ -1,0 +1,50 @@
+//! `webhooks list|show|renormalize`: the ledger, where every webhook that ended has a row.
+
+mod list;
+mod renormalize;
+mod show;
+mod which;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::lifecycle::open_store;
+
+/// Options of `webhooks`.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  waha-ingest webhooks list --outcome ignored --since 2026-11-01\n  waha-ingest webhooks show 12\n  waha-ingest webhooks renormalize --event label.upsert --dry-run"
+)]
+pub struct Options {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// List them, newest first.
+    List(list::Options),
+    /// Show one whole, with its body and what the normalizer says of it now.
+    Show(show::Options),
+    /// Run stored bodies through the present normalizer and apply what they tell now.
+    ///
+    /// Safe at any time and however often: each webhook is applied under its first receipt, which
+    /// doubles nothing. Adds and corrects rows, takes none away. Dead letters are left to
+    /// `dead-letters replay`.
+    Renormalize(renormalize::Options),
+}
+
+/// Runs it.
+pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let store = open_store(config, &clock).await?;
+    match options.action {
+        Action::List(options) => list::run(&store, options).await,
+        Action::Show(options) => show::run(&store, &config.rules, options).await,
+        Action::Renormalize(options) => renormalize::run(&store, &config.rules, options).await,
+    }
+}

@@ -1,0 +1,119 @@
+//! `webhooks renormalize`.
+
+use std::process::ExitCode;
+
+use anyhow::ensure;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::which::Which;
+use crate::cli::confirm;
+use crate::normalize::{NORMALIZER_VERSION, Rules};
+use crate::renormalize::{Renormalizer, Tally};
+use crate::store::Store;
+use crate::store::history::Group;
+
+/// Options of `webhooks renormalize`.
+#[derive(Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    which: Which,
+    /// All of them: needed where nothing else says which.
+    #[arg(long)]
+    all: bool,
+    /// Read them again and say what would become of them; change nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Don't ask.
+    #[arg(long)]
+    yes: bool,
+    /// Most webhooks per second.
+    #[arg(long)]
+    rate: Option<f64>,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs it. Exit code 1: some could not be read or written, and were left as they are.
+pub(super) async fn run(
+    store: &Store,
+    rules: &Rules,
+    options: Options,
+) -> anyhow::Result<ExitCode> {
+    ensure!(
+        options.all || options.which.is_named(),
+        "say which: --event, --session, --source, --since, --until, --outcome, --reason, --id, \
+         --normalizer-version, or --all"
+    );
+    ensure!(options.rate.is_none_or(|rate| rate > 0.0), "--rate must be above 0");
+    let filter = options.which.filter();
+    let rows = total(&store.history_groups(&filter).await?);
+    eprintln!("{rows} webhooks would be read again by normalizer {NORMALIZER_VERSION}");
+    if rows == 0 || !(options.dry_run || confirm("Go on?", options.yes)?) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let bar = progress_bar(rows);
+    let writes = !options.dry_run;
+    let renormalizer = Renormalizer { store, rules, writes, rate: options.rate };
+    let tick = |count| bar.inc(u64::try_from(count).unwrap_or_default());
+    let tally = renormalizer.run(filter, tick).await?;
+    bar.finish_and_clear();
+    print(&tally, writes, options.json);
+    Ok(if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn total(groups: &[Group]) -> u64 {
+    groups.iter().map(|group| u64::try_from(group.total).unwrap_or_default()).sum()
+}
+
+/// Shown on a terminal only.
+fn progress_bar(rows: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {per_sec} eta {eta}");
+    ProgressBar::new(rows).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn print(tally: &Tally, writes: bool, json: bool) {
+    if json {
+        println!("{}", to_json(tally));
+        return;
+    }
+    let verb = if writes { "is" } else { "would be" };
+    for (change, count) in &tally.ended {
+        println!(
+            "{:<32}{:>9}  was {}, {verb} {}",
+            change.event_type, count, change.before, change.after
+        );
+    }
+    for (event_type, count) in &tally.without_body {
+        println!("{event_type:<32}{count:>9}  left: the body is not stored");
+    }
+    if tally.dead_lettered > 0 {
+        println!(
+            "{:<32}{:>9}  left: see `dead-letters replay`",
+            "dead letters", tally.dead_lettered
+        );
+    }
+    for failure in &tally.failures {
+        println!("webhook {}  left, failed: {}", failure.id, failure.error);
+    }
+    println!("looked at {}, failed {}", tally.seen, tally.failed);
+}
+
+fn to_json(tally: &Tally) -> serde_json::Value {
+    let ended = tally.ended.iter().map(|(change, count)| {
+        serde_json::json!({
+            "event_type": change.event_type, "before": change.before, "after": change.after,
+            "count": count,
+        })
+    });
+    let failures = tally
+        .failures
+        .iter()
+        .map(|failure| serde_json::json!({ "id": failure.id, "error": failure.error }));
+    serde_json::json!({
+        "seen": tally.seen, "ended": ended.collect::<Vec<_>>(),
+        "without_body": tally.without_body, "dead_lettered": tally.dead_lettered,
+        "failed": tally.failed, "failures": failures.collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,190 @@
+//! Runs stored bodies of the ledger through the present normalizer and applies what they tell now:
+//! how history fills tables that are younger than it. Called by `webhooks renormalize`.
+//!
+//! What must stay true:
+//! - Each webhook is applied under the receipt that made its row, in the transaction that updates
+//!   the row. So nothing is doubled, a kill at any instant leaves no half, and it may run beside
+//!   traffic, beside itself, and again.
+//! - Memory is bounded: rows come in pages, bodies by [`BODIES_BYTES_MAX`].
+//! - It adds and corrects what registers decide; it takes no row away.
+//! - Dead letters are left to their replay, rows without a body to their fate; both are counted.
+
+mod tally;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use sea_orm::Order;
+
+use crate::normalize::{Normalized, Rules, normalize};
+use crate::outage::Outage;
+use crate::store::history::{Filter, Row, RowOutcome};
+use crate::store::{Applied, ErrorClass, Store, StoreError, Task};
+use crate::webhook::Webhook;
+
+pub use tally::{Change, Failed, Tally};
+
+/// Rows read at a time, and most webhooks of a transaction.
+const PAGE: usize = 200;
+/// Bodies in memory at a time; a single longer one is taken alone.
+const BODIES_BYTES_MAX: i64 = 16 * 1024 * 1024;
+
+/// How history is read again.
+pub struct Renormalizer<'a> {
+    /// The tables.
+    pub store: &'a Store,
+    /// What the configuration decides.
+    pub rules: &'a Rules,
+    /// Whether to write; else only the tally is made.
+    pub writes: bool,
+    /// Most webhooks per second.
+    pub rate: Option<f64>,
+}
+
+impl Renormalizer<'_> {
+    /// Reads again what `filter` names and what is in the ledger now. `ticked` is told how many
+    /// rows are done with. An outage is waited for; an error is another failure to read.
+    pub async fn run(
+        &self,
+        mut filter: Filter,
+        mut ticked: impl FnMut(usize),
+    ) -> Result<Tally, StoreError> {
+        let started = Instant::now();
+        let (mut tally, mut done) = (Tally::default(), 0);
+        // What comes meanwhile is read by the present normalizer anyway.
+        filter.last_id = hold(async || self.store.history_end().await).await?;
+        loop {
+            let page = hold(async || self.page(&filter).await).await?;
+            let Some(last) = page.last() else { return Ok(tally) };
+            filter.after_id = last.id;
+            for rows in split(&page, self.rows_max()) {
+                self.take(rows, &mut tally).await?;
+                ticked(rows.len());
+                done += rows.len();
+                self.slow_down(started, done).await;
+            }
+        }
+    }
+
+    async fn page(&self, filter: &Filter) -> Result<Vec<Row>, StoreError> {
+        let page_max = u64::try_from(PAGE).unwrap_or(u64::MAX);
+        self.store.history(filter, Order::Asc, page_max).await
+    }
+
+    /// At a rate, no more than a second's worth at a time.
+    fn rows_max(&self) -> usize {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a cast saturates, and the result is clamped"
+        )]
+        self.rate.map_or(PAGE, |rate| (rate.ceil() as usize).clamp(1, PAGE))
+    }
+
+    async fn slow_down(&self, started: Instant, done: usize) {
+        let Some(rate) = self.rate else { return };
+        #[expect(clippy::cast_precision_loss, reason = "a ledger has far less than 2^52 rows")]
+        let due = Duration::try_from_secs_f64(done as f64 / rate).unwrap_or(Duration::MAX);
+        tokio::time::sleep(due.saturating_sub(started.elapsed())).await;
+    }
+
+    async fn take(&self, rows: &[Row], tally: &mut Tally) -> Result<(), StoreError> {
+        tally.seen += rows.len();
+        let mut readable: Vec<&Row> = Vec::with_capacity(rows.len());
+        for row in rows {
+            if row.outcome == RowOutcome::DeadLettered.name() {
+                tally.dead_lettered += 1;
+            } else {
+                readable.push(row);
+            }
+        }
+        let ids: Vec<i64> = readable.iter().map(|row| row.id).collect();
+        let mut bodies = hold(async || self.store.bodies(&ids).await).await?;
+        let mut webhooks = Vec::with_capacity(readable.len());
+        for row in readable {
+            match bodies.remove(&row.id) {
+                Some(body) => webhooks.push((row, row.webhook(body))),
+                None => tally.without_body(&row.event_type),
+            }
+        }
+        self.apply(&webhooks, tally).await;
+        Ok(())
+    }
+
+    async fn apply(&self, webhooks: &[(&Row, Webhook)], tally: &mut Tally) {
+        let (mut rows, mut tasks) = (Vec::new(), Vec::new());
+        for (row, webhook) in webhooks {
+            match self.normalize(webhook) {
+                Ok(normalized) => {
+                    let attempts = u32::try_from(row.attempts).unwrap_or(1);
+                    tasks.push(Task { webhook, attempts, normalized });
+                    rows.push(*row);
+                }
+                Err(reason) => tally.failed(row.id, reason),
+            }
+        }
+        self.apply_or_split(&rows, &tasks, tally).await;
+    }
+
+    fn normalize(&self, webhook: &Webhook) -> Result<Normalized, String> {
+        match catch_unwind(AssertUnwindSafe(|| normalize(webhook, self.rules))) {
+            Ok(normalized) => normalized.map_err(|error| error.reason().to_owned()),
+            Err(_) => Err("panic".to_owned()),
+        }
+    }
+
+    /// As the worker does: what fails for a reason of its own stands alone in the end, and is left.
+    async fn apply_or_split(&self, rows: &[&Row], tasks: &[Task<'_>], tally: &mut Tally) {
+        match self.outcomes(tasks).await {
+            Ok(outcomes) => {
+                rows.iter().zip(outcomes).for_each(|(row, outcome)| tally.ended(row, outcome));
+            }
+            Err(error) if rows.len() <= 1 => {
+                rows.iter().for_each(|row| tally.failed(row.id, error.detail()));
+            }
+            Err(_) => {
+                let half = rows.len() / 2;
+                Box::pin(self.apply_or_split(&rows[..half], &tasks[..half], tally)).await;
+                Box::pin(self.apply_or_split(&rows[half..], &tasks[half..], tally)).await;
+            }
+        }
+    }
+
+    async fn outcomes(&self, tasks: &[Task<'_>]) -> Result<Applied, StoreError> {
+        if self.writes && !tasks.is_empty() {
+            return hold(async || self.store.apply(tasks).await).await;
+        }
+        Ok(tasks.iter().map(|task| crate::store::apply::outcome(&task.normalized)).collect())
+    }
+}
+
+/// Tries until it is no outage that answers.
+async fn hold<T>(mut attempt: impl AsyncFnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let mut outage = Outage::new();
+    loop {
+        match attempt().await {
+            Err(error) if error.class() == ErrorClass::Outage => {
+                let delay = outage.next_wait();
+                tracing::warn!(error = error.detail(), "the database is away: waiting for it");
+                tokio::time::sleep(delay).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Cuts a page into parts of bounded length, in rows and in bytes of bodies.
+fn split(page: &[Row], rows_max: usize) -> impl Iterator<Item = &[Row]> {
+    let mut rest = page;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |row: &&Row| {
+            bytes += row.body_bytes.unwrap_or_default();
+            bytes <= BODIES_BYTES_MAX
+        };
+        let count = rest.iter().take(rows_max).take_while(fits).count();
+        let (part, later) = rest.split_at(count.max(1).min(rest.len()));
+        rest = later;
+        (!part.is_empty()).then_some(part)
+    })
+}
