@@ -21,6 +21,8 @@ use crate::rows::{Rows, assert_equal, rows};
 
 /// Cases per database; `PROPTEST_CASES` asks for more.
 const CASES: u32 = 500;
+/// Webhooks per transaction of the undisturbed run.
+const IN_ORDER_BATCH: usize = 20;
 /// A deadlock or a lock that is waited for too long is an outage: the worker tries again.
 const TRIES_MAX: usize = 50;
 
@@ -115,8 +117,8 @@ impl Bench {
 
     async fn run_in_order(&self, webhooks: Vec<Webhook>) -> Rows {
         self.clear().await;
-        for webhook in &webhooks {
-            apply(&self.store, &self.rules, std::slice::from_ref(webhook)).await;
+        for batch in webhooks.chunks(IN_ORDER_BATCH) {
+            apply(&self.store, &self.rules, batch).await;
         }
         rows(self.store.connection()).await
     }
