@@ -52,9 +52,9 @@ impl Renormalizer<'_> {
         let started = Instant::now();
         let (mut tally, mut done) = (Tally::default(), 0);
         // What comes meanwhile is read by the present normalizer anyway.
-        filter.last_id = hold(async || self.store.history_end().await).await?;
+        filter.last_id = hold(|| self.store.history_end()).await?;
         loop {
-            let page = hold(async || self.page(&filter).await).await?;
+            let page = hold(|| self.page(&filter)).await?;
             let Some(last) = page.last() else { return Ok(tally) };
             filter.after_id = last.id;
             for rows in split(&page, self.rows_max()) {
@@ -99,7 +99,7 @@ impl Renormalizer<'_> {
             }
         }
         let ids: Vec<i64> = readable.iter().map(|row| row.id).collect();
-        let mut bodies = hold(async || self.store.bodies(&ids).await).await?;
+        let mut bodies = hold(|| self.store.bodies(&ids)).await?;
         let mut webhooks = Vec::with_capacity(readable.len());
         for row in readable {
             match bodies.remove(&row.id) {
@@ -152,14 +152,16 @@ impl Renormalizer<'_> {
 
     async fn outcomes(&self, tasks: &[Task<'_>]) -> Result<Applied, StoreError> {
         if self.writes && !tasks.is_empty() {
-            return hold(async || self.store.apply(tasks).await).await;
+            return hold(|| self.store.apply(tasks)).await;
         }
         Ok(tasks.iter().map(|task| crate::store::apply::outcome(&task.normalized)).collect())
     }
 }
 
 /// Tries until it is no outage that answers.
-async fn hold<T>(mut attempt: impl AsyncFnMut() -> Result<T, StoreError>) -> Result<T, StoreError> {
+async fn hold<T, F: Future<Output = Result<T, StoreError>>>(
+    attempt: impl Fn() -> F,
+) -> Result<T, StoreError> {
     let mut outage = Outage::new();
     loop {
         match attempt().await {
