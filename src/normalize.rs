@@ -30,7 +30,7 @@ use crate::webhook::{EventType, Webhook};
 use body::Body;
 
 /// Raised when the normalizer maps something anew, so that old rows of the ledger can be found.
-pub const NORMALIZER_VERSION: i32 = 2;
+pub const NORMALIZER_VERSION: i32 = 3;
 
 /// What the configuration decides.
 #[derive(Clone, Debug)]

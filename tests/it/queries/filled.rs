@@ -1,0 +1,111 @@
+//! A database as an application meets it: a history, and copies of it as other sessions, so that a
+//! plan which reads a whole table is a bad one.
+
+use sea_orm::{ConnectionTrait, DbBackend};
+use waha_ingest::simulate::{Plan, history};
+
+use super::text;
+use crate::app::TestApp;
+
+/// The session that is asked about: NOWEB, which tells of labels, too.
+const SESSION: &str = "desk_1";
+/// Copies of the history.
+const COPIES: u32 = 40;
+/// Ids of a copy are higher by a multiple of this.
+const STRIDE: u32 = 100_000;
+
+/// Values of this database for those that the document prints.
+pub struct Values(Vec<(&'static str, String)>);
+
+impl Values {
+    pub fn put_into(&self, sql: &str) -> String {
+        let put = |sql: String, (printed, own): &(&str, String)| {
+            sql.replace(&format!("'{printed}'"), &format!("'{own}'"))
+        };
+        self.0.iter().fold(sql.to_owned(), put)
+    }
+}
+
+/// Fills the tables.
+pub async fn fill(app: &TestApp) -> Values {
+    let plan = Plan { messages: 700, people: 20, groups: 4, sessions: 2, ..Plan::default() };
+    app.publish_all(history(&plan)).await;
+    app.work_until_idle().await;
+    let values = values(app).await;
+    for copy in 1..=COPIES {
+        for sql in copies(copy) {
+            app.db()
+                .execute_unprepared(&sql)
+                .await
+                .unwrap_or_else(|error| panic!("{error}\n{sql}"));
+        }
+    }
+    let analyze = match app.db().get_database_backend() {
+        DbBackend::MySql => format!("ANALYZE TABLE {}", TABLES.map(|(table, _)| table).join(", ")),
+        _ => "ANALYZE".to_owned(),
+    };
+    app.db().execute_unprepared(&analyze).await.unwrap();
+    values
+}
+
+async fn values(app: &TestApp) -> Values {
+    let of_session =
+        format!("JOIN waha_sessions s ON s.id = c.session_id WHERE s.name = '{SESSION}'");
+    let chat = format!(
+        "SELECT c.chat_id FROM waha_chats c JOIN waha_message_edits e ON e.chat_id = c.id \
+         {of_session} AND c.kind = 'person' GROUP BY c.chat_id ORDER BY COUNT(*) DESC, c.chat_id"
+    );
+    let group = format!(
+        "SELECT c.chat_id FROM waha_chats c JOIN waha_participants p ON p.chat_id = c.id \
+         {of_session} GROUP BY c.chat_id ORDER BY COUNT(*) DESC, c.chat_id"
+    );
+    let label = format!(
+        "SELECT l.name FROM waha_chats c JOIN waha_chat_labels x ON x.chat_id = c.id AND x.is_set = TRUE \
+         JOIN waha_labels l ON l.session_id = c.session_id AND l.label_id = x.label_id \
+         {of_session} AND l.name IS NOT NULL AND (l.deleted IS NULL OR l.deleted = FALSE)"
+    );
+    Values(vec![
+        ("shop", SESSION.to_owned()),
+        ("12025550142@c.us", text(app.db(), &chat).await),
+        ("120363000000000001@g.us", text(app.db(), &group).await),
+        ("VIP", text(app.db(), &label).await),
+    ])
+}
+
+/// Tables in an order that foreign keys allow, with the columns that plans depend on. `id`,
+/// `session_id` and `chat_id` are moved, `source` names the copy.
+const TABLES: [(&str, &str); 12] = [
+    ("waha_sessions", "id, source, name, me_id"),
+    ("waha_session_statuses", "session_id, status, at"),
+    ("waha_chats", "id, session_id, chat_id, kind, last_message_at"),
+    ("waha_contacts", "session_id, jid, phone, lid"),
+    (
+        "waha_messages",
+        "session_id, chat_id, message_id, is_stub, is_amended, from_me, type, content, status, \
+         status_rank, sent_at, created_at",
+    ),
+    ("waha_reactions", "chat_id, message_id, reactor, text, reacted_at"),
+    ("waha_message_edits", "chat_id, message_id, author, edit_id, content, edited_at"),
+    ("chat_reads", "chat_id, reader, last_read_at"),
+    ("waha_calls", "session_id, call_id, type, rejected_at"),
+    ("waha_participants", "chat_id, jid, role, is_member"),
+    ("waha_labels", "session_id, label_id, name"),
+    ("waha_chat_labels", "chat_id, label_id, is_set"),
+];
+
+fn copies(copy: u32) -> impl Iterator<Item = String> {
+    TABLES.into_iter().map(move |(table, columns)| {
+        let value = |column: &str| match (column, table) {
+            ("source", _) => format!("'copy-{copy}'"),
+            ("chat_id", "waha_chats") => "chat_id".to_owned(),
+            ("id" | "session_id" | "chat_id", _) => format!("{column} + {}", copy * STRIDE),
+            _ => column.to_owned(),
+        };
+        let values = columns.split(", ").map(value).collect::<Vec<_>>().join(", ");
+        let key = if columns.contains("session_id") { "session_id" } else { "chat_id" };
+        let key = if table == "waha_sessions" { "id" } else { key };
+        format!(
+            "INSERT INTO {table} ({columns}) SELECT {values} FROM {table} WHERE {key} < {STRIDE}"
+        )
+    })
+}
