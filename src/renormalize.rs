@@ -140,7 +140,9 @@ impl Renormalizer<'_> {
                 rows.iter().zip(outcomes).for_each(|(row, outcome)| tally.ended(row, outcome));
             }
             Err(error) if rows.len() <= 1 => {
-                rows.iter().for_each(|row| tally.failed(row.id, error.detail()));
+                for row in rows {
+                    tally.failed(row.id, error.detail());
+                }
             }
             Err(_) => {
                 let half = rows.len() / 2;
