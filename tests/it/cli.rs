@@ -9,7 +9,7 @@ use serde_json::Value;
 const BINARY: &str = env!("CARGO_BIN_EXE_waha-ingest");
 
 /// Runs in a folder of its own with these settings and nothing else in the environment.
-fn run(folder: &Path, settings: &[(&str, &str)], arguments: &[&str]) -> Output {
+pub fn run(folder: &Path, settings: &[(&str, &str)], arguments: &[&str]) -> Output {
     let mut command = Command::new(BINARY);
     command.args(arguments).env_clear().current_dir(folder);
     for (key, value) in settings {

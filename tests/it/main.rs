@@ -32,3 +32,4 @@ mod repeating;
 mod rows;
 mod server;
 mod wait;
+mod webhooks_command;

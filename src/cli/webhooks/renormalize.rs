@@ -15,7 +15,7 @@ use crate::store::history::Group;
 
 /// Options of `webhooks renormalize`.
 #[derive(Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Options {
     #[command(flatten)]
     which: Which,

@@ -11,6 +11,8 @@ use crate::app::TestApp;
 const SESSION: &str = "desk_1";
 /// Copies of the history.
 const COPIES: u32 = 40;
+/// Labels of a copied session, besides those of the history.
+const LABELS: u32 = 20;
 /// Ids of a copy are higher by a multiple of this.
 const STRIDE: u32 = 100_000;
 
@@ -40,12 +42,33 @@ pub async fn fill(app: &TestApp) -> Values {
                 .unwrap_or_else(|error| panic!("{error}\n{sql}"));
         }
     }
+    label(app).await;
     let analyze = match app.db().get_database_backend() {
-        DbBackend::MySql => format!("ANALYZE TABLE {}", TABLES.map(|(table, _)| table).join(", ")),
+        DbBackend::MySql => format!(
+            "ANALYZE TABLE {}",
+            TABLES.map(|(table, _)| table).join(", ") + ", waha_chat_labels"
+        ),
         _ => "ANALYZE".to_owned(),
     };
     app.db().execute_unprepared(&analyze).await.unwrap();
     values
+}
+
+/// Gives the copies labels, and every chat of theirs all of them.
+async fn label(app: &TestApp) {
+    for label in 0..LABELS {
+        let sql = format!(
+            "INSERT INTO waha_labels (session_id, label_id, name) \
+             SELECT id, 'copy-{label}', 'Copy {label}' FROM waha_sessions WHERE id > {STRIDE}"
+        );
+        app.db().execute_unprepared(&sql).await.unwrap();
+    }
+    let sql = format!(
+        "INSERT INTO waha_chat_labels (chat_id, label_id, is_set) \
+         SELECT c.id, l.label_id, TRUE FROM waha_chats c \
+         JOIN waha_labels l ON l.session_id = c.session_id WHERE c.id > {STRIDE}"
+    );
+    app.db().execute_unprepared(&sql).await.unwrap();
 }
 
 async fn values(app: &TestApp) -> Values {
@@ -74,7 +97,7 @@ async fn values(app: &TestApp) -> Values {
 
 /// Tables in an order that foreign keys allow, with the columns that plans depend on. `id`,
 /// `session_id` and `chat_id` are moved, `source` names the copy.
-const TABLES: [(&str, &str); 12] = [
+const TABLES: [(&str, &str); 11] = [
     ("waha_sessions", "id, source, name, me_id"),
     ("waha_session_statuses", "session_id, status, at"),
     ("waha_chats", "id, session_id, chat_id, kind, last_message_at"),
@@ -90,7 +113,6 @@ const TABLES: [(&str, &str); 12] = [
     ("waha_calls", "session_id, call_id, type, rejected_at"),
     ("waha_participants", "chat_id, jid, role, is_member"),
     ("waha_labels", "session_id, label_id, name"),
-    ("waha_chat_labels", "chat_id, label_id, is_set"),
 ];
 
 fn copies(copy: u32) -> impl Iterator<Item = String> {

@@ -7,8 +7,14 @@ use sea_orm::{DatabaseConnection, DbBackend, QueryResult};
 use super::rows;
 
 /// Tables that grow with the traffic: nothing that is asked often may read one whole.
-const BIG: [&str; 5] =
-    ["waha_messages", "waha_reactions", "waha_message_edits", "chat_reads", "waha_contacts"];
+const BIG: [&str; 6] = [
+    "waha_messages",
+    "waha_reactions",
+    "waha_message_edits",
+    "waha_chat_labels",
+    "chat_reads",
+    "waha_contacts",
+];
 
 /// A plan, one step a line.
 pub struct Plan {
