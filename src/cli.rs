@@ -2,6 +2,8 @@
 //!
 //! Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage.
 
+mod actor;
+mod audit;
 mod check;
 mod dead_letters;
 mod demo;
@@ -9,6 +11,8 @@ mod migrate;
 mod serve;
 mod simulate;
 mod status;
+mod table;
+mod time;
 mod webhooks;
 
 use std::path::PathBuf;
@@ -16,9 +20,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config::Config;
 use crate::telemetry;
+use crate::trace::Traces;
 
 /// Takes WAHA webhooks in, makes them durable, and turns them into rows.
 #[derive(Parser)]
@@ -51,6 +57,8 @@ enum Command {
     Check(check::Options),
     /// Inspect, replay or discard webhooks that could not be processed.
     DeadLetters(dead_letters::Options),
+    /// See who replayed, discarded, edited or changed what.
+    Audit(audit::Options),
     /// Look into the ledger, or read stored webhooks again with the present normalizer.
     Webhooks(webhooks::Options),
 }
@@ -69,8 +77,16 @@ impl Cli {
         }
         let config = Config::load(file)?;
         telemetry::start(&config.log_level, config.log_format);
-        let config = Arc::new(config);
-        match self.command {
+        let traces = Traces::start(&config.traces)?;
+        let ended = Self::run_command(self.command, Arc::new(config)).await;
+        if let Some(traces) = traces {
+            traces.stop().await;
+        }
+        ended
+    }
+
+    async fn run_command(command: Command, config: Arc<Config>) -> anyhow::Result<ExitCode> {
+        match command {
             Command::Demo(_) => Ok(ExitCode::SUCCESS),
             Command::Up(options) => serve::up(config, options).await,
             Command::Serve(options) => serve::serve(config, options).await,
@@ -80,6 +96,7 @@ impl Cli {
             Command::Status(options) => status::run(&config, options).await,
             Command::Check(options) => check::run(&config, options).await,
             Command::DeadLetters(options) => dead_letters::run(&config, options).await,
+            Command::Audit(options) => audit::run(&config, options).await,
             Command::Webhooks(options) => webhooks::run(&config, options).await,
         }
     }
@@ -99,7 +116,8 @@ fn confirm(question: &str, yes: bool) -> anyhow::Result<bool> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// Who does something, for the rows that remember it.
-fn operator() -> String {
-    std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned())
+/// Shown on a terminal only.
+fn progress_bar(rows: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {per_sec} eta {eta} {msg}");
+    ProgressBar::new(rows).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

@@ -1,11 +1,13 @@
 //! The configuration: annotated defaults, then a file, then the environment.
 //!
-//! Read once at start by the CLI. All problems are reported at once, each with the path of its key.
+//! Read at start by the CLI, and again by `lifecycle` for changed keys. All problems are reported at once, each with the path of its key.
 //! Secrets are never printed.
 
+mod admin;
 mod queue;
 mod reader;
 mod source;
+mod traces;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,8 +15,10 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
+pub use admin::{AdminConfig, TokenConfig};
 pub use queue::{Backend, BrokerConfig, QueueConfig};
 pub use source::{SourceConfig, Verification};
+pub use traces::TracesConfig;
 
 use reader::Reader;
 
@@ -24,17 +28,23 @@ use crate::server::Limits;
 
 /// The annotated defaults.
 pub const DEFAULTS: &str = include_str!("config/default.toml");
+/// From ten minutes, because the ledger is looked at in steps of it, to a week.
+const SILENT_AFTER_MS: std::ops::RangeInclusive<u64> = 600_000..=604_800_000;
 /// Read if it is there and no other file is named.
 const FILE: &str = "waha-ingest.toml";
 
 /// Everything that can be configured.
 pub struct Config {
+    /// The file it was read from, if any: what a reload reads again.
+    pub file: Option<PathBuf>,
     /// Where files are kept.
     pub data_dir: PathBuf,
     /// The public listener.
     pub listen: SocketAddr,
     /// The admin listener, if any.
     pub admin_listen: Option<SocketAddr>,
+    /// Who may use it.
+    pub admin: AdminConfig,
     /// What the door takes.
     pub limits: Limits,
     /// How long a stop may take.
@@ -59,12 +69,18 @@ pub struct Config {
     pub keeps_bodies: bool,
     /// Whether it keeps those of ephemeral webhooks, too.
     pub keeps_ephemeral_bodies: bool,
+    /// How long the ledger keeps bodies; none: for ever.
+    pub bodies_age_max: Option<Duration>,
+    /// No pause of a session up to this is silence.
+    pub silent_after: Duration,
     /// What normalizing needs.
     pub rules: Rules,
     /// What is logged.
     pub log_level: String,
     /// How it is logged.
     pub log_format: LogFormat,
+    /// Where traces go.
+    pub traces: TracesConfig,
 }
 
 /// How logs are written.
@@ -90,7 +106,8 @@ impl Config {
         let file = file
             .map(Path::to_owned)
             .or_else(|| Some(PathBuf::from(FILE)).filter(|file| file.exists()));
-        Self::finish(Reader::open(DEFAULTS, file.as_deref())?)
+        let config = Self::finish(Reader::open(DEFAULTS, file.as_deref())?)?;
+        Ok(Self { file, ..config })
     }
 
     /// The defaults alone: what `demo` starts from, so that nothing of this machine matters.
@@ -107,11 +124,12 @@ impl Config {
     fn read(reader: &mut Reader) -> Self {
         let data_dir = PathBuf::from(reader.text("data_dir"));
         let sources = source::read_all(reader);
-        let admin_listen =
-            reader.optional_text("admin.listen").is_some().then(|| reader.address("admin.listen"));
+        let admin_listen = admin::read_listen(reader);
         Self {
+            file: None,
             listen: reader.address("server.listen"),
             admin_listen,
+            admin: admin::read(reader, admin_listen),
             limits: limits(reader),
             stop_grace: reader.milliseconds("server.stop_grace_ms"),
             sources,
@@ -125,12 +143,15 @@ impl Config {
             keeps_bodies: reader.choice("ledger.bodies", &[("all", true), ("none", false)]),
             keeps_ephemeral_bodies: reader
                 .choice("ledger.ephemeral_bodies", &[("none", false), ("all", true)]),
+            bodies_age_max: days(reader, "ledger.body_days"),
+            silent_after: reader.duration("sessions.silent_after_ms", SILENT_AFTER_MS),
             rules: Rules { user_id_key: reader.text("normalize.user_id_key") },
             log_level: reader.text("log.level"),
             log_format: reader.choice(
                 "log.format",
                 &[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)],
             ),
+            traces: traces::read(reader),
             data_dir,
         }
     }
@@ -158,6 +179,12 @@ fn limits(reader: &mut Reader) -> Limits {
         publish_timeout: reader.milliseconds("server.publish_timeout_ms"),
         memory_bytes_max: reader.number("server.memory_bytes_max", 1 << 20, 1 << 40),
     }
+}
+
+/// Days; 0 stands for no limit.
+fn days(reader: &mut Reader, key: &str) -> Option<Duration> {
+    let days: u64 = reader.number(key, 0, 36_500);
+    (days > 0).then(|| Duration::from_hours(24 * days))
 }
 
 fn database_url(reader: &mut Reader, data_dir: &Path) -> SecretString {

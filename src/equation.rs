@@ -6,14 +6,17 @@
 
 mod distributed;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 pub use distributed::Distributed;
 
-use crate::queue::QueueError;
+use crate::queue::spool::empty_at_ms;
 use crate::queue::sqlite::{Census, SqliteQueue};
+use crate::queue::{Depth, Queue, QueueError};
 use crate::store::totals::Totals;
 use crate::store::{Store, StoreError};
 
@@ -21,9 +24,9 @@ use crate::store::{Store, StoreError};
 const FROZEN_MAX: Duration = Duration::from_millis(1500);
 
 /// All counts, of one moment unless `uncertain` says otherwise.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Equation {
-    /// Webhooks that the door made durable.
+    /// Webhooks that the door made durable, or that were imported as dead letters.
     pub accepted: u64,
     /// Those whose changes are in the tables.
     pub applied: u64,
@@ -40,6 +43,61 @@ pub struct Equation {
     pub uncertain: u64,
     /// Whether the two sides are equal, up to `uncertain`.
     pub balanced: bool,
+}
+
+/// Where the door's and the queue's counts are.
+#[derive(Clone)]
+pub enum Sides {
+    /// In the file of the embedded queue.
+    Embedded(SqliteQueue),
+    /// In the doors' spool files and on the broker.
+    Distributed(Distributed),
+}
+
+impl Sides {
+    /// Counts both sides.
+    pub async fn count(&self, store: &Store) -> Result<Equation, EquationError> {
+        match self {
+            Self::Embedded(queue) => Equation::count(queue, store).await,
+            Self::Distributed(distributed) => distributed.count(store).await,
+        }
+    }
+
+    /// The same while everything moves, for who counts again and again.
+    pub async fn count_moving(&self, store: &Store) -> Result<Equation, EquationError> {
+        match self {
+            Self::Embedded(queue) => Equation::count_moving(queue, store).await,
+            Self::Distributed(distributed) => distributed.count(store).await,
+        }
+    }
+
+    /// What waits, by lane. A broker can't be asked since when, but its doors know when nothing did.
+    pub async fn depth(&self) -> Result<Depth, QueueError> {
+        match self {
+            Self::Embedded(queue) => queue.depth().await,
+            Self::Distributed(Distributed { broker, spools, .. }) => {
+                let mut depth = broker.depth().await?;
+                add_ages(&mut depth, spools);
+                Ok(depth)
+            }
+        }
+    }
+
+    /// Webhooks in the spools; none without a broker.
+    pub async fn spooled(&self) -> Result<Option<u64>, EquationError> {
+        match self {
+            Self::Embedded(_) => Ok(None),
+            Self::Distributed(distributed) => Ok(Some(distributed.books().await?.waiting)),
+        }
+    }
+}
+
+fn add_ages(depth: &mut Depth, spools: &[PathBuf]) {
+    let empty: Vec<_> = spools.iter().filter_map(|spool| empty_at_ms(spool).ok()).collect();
+    for lane in depth.lanes.iter_mut().filter(|lane| lane.ready > 0) {
+        let empty = empty.iter().filter_map(|empty_at_ms| empty_at_ms[lane.lane as usize]).max();
+        lane.oldest_received_at_ms = lane.oldest_received_at_ms.or(empty);
+    }
 }
 
 /// Why the counts could not be taken.
@@ -70,7 +128,8 @@ impl Equation {
         }
     }
 
-    async fn count_moving(queue: &SqliteQueue, store: &Store) -> Result<Self, EquationError> {
+    /// Counts while things move: holds up nobody, and says how much moved meanwhile.
+    pub async fn count_moving(queue: &SqliteQueue, store: &Store) -> Result<Self, EquationError> {
         let before = queue.census().await?;
         let (totals, ended) = store.totals(&before.handed_out).await?;
         let after = queue.census().await?;
@@ -82,15 +141,16 @@ impl Equation {
     /// `ended`: how many of the waiting are already in the ledger.
     fn of(census: &Census, totals: Totals, ended: u64, uncertain: u64) -> Self {
         let waiting = census.waiting.saturating_sub(ended);
+        let accepted = census.accepted + totals.imported;
         Self {
-            accepted: census.accepted,
+            accepted,
             applied: totals.applied,
             duplicate: totals.duplicate,
             ignored: totals.ignored,
             dead_lettered: totals.dead_lettered,
             waiting,
             uncertain,
-            balanced: census.accepted.abs_diff(totals.ended() + waiting) <= uncertain,
+            balanced: accepted.abs_diff(totals.ended() + waiting) <= uncertain,
         }
     }
 }

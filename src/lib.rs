@@ -16,11 +16,16 @@ pub mod store;
 
 pub mod worker;
 
+pub mod admin;
+pub mod desk;
 pub mod equation;
+pub mod observer;
 pub mod renormalize;
 pub mod replay;
+pub mod retention;
 
 pub mod sender;
+pub mod silence;
 pub mod simulate;
 
 pub mod cli;
@@ -28,5 +33,8 @@ pub mod clock;
 pub mod config;
 pub mod lifecycle;
 pub mod outage;
+pub mod problem;
 pub mod retry;
+pub mod strict_json;
 pub mod telemetry;
+pub mod trace;

@@ -3,7 +3,10 @@
 //! First signal: take no new work, finish what is in hand within the grace period. Second signal or
 //! the end of that period: leave deliveries unacked, so that they are delivered again.
 
+mod count;
 mod open;
+mod reload;
+mod schema;
 mod signal;
 
 use std::net::SocketAddr;
@@ -13,13 +16,19 @@ use std::time::Duration;
 
 use actix_web::dev::Server;
 use anyhow::Context;
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use open::{Parts, broker_options, count, open_queue, open_store};
+pub use count::open_sides;
+pub use open::{Parts, broker_options, open_queue, open_store};
 pub use signal::stop_on_signals;
 
-use crate::server::{Health, listen, serve_admin, serve_public};
+use schema::wait_for_schema;
+
+use crate::admin::{self, Admin};
+use crate::retention;
+use crate::server::{listen, serve_public};
 
 /// Which parts a process runs.
 #[derive(Clone, Copy, Debug)]
@@ -36,47 +45,70 @@ pub struct Running {
     pub public: Option<SocketAddr>,
     /// Where the admin listener listens.
     pub admin: Option<SocketAddr>,
-    health: Arc<Health>,
+    admin_state: Arc<Admin>,
     public_server: Option<Server>,
     admin_server: Option<Server>,
     workers: Option<JoinHandle<()>>,
     stop_work: CancellationToken,
+    /// The observer lives as long as this.
+    _stop_looking: DropGuard,
     grace: Duration,
 }
 
 /// Starts the asked parts; when this returns, the listeners listen.
 pub fn start(parts: &Parts, roles: Roles) -> anyhow::Result<Running> {
-    let health = Arc::new(Health {
-        queue: Arc::clone(&parts.queue),
+    let (stop_work, stop_looking) = (CancellationToken::new(), CancellationToken::new());
+    let admin_state = Arc::new(Admin {
+        scope: parts.scope,
+        metrics: Arc::clone(&parts.metrics),
+        access: parts.config.admin.access(),
+        observer: parts.observer(),
         store: parts.store.clone(),
+        queue: Arc::clone(&parts.queue),
+        stop: stop_work.clone(),
+        sides: parts.sides.clone(),
+        rules: parts.config.rules.clone(),
+        counted: Mutex::default(),
         is_draining: AtomicBool::new(false),
+        waits_for_schema: AtomicBool::new(roles.works),
     });
-    let stop_work = CancellationToken::new();
+    tokio::spawn(Arc::clone(&admin_state.observer).run(stop_looking.clone()));
     let mut running = Running {
         public: None,
         admin: None,
-        health: Arc::clone(&health),
+        admin_state: Arc::clone(&admin_state),
         public_server: None,
         admin_server: None,
         workers: None,
         stop_work: stop_work.clone(),
+        _stop_looking: stop_looking.drop_guard(),
         grace: parts.config.stop_grace,
     };
+    let reloaded = Arc::clone(&admin_state);
     if let Some(address) = parts.config.admin_listen {
         let listener = listen(address).with_context(|| format!("admin.listen = {address}"))?;
         running.admin = listener.local_addr().ok();
-        running.admin_server = Some(serve_admin(listener, health)?);
+        running.admin_server = Some(admin::serve(listener, Arc::clone(&admin_state))?);
     }
-    if roles.serves {
+    let door = roles.serves.then(|| parts.door());
+    reload::start(&parts.config, door.clone(), reloaded, stop_work.clone())?;
+    if let Some(door) = door {
         let address = parts.config.listen;
         let listener = listen(address).with_context(|| format!("server.listen = {address}"))?;
         running.public = listener.local_addr().ok();
-        running.public_server =
-            Some(serve_public(listener, parts.door(), parts.config.stop_grace)?);
+        running.public_server = Some(serve_public(listener, door, parts.config.stop_grace)?);
     }
     if roles.works {
         let worker = Arc::new(parts.worker()?);
-        running.workers = Some(tokio::spawn(worker.run(stop_work)));
+        if let Some(age_max) = parts.config.bodies_age_max {
+            let (store, clock) = (Arc::clone(&worker.store), Arc::clone(&worker.clock));
+            tokio::spawn(retention::run(store, clock, age_max, stop_work.clone()));
+        }
+        running.workers = Some(tokio::spawn(async move {
+            wait_for_schema(&worker.store, &stop_work).await;
+            admin_state.waits_for_schema.store(false, Ordering::SeqCst);
+            worker.run(stop_work).await;
+        }));
     }
     Ok(running)
 }
@@ -91,7 +123,7 @@ impl Running {
         }
         stop.cancelled().await;
         tracing::info!("stopping: no new work, finishing what is in hand");
-        self.health.is_draining.store(true, Ordering::SeqCst);
+        self.admin_state.is_draining.store(true, Ordering::SeqCst);
         self.stop_work.cancel();
         let [public, admin] = handles;
         let finish = async {

@@ -105,9 +105,12 @@ impl NormalizeError {
 
 /// Maps one webhook.
 pub fn normalize(webhook: &Webhook, rules: &Rules) -> Result<Normalized, NormalizeError> {
-    if webhook.key().event_type.is_empty() {
-        Envelope::read(webhook.body())?;
-    }
+    // Unreadable at the door; mended since, or readable to a newer release.
+    let named = match webhook.key().event_type.as_str() {
+        "" => Some(webhook.named_by(Envelope::read(webhook.body())?)),
+        _ => None,
+    };
+    let webhook = named.as_ref().unwrap_or(webhook);
     let value = crate::waha::json::parse(webhook.body())?;
     let body = Body::new(webhook, &value);
     match webhook.event_type() {

@@ -2,7 +2,7 @@
 //!
 //! The only module that knows the `backoff` crate.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff;
@@ -12,24 +12,40 @@ const FIRST: Duration = Duration::from_millis(100);
 /// The longest wait: after an outage work goes on within this time.
 const LONGEST: Duration = Duration::from_secs(5);
 
+/// How often the log says that an outage goes on.
+const REMIND_EVERY: Duration = Duration::from_mins(1);
+
 /// One outage, from its first error to the next success.
-pub struct Outage(ExponentialBackoff);
+pub struct Outage {
+    backoff: ExponentialBackoff,
+    told_at: Option<Instant>,
+}
 
 impl Outage {
     /// An outage that begins now.
     pub fn new() -> Self {
-        Self(ExponentialBackoff {
+        let backoff = ExponentialBackoff {
             current_interval: FIRST,
             initial_interval: FIRST,
             max_interval: LONGEST,
             max_elapsed_time: None,
             ..ExponentialBackoff::default()
-        })
+        };
+        Self { backoff, told_at: None }
     }
 
     /// The next wait.
     pub fn next_wait(&mut self) -> Duration {
-        self.0.next_backoff().unwrap_or(LONGEST)
+        self.backoff.next_backoff().unwrap_or(LONGEST)
+    }
+
+    /// Whether the log should say so: when it begins, then once a minute.
+    pub fn is_news(&mut self) -> bool {
+        let is_due = self.told_at.is_none_or(|told_at| told_at.elapsed() >= REMIND_EVERY);
+        if is_due {
+            self.told_at = Some(Instant::now());
+        }
+        is_due
     }
 }
 
@@ -47,6 +63,7 @@ mod tests {
     fn waits_grow_to_a_limit_and_never_end() {
         let mut outage = Outage::new();
         assert!(outage.next_wait() < Duration::from_millis(200));
+        assert!(outage.is_news() && !outage.is_news());
         let waits: Vec<Duration> = (0..100).map(|_| outage.next_wait()).collect();
         assert!(waits.iter().all(|wait| *wait <= LONGEST.mul_f64(1.5)));
         assert!(waits[99] >= LONGEST.mul_f64(0.5));

@@ -12,6 +12,7 @@ pub mod sqlite;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 pub use delivery::{Delivery, Failure, Tag};
 pub use lane::Lane;
@@ -31,6 +32,9 @@ use crate::webhook::Webhook;
 /// - What comes out is what went in: key, receipt, times, headers and body byte for byte.
 #[async_trait]
 pub trait Queue: Send + Sync {
+    /// Its kind, as logs and traces name it.
+    fn backend(&self) -> &'static str;
+
     /// Returns once the webhook is durable. An error means: not accepted.
     ///
     /// Dropping the future may still publish it.
@@ -86,6 +90,33 @@ pub struct GivenUp {
 pub struct Depth {
     /// By lane, in the order of [`Lane::ALL`].
     pub lanes: Vec<LaneDepth>,
+    /// The file of the embedded queue or of the spool; none without one, or if it can't be read.
+    pub file: Option<FileDepth>,
+    /// Whether the broker answered; none without one. If not, what waits there is left out.
+    pub broker_answers: Option<bool>,
+    /// Webhooks that this process spooled since it started.
+    pub spooled: u64,
+}
+
+/// Nearly all webhooks are smaller than this.
+const USUAL_BYTES_MAX: u64 = 64 << 10;
+
+/// What is in a queue file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FileDepth {
+    /// Webhooks in it.
+    pub webhooks: u64,
+    /// Size of what is used of it.
+    pub bytes: u64,
+    /// The configured limit of that size.
+    pub bytes_max: u64,
+}
+
+impl FileDepth {
+    /// Whether it takes more, unless that is unusually large.
+    pub fn has_room(self) -> bool {
+        self.bytes.saturating_add(USUAL_BYTES_MAX) <= self.bytes_max
+    }
 }
 
 /// What waits in one lane.
@@ -97,12 +128,24 @@ pub struct LaneDepth {
     pub ready: u64,
     /// Waiting for their next attempt.
     pub retrying: u64,
-    /// When the oldest of them was received at the door, ms since 1970. A broker can't be asked
-    /// for it: there it is the oldest of what is in this process' hands.
+    /// When the oldest of the ready ones was received at the door, ms since 1970. None if nothing is
+    /// ready, or if nobody knows: a broker can't be asked for it, so there it is the oldest of what
+    /// is in this process' hands or, at a door, not later than the truth (see `queue/spool/age`).
     pub oldest_received_at_ms: Option<i64>,
 }
 
 impl Depth {
+    /// Up to when all that came has been handed out and ended, but for what is retried: nobody can
+    /// say of a later time that nothing came. None if it is not known.
+    pub fn ended_until(&self, now_ms: i64) -> Option<DateTime<Utc>> {
+        let is_known = |lane: &LaneDepth| lane.ready == 0 || lane.oldest_received_at_ms.is_some();
+        if self.broker_answers == Some(false) || !self.lanes.iter().all(is_known) {
+            return None;
+        }
+        let oldest = self.lanes.iter().filter_map(|lane| lane.oldest_received_at_ms).min();
+        DateTime::from_timestamp_millis(oldest.unwrap_or(now_ms).min(now_ms))
+    }
+
     /// All that waits.
     pub fn total(&self) -> u64 {
         self.lanes.iter().map(|lane| lane.ready + lane.retrying).sum()

@@ -5,7 +5,7 @@
 //! - Each webhook is applied under the receipt that made its row, in the transaction that updates
 //!   the row. So nothing is doubled, a kill at any instant leaves no half, and it may run beside
 //!   traffic, beside itself, and again.
-//! - Memory is bounded: rows come in pages, bodies by [`BODIES_BYTES_MAX`].
+//! - Memory is bounded: rows come in pages, bodies by `store/chunk`.
 //! - It adds and corrects what registers decide; it takes no row away.
 //! - Dead letters are left to their replay, rows without a body to their fate; both are counted.
 
@@ -16,18 +16,16 @@ use std::time::{Duration, Instant};
 
 use sea_orm::Order;
 
-use crate::normalize::{Normalized, Rules, normalize};
-use crate::outage::Outage;
+use crate::normalize::{NORMALIZER_VERSION, Normalized, Rules, normalize};
+use crate::store::audit::{Action, Actor, Deed};
 use crate::store::history::{Filter, Row, RowOutcome};
-use crate::store::{Applied, ErrorClass, Store, StoreError, Task};
+use crate::store::{Applied, Store, StoreError, Task, hold, parts};
 use crate::webhook::Webhook;
 
 pub use tally::{Change, Failed, Tally};
 
 /// Rows read at a time, and most webhooks of a transaction.
 const PAGE: usize = 200;
-/// Bodies in memory at a time; a single longer one is taken alone.
-const BODIES_BYTES_MAX: i64 = 16 * 1024 * 1024;
 
 /// How history is read again.
 pub struct Renormalizer<'a> {
@@ -39,6 +37,15 @@ pub struct Renormalizer<'a> {
     pub writes: bool,
     /// Most webhooks per second.
     pub rate: Option<f64>,
+}
+
+/// The audit log's entry for reading again what `filter` names; the count follows at the end.
+pub fn deed<'a>(filter: &Filter, actor: &'a Actor) -> Deed<'a> {
+    Deed {
+        filter: Some(filter.to_json()),
+        new_values: Some(serde_json::json!({ "normalizer_version": NORMALIZER_VERSION })),
+        ..Deed::new(Action::Renormalize, actor)
+    }
 }
 
 impl Renormalizer<'_> {
@@ -57,7 +64,8 @@ impl Renormalizer<'_> {
             let page = hold(|| self.page(&filter)).await?;
             let Some(last) = page.last() else { return Ok(tally) };
             filter.after_id = last.id;
-            for rows in split(&page, self.rows_max()) {
+            let body_bytes = |row: &Row| row.body_bytes.unwrap_or_default();
+            for rows in parts(&page, self.rows_max(), body_bytes) {
                 self.take(rows, &mut tally).await?;
                 ticked(rows.len());
                 done += rows.len();
@@ -158,37 +166,4 @@ impl Renormalizer<'_> {
         }
         Ok(tasks.iter().map(|task| crate::store::apply::outcome(&task.normalized)).collect())
     }
-}
-
-/// Tries until it is no outage that answers.
-async fn hold<T, F: Future<Output = Result<T, StoreError>>>(
-    attempt: impl Fn() -> F,
-) -> Result<T, StoreError> {
-    let mut outage = Outage::new();
-    loop {
-        match attempt().await {
-            Err(error) if error.class() == ErrorClass::Outage => {
-                let delay = outage.next_wait();
-                tracing::warn!(error = error.detail(), "the database is away: waiting for it");
-                tokio::time::sleep(delay).await;
-            }
-            result => return result,
-        }
-    }
-}
-
-/// Cuts a page into parts of bounded length, in rows and in bytes of bodies.
-fn split(page: &[Row], rows_max: usize) -> impl Iterator<Item = &[Row]> {
-    let mut rest = page;
-    std::iter::from_fn(move || {
-        let mut bytes = 0;
-        let fits = |row: &&Row| {
-            bytes += row.body_bytes.unwrap_or_default();
-            bytes <= BODIES_BYTES_MAX
-        };
-        let count = rest.iter().take(rows_max).take_while(fits).count();
-        let (part, later) = rest.split_at(count.max(1).min(rest.len()));
-        rest = later;
-        (!part.is_empty()).then_some(part)
-    })
 }

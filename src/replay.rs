@@ -1,35 +1,206 @@
 //! Publishes dead letters again: the one place that does.
 //!
 //! A replay goes under its first receipt through the same queue, so it is safe at any time and
-//! however often: applied twice, it changes nothing.
+//! however often: applied twice, it changes nothing. It is a job in the tables (`store/job.rs`) that
+//! any process can go on with: what is marked and not known to be published comes first, then more is
+//! marked. So a process that dies at any instant has neither left one out nor replayed one twice.
+//!
+//! Called by `dead-letters replay` and the admin API.
 
+mod pace;
+
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use tokio_util::sync::CancellationToken;
+
+use self::pace::{Backlog, Pace};
+use crate::outage::Outage;
 use crate::queue::{Queue, QueueError};
 use crate::store::dead_letter::DeadLetter;
-use crate::store::{Store, StoreError};
+use crate::store::job::{Job, Start, Step, Wish};
+use crate::store::{Store, StoreError, hold, parts};
+use crate::trace::{Stage, Step as TraceStep};
 
-/// Why a dead letter could not be published again.
+/// Dead letters marked and published at a time.
+const STEP_MAX: u64 = 500;
+/// How long a job waits before it looks at the queue again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Why a job stopped before its end. It goes on when it is started again.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// The queue refused; the dead letter can be replayed later.
-    #[error("the queue refused")]
-    Queue(#[from] QueueError),
-    /// The dead letter's row could not be written.
-    #[error("the dead letter could not be marked")]
+    /// The job's rows can't be read or written, for a reason that waiting does not mend.
+    #[error("the replay can't be written down")]
     Store(#[from] StoreError),
+    /// Another process has taken the job over.
+    #[error("another process goes on with job {0}")]
+    Lost(i64),
+    /// The same filter is being replayed.
+    #[error("job {id} replays the same, on behalf of {by}: see `dead-letters jobs`")]
+    Busy {
+        /// Its number.
+        id: i64,
+        /// Who asked for it.
+        by: String,
+    },
 }
 
-/// Publishes one dead letter again. False when somebody else discarded or replayed it meanwhile.
-///
-/// It is marked first: if the process dies in between, it can be replayed once more.
-pub async fn replay(
-    letter: &DeadLetter,
+/// How a run of a job ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ended {
+    /// All were replayed.
+    Done(Job),
+    /// An operator cancelled it.
+    Cancelled(Job),
+    /// This process stops; somebody else can go on.
+    Stopped(Job),
+}
+
+/// What somebody who watches is told.
+#[derive(Clone, Copy, Debug)]
+pub enum Progress<'a> {
+    /// The job stands here.
+    At(&'a Job),
+    /// It waits until the queue has less to do.
+    Waits,
+}
+
+/// Starts a job, or takes over one whose process has gone. Waits for the lease of a process that
+/// died a moment ago; an error if it turns out to be alive.
+pub async fn start(store: &Store, wish: &Wish<'_>) -> Result<Job, ReplayError> {
+    let mut first: Option<Job> = None;
+    loop {
+        match hold(|| store.start_job(wish)).await? {
+            Start::Started(job) | Start::Resumed(job) => return Ok(job),
+            Start::Busy(job) => {
+                let is_alive = first.as_ref().is_some_and(|first| {
+                    first.id == job.id && first.leased_until < job.leased_until
+                });
+                if is_alive {
+                    return Err(ReplayError::Busy { id: job.id, by: job.requested_by });
+                }
+                first.get_or_insert(job);
+                tokio::time::sleep(PAUSE / 4).await;
+            }
+        }
+    }
+}
+
+/// Runs a job to its end, or until `stop`.
+pub async fn run(
     store: &Store,
     queue: &dyn Queue,
-    by: &str,
-) -> Result<bool, ReplayError> {
-    if !store.begin_replay(letter.row.id, by).await? {
-        return Ok(false);
+    mut job: Job,
+    stop: &CancellationToken,
+    mut watch: impl FnMut(Progress<'_>),
+) -> Result<Ended, ReplayError> {
+    let mut runner =
+        Runner { store, queue, pace: Pace::new(job.rate, Instant::now()), backlog: Backlog::new() };
+    loop {
+        watch(Progress::At(&job));
+        runner.publish_marked(&job).await?;
+        if stop.is_cancelled() {
+            hold(|| store.release_job(&job)).await?;
+            return Ok(Ended::Stopped(job));
+        }
+        while runner.must_wait(&job).await? {
+            watch(Progress::Waits);
+            tokio::select! { () = tokio::time::sleep(PAUSE) => {} () = stop.cancelled() => break }
+        }
+        if stop.is_cancelled() {
+            continue;
+        }
+        match hold(|| store.step_job(&job, runner.pace.step_max(STEP_MAX))).await? {
+            Step::Marked(next) => {
+                let count = next.replayed - job.replayed;
+                job = next;
+                runner.pace.did(count.unsigned_abs());
+            }
+            Step::Done(job) => return Ok(Ended::Done(job)),
+            Step::Cancelled(job) => return Ok(Ended::Cancelled(job)),
+            Step::Lost(job) => return Err(ReplayError::Lost(job.id)),
+        }
     }
-    queue.publish(letter.webhook()).await?;
-    Ok(true)
+}
+
+struct Runner<'a> {
+    store: &'a Store,
+    queue: &'a dyn Queue,
+    pace: Pace,
+    backlog: Backlog,
+}
+
+impl Runner<'_> {
+    /// Publishes what is marked until nothing is left of it; the queue's outages are waited for.
+    async fn publish_marked(&self, job: &Job) -> Result<(), ReplayError> {
+        let mut outage = Outage::new();
+        loop {
+            let marked = hold(|| self.store.unpublished(job, STEP_MAX)).await?;
+            if marked.is_empty() {
+                return Ok(());
+            }
+            let mut refused = None;
+            for part in parts(&marked, marked.len(), |(_, bytes)| *bytes) {
+                let ids: Vec<i64> = part.iter().map(|(id, _)| *id).collect();
+                refused = refused.or(self.publish(job, &ids).await?);
+            }
+            if let Some(error) = refused {
+                warn_of(&error);
+                tokio::time::sleep(outage.next_wait().min(PAUSE)).await;
+                self.renew(job).await?;
+            }
+        }
+    }
+
+    /// Publishes these and notes those that the queue has; returns why it refused others.
+    async fn publish(&self, job: &Job, ids: &[i64]) -> Result<Option<QueueError>, ReplayError> {
+        let letters = hold(|| self.store.whole_letters(ids)).await?;
+        let attempts = letters.iter().map(|letter| self.publish_traced(letter));
+        let results = join_all(attempts).await;
+        let (mut published, mut refused) = (Vec::with_capacity(ids.len()), None);
+        for (letter, result) in letters.iter().zip(results) {
+            match result {
+                Ok(()) => published.push(letter.row.id),
+                Err(error) => refused = Some(error),
+            }
+        }
+        if !published.is_empty() {
+            hold(|| self.store.note_published(job, &published)).await?;
+        }
+        Ok(refused)
+    }
+
+    /// Publishes one, as a further step of its trace.
+    async fn publish_traced(&self, letter: &DeadLetter) -> Result<(), QueueError> {
+        let (mut replaying, webhook) = TraceStep::begin(Stage::Replay, letter.webhook(), None);
+        replaying.set("queue.backend", self.queue.backend());
+        let published = self.queue.publish(webhook).await;
+        published.inspect_err(|error| replaying.fail(error.to_string()))
+    }
+
+    /// Whether webhooks wait longer and longer; then replays wait, too. Keeps the lease.
+    async fn must_wait(&mut self, job: &Job) -> Result<bool, ReplayError> {
+        tokio::time::sleep(self.pace.wait(Instant::now())).await;
+        if !self.backlog.is_due(Instant::now()) {
+            return Ok(false);
+        }
+        let depth = self.queue.depth().await;
+        let ready = depth.ok().map(|depth| depth.lanes.iter().map(|lane| lane.ready).sum());
+        let waits = self.backlog.grows(ready, Instant::now());
+        if waits {
+            self.renew(job).await?;
+        }
+        Ok(waits)
+    }
+
+    async fn renew(&self, job: &Job) -> Result<(), ReplayError> {
+        // A job that is no longer ours shows in the next step, which says why.
+        hold(|| self.store.renew_job(job)).await?;
+        Ok(())
+    }
+}
+
+fn warn_of(error: &QueueError) {
+    tracing::warn!(error = error as &dyn std::error::Error, "the queue refuses replays: waiting");
 }

@@ -50,6 +50,8 @@ pub struct Report {
     pub lost: u64,
     /// Requests beyond the first of each webhook.
     pub retries: u64,
+    /// Answers that were not 2xx; a connection that breaks is none.
+    pub refused: u64,
     /// Answer times of the accepted requests, in microseconds.
     pub latency_us: Histogram<u64>,
     /// From the first request to the last answer.
@@ -60,7 +62,7 @@ impl Report {
     fn new() -> Self {
         let latency_us = Histogram::new(3).expect("three digits are allowed");
         let elapsed = Duration::ZERO;
-        Self { sent: 0, accepted: 0, lost: 0, retries: 0, latency_us, elapsed }
+        Self { sent: 0, accepted: 0, lost: 0, retries: 0, refused: 0, latency_us, elapsed }
     }
 
     fn add(&mut self, other: &Self) {
@@ -68,6 +70,7 @@ impl Report {
         self.accepted += other.accepted;
         self.lost += other.lost;
         self.retries += other.retries;
+        self.refused += other.refused;
         // Both have the same bounds of value and precision.
         let _ = self.latency_us.add(&other.latency_us);
     }
@@ -107,6 +110,16 @@ fn pace(rate: f64) -> Interval {
     pace
 }
 
+/// How a request was answered.
+enum Answer {
+    Accepted,
+    /// Not 2xx.
+    Refused {
+        /// What the answer asked to wait.
+        retry_after: Duration,
+    },
+}
+
 /// One of the requests at a time.
 struct Connection {
     client: reqwest::Client,
@@ -144,30 +157,37 @@ impl Connection {
         let signature = self.sending.key.as_ref().map(|key| sign(key, &webhook.body));
         for attempt in 0..=self.sending.attempts_max {
             let asked = Instant::now();
-            match self.post(self.url(report.sent, attempt), &webhook, signature.as_deref()).await {
-                Ok(()) => {
+            let url = self.url(report.sent, attempt);
+            let retry_after = match self.post(url, &webhook, signature.as_deref()).await {
+                Ok(Answer::Accepted) => {
                     report.accepted += 1;
                     let us = u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX);
                     // Grows by itself: only 2^63 µs would not fit.
                     let _ = report.latency_us.record(us);
                     return;
                 }
-                Err(retry_after) if attempt < self.sending.attempts_max => {
-                    report.retries += 1;
-                    tokio::time::sleep(self.sending.retry_delay.max(retry_after)).await;
+                Ok(Answer::Refused { retry_after }) => {
+                    report.refused += 1;
+                    retry_after
                 }
-                Err(_) => report.lost += 1,
+                Err(_) => Duration::ZERO,
+            };
+            if attempt < self.sending.attempts_max {
+                report.retries += 1;
+                tokio::time::sleep(self.sending.retry_delay.max(retry_after)).await;
+            } else {
+                report.lost += 1;
             }
         }
     }
 
-    /// One request; an error holds the wait that the answer asked for.
+    /// One request.
     async fn post(
         &self,
         url: &str,
         webhook: &Sent,
         signature: Option<&str>,
-    ) -> Result<(), Duration> {
+    ) -> reqwest::Result<Answer> {
         let mut request = self
             .client
             .post(url)
@@ -179,12 +199,12 @@ impl Connection {
             request =
                 request.header(HMAC_HEADER, signature).header(HMAC_ALGORITHM_HEADER, "sha512");
         }
-        let response = request.send().await.map_err(|_| Duration::ZERO)?;
+        let response = request.send().await?;
         let retry_after = retry_after(&response);
         let status: StatusCode = response.status();
         // Read to the end, so that the connection is used again.
         let _ = response.bytes().await;
-        if status.is_success() { Ok(()) } else { Err(retry_after) }
+        Ok(if status.is_success() { Answer::Accepted } else { Answer::Refused { retry_after } })
     }
 }
 

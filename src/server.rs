@@ -1,4 +1,4 @@
-//! The HTTP side: the public listener with the webhook route, the admin listener with health.
+//! The door: the public listener with the webhook route. `admin` has the other listener.
 //!
 //! Started by `up` and `serve`. The public listener answers every request within its deadlines,
 //! never redirects (WAHA would follow with an empty GET and take the webhook for delivered), and
@@ -6,7 +6,6 @@
 
 mod body;
 mod error;
-pub mod health;
 pub mod receive;
 
 use std::collections::HashMap;
@@ -20,10 +19,10 @@ use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::queue::Queue;
+use crate::telemetry::metrics::door::DoorMetrics;
 use crate::webhook::source::Source;
 
 pub use error::ReceiveError;
-pub use health::Health;
 
 /// WAHA closes idle sockets after about 4 s (agentkeepalive); closing first would break requests.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
@@ -42,6 +41,8 @@ pub struct Door {
     pub limits: Limits,
     /// Bodies in memory, in bytes.
     pub memory: Arc<Semaphore>,
+    /// What it counts.
+    pub metrics: DoorMetrics,
 }
 
 /// What the door takes.
@@ -64,11 +65,12 @@ impl Door {
         queue: Arc<dyn Queue>,
         clock: Arc<dyn Clock>,
         limits: Limits,
+        metrics: DoorMetrics,
     ) -> Self {
         let sources =
             sources.into_iter().map(|source| (source.name().to_owned(), source)).collect();
         let permits = limits.memory_bytes_max.min(Semaphore::MAX_PERMITS);
-        Self { sources, queue, clock, limits, memory: Arc::new(Semaphore::new(permits)) }
+        Self { sources, queue, clock, limits, memory: Arc::new(Semaphore::new(permits)), metrics }
     }
 }
 
@@ -101,17 +103,4 @@ pub fn serve_public(
         .disable_signals()
         .listen(listener)?
         .run())
-}
-
-/// The admin listener: `/livez` and `/readyz`.
-pub fn serve_admin(listener: TcpListener, health: Arc<Health>) -> std::io::Result<Server> {
-    let health = web::Data::from(health);
-    let server = HttpServer::new(move || {
-        App::new()
-            .app_data(health.clone())
-            .route("/livez", web::get().to(health::live))
-            .route("/readyz", web::get().to(health::ready))
-            .default_service(web::to(error::not_found))
-    });
-    Ok(server.workers(1).shutdown_timeout(1).disable_signals().listen(listener)?.run())
 }

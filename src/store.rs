@@ -1,23 +1,30 @@
 //! The tables: everything that reads or writes them, and the only module that knows the database.
 //!
-//! Called by `worker` (apply, dead letters), `cli` and `replay`. A plain struct over SeaORM, which
+//! Called by `worker` (apply, dead letters), `cli`, `desk` and `replay`. A plain struct over SeaORM, which
 //! covers SQLite, PostgreSQL and MySQL/MariaDB; what differs between them is in `store/dialect.rs`.
 
 pub mod apply;
+mod arrays;
+pub mod audit;
 mod chats;
 mod chunk;
 mod connect;
+mod counts;
 pub mod dead_letter;
 mod dialect;
 mod error;
 mod fence;
 pub mod history;
+mod hold;
 mod ids;
+pub mod job;
 mod ledger;
 mod people;
 mod relocate;
+mod retention;
 mod rows;
 mod select;
+pub mod sessions;
 mod settle;
 pub mod totals;
 mod upsert;
@@ -34,16 +41,24 @@ pub use apply::{Applied, Outcome, Task};
 pub use connect::ConnectError;
 pub use error::{ErrorClass, StoreError};
 
+pub(crate) use chunk::parts;
+pub(crate) use hold::hold;
+
+use connect::Relay;
 use dialect::Dialect;
 use ids::Ids;
 
 /// A connection to the tables.
 pub struct Store {
     db: DatabaseConnection,
+    #[expect(dead_code, reason = "connections live as long as it does")]
+    relay: Option<Relay>,
     dialect: Dialect,
     clock: Arc<dyn Clock>,
     /// Database ids of sessions and chats that were seen committed.
     ids: Ids,
+    /// New rows are made by one at a time: in a crowd of new people, two would wait for one another.
+    meeting: Mutex<()>,
     /// SQLite has one writer at a time: waiting here is fair, its busy handler is not.
     turn: Mutex<()>,
     keeps_bodies: bool,
@@ -65,12 +80,14 @@ pub struct StoreOptions {
 impl Store {
     /// Connects; does not migrate.
     pub async fn open(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Self, ConnectError> {
-        let db = connect::connect(options).await?;
+        let (db, relay) = connect::connect(options).await?;
         Ok(Self {
             dialect: Dialect::of(db.get_database_backend()),
             db,
+            relay,
             clock,
             ids: Ids::default(),
+            meeting: Mutex::new(()),
             turn: Mutex::new(()),
             keeps_bodies: options.keeps_bodies,
             keeps_ephemeral_bodies: options.keeps_ephemeral_bodies,

@@ -1,26 +1,28 @@
 //! Logs: text on a terminal, JSON otherwise. Never bodies, secrets or personal data.
+//!
+//! Started once by the CLI. `span` says which webhook a line is about, `level` changes what is logged
+//! while the process runs, `panic` keeps values out of what a panic says. Metrics are in
+//! `metrics`, and what a process depends on in `dependency`.
+
+pub mod dependency;
+mod level;
+pub mod metrics;
+mod panic;
+pub mod span;
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::LogFormat;
 
-/// The broker's client logs what its callers report too, and messages that come back with their
-/// bodies.
-const CLIENT_OFF: &str = "lapin=off";
+pub use level::{LogLevel, LogLevelError};
 
 /// Starts logging to stderr; `RUST_LOG` wins over `level`. Later calls change nothing.
 pub fn start(level: &str, format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env()
-        .or_else(|_| EnvFilter::try_new(level))
-        .unwrap_or_else(|_| EnvFilter::new("info"));
-    let filter = match CLIENT_OFF.parse() {
-        Ok(directive) => filter.add_directive(directive),
-        Err(_) => filter,
-    };
+    let (filter, handle) = reload::Layer::new(level::at_start(level));
     let is_text = match format {
         LogFormat::Text => true,
         LogFormat::Json => false,
@@ -28,10 +30,15 @@ pub fn start(level: &str, format: LogFormat) {
     };
     let registry = tracing_subscriber::registry().with(filter);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    // An error means that logging was started before, as in tests.
-    let _ = if is_text {
+    let started = if is_text {
         registry.with(lines.with_ansi(std::io::stderr().is_terminal())).try_init()
     } else {
-        registry.with(lines.json().flatten_event(true)).try_init()
+        let lines = lines.json().flatten_event(true).with_span_list(false);
+        registry.with(lines).try_init()
     };
+    // An error means that logging was started before, as in tests.
+    if started.is_ok() {
+        level::keep(handle);
+        panic::log_without_values();
+    }
 }

@@ -5,16 +5,23 @@
 
 pub mod envelope;
 pub mod event_type;
+mod loggable;
 pub mod source;
+pub mod trace_parent;
 pub mod verify;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use envelope::Envelope;
 pub use event_type::EventType;
+pub use trace_parent::TraceParent;
+
+use trace_parent::TRACE_PARENT_HEADER;
 
 /// The request headers worth keeping, by lower-case name.
 pub type Headers = BTreeMap<String, String>;
@@ -72,17 +79,9 @@ impl Default for Receipt {
     }
 }
 
-/// One verified inbound request.
+/// One verified inbound request. Clones share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Webhook {
-    key: WebhookKey,
-    receipt: Receipt,
-    at_ms: i64,
-    received_at_ms: i64,
-    replay: bool,
-    headers: Headers,
-    body: Bytes,
-}
+pub struct Webhook(Arc<WebhookParts>);
 
 /// The parts of a [`Webhook`], as queues and dead letters store them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,49 +105,67 @@ pub struct WebhookParts {
 impl From<WebhookParts> for Webhook {
     /// For stored parts only: what comes from outside goes through [`verify::verify`].
     fn from(parts: WebhookParts) -> Self {
-        let WebhookParts { key, receipt, at_ms, received_at_ms, replay, headers, body } = parts;
-        Self { key, receipt, at_ms, received_at_ms, replay, headers, body }
+        Self(Arc::new(parts))
     }
 }
 
 impl Webhook {
     /// What makes two requests the same webhook.
     pub fn key(&self) -> &WebhookKey {
-        &self.key
+        &self.0.key
     }
 
     /// Which acceptance this is.
     pub fn receipt(&self) -> Receipt {
-        self.receipt
+        self.0.receipt
     }
 
     /// Webhook time, ms since 1970.
     pub fn at_ms(&self) -> i64 {
-        self.at_ms
+        self.0.at_ms
     }
 
     /// When the door took it in, ms since 1970.
     pub fn received_at_ms(&self) -> i64 {
-        self.received_at_ms
+        self.0.received_at_ms
     }
 
     /// Whether it was published again by a replay: not accepted at the door once more.
     pub fn is_replay(&self) -> bool {
-        self.replay
+        self.0.replay
     }
 
     /// Request headers worth keeping.
     pub fn headers(&self) -> &Headers {
-        &self.headers
+        &self.0.headers
+    }
+
+    /// The trace it belongs to; none if no proper `traceparent` came with it.
+    pub fn trace_parent(&self) -> Option<TraceParent> {
+        TraceParent::parse(self.0.headers.get(TRACE_PARENT_HEADER)?)
+    }
+
+    /// The same with another place in its trace.
+    pub fn with_trace_parent(mut self, parent: TraceParent) -> Self {
+        let headers = &mut Arc::make_mut(&mut self.0).headers;
+        headers.insert(TRACE_PARENT_HEADER.to_owned(), parent.to_string());
+        self
     }
 
     /// The body, byte for byte as it was signed.
     pub fn body(&self) -> &Bytes {
-        &self.body
+        &self.0.body
+    }
+
+    /// The same webhook, named as its body says: for one whose body could not be read at the door.
+    pub fn named_by(&self, envelope: Envelope) -> Self {
+        let (session, event_type) = (envelope.session, envelope.event);
+        let key = WebhookKey { session, event_type, ..self.key().clone() };
+        WebhookParts { key, ..(*self.0).clone() }.into()
     }
 
     /// The event type, parsed.
     pub fn event_type(&self) -> EventType {
-        EventType::parse(&self.key.event_type)
+        EventType::parse(&self.0.key.event_type)
     }
 }

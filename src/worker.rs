@@ -5,6 +5,7 @@
 
 mod error;
 mod process;
+mod tell;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,8 @@ use crate::outage::Outage;
 use crate::queue::{Delivery, Lane, Queue};
 use crate::retry::RetryPolicy;
 use crate::store::Store;
+use crate::telemetry::dependency::{Dependencies, Dependency};
+use crate::telemetry::metrics::worker::WorkerMetrics;
 
 pub use error::{ProcessError, Verdict};
 
@@ -55,6 +58,10 @@ pub struct Worker {
     /// How long a batch is held while the database is away, before it is given back. Shorter than
     /// any queue's patience with what it handed out.
     pub hold_max: Duration,
+    /// What it counts.
+    pub metrics: WorkerMetrics,
+    /// Where it says that the database or the queue is away.
+    pub dependencies: Dependencies,
 }
 
 impl Worker {
@@ -91,6 +98,11 @@ impl Worker {
         }
     }
 
+    /// Says how a dependency was just found.
+    fn report(&self, dependency: Dependency, is_up: bool) {
+        self.dependencies.report(dependency, is_up, self.clock.now_ms());
+    }
+
     /// Makes dead letters of what the queue itself gave up.
     async fn bury_given_up(self: Arc<Self>, stop: CancellationToken) {
         let mut outage = Outage::new();
@@ -117,11 +129,14 @@ impl Worker {
             match self.queue.receive(lane, self.batch_max, RECEIVE_WAIT).await {
                 Ok(batch) => return batch,
                 Err(error) => {
-                    tracing::warn!(
-                        lane = lane.name(),
-                        error = &error as &dyn std::error::Error,
-                        "can't receive"
-                    );
+                    self.report(Dependency::Queue, false);
+                    if outage.is_news() {
+                        tracing::warn!(
+                            lane = lane.name(),
+                            error = &error as &dyn std::error::Error,
+                            "can't receive"
+                        );
+                    }
                     wait(outage.next_wait(), stop).await;
                 }
             }

@@ -11,9 +11,13 @@
 //! - `created_at` and `updated_at` default to the database's clock on insert only. Whoever updates
 //!   a row sets `updated_at` too.
 
+pub mod audit_logs;
 pub mod chat_reads;
+pub mod dead_letter_edits;
+pub mod dead_letter_replays;
 pub mod dead_letters;
 pub mod prelude;
+pub mod replay_jobs;
 pub mod user_waha;
 pub mod waha_calls;
 pub mod waha_chat_labels;

@@ -1,7 +1,11 @@
 //! The entities under names that do not collide, for the store's queries.
 
+pub use super::audit_logs::Entity as AuditLogs;
 pub use super::chat_reads::Entity as ChatReads;
+pub use super::dead_letter_edits::Entity as DeadLetterEdits;
+pub use super::dead_letter_replays::Entity as DeadLetterReplays;
 pub use super::dead_letters::Entity as DeadLetters;
+pub use super::replay_jobs::Entity as ReplayJobs;
 pub use super::user_waha::Entity as UserWaha;
 pub use super::waha_calls::Entity as WahaCalls;
 pub use super::waha_chat_labels::Entity as WahaChatLabels;

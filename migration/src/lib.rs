@@ -3,7 +3,8 @@
 //!
 //! What must stay true:
 //! - A released migration is never edited; a change is a new file.
-//! - Every step works while the previous release is still running, and has a `down`.
+//! - Every step works while the previous release is still running, and has a `down`: `up` only adds.
+//!   What it adds, the previous release can leave out; what it no longer needs goes one release later.
 //! - A step that cannot run in a transaction (such as an index that PostgreSQL builds
 //!   concurrently) needs another way than [`up`], which is one transaction there.
 
@@ -21,14 +22,20 @@ mod m20261122_000006_create_participants;
 mod m20261122_000007_create_labels;
 mod m20261122_000008_create_session_statuses;
 mod m20261122_000009_index_authors;
+mod m20261123_000001_index_dead_letter_groups;
+mod m20261123_000002_create_replays;
+mod m20261123_000003_create_audit_logs;
+mod m20261123_000004_index_ledger_by_session;
+mod schema;
 mod tables;
 mod turn;
 
+use sea_orm_migration::MigrationTrait;
 pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::DatabaseConnection;
-use sea_orm_migration::{MigrationStatus, MigrationTrait};
+use sea_orm_migration::sea_orm::{DatabaseConnection, DatabaseTransaction};
 
+pub use crate::schema::{Schema, status};
 use crate::turn::Turn;
 
 /// Every step, oldest first.
@@ -52,6 +59,10 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000007_create_labels::Migration),
             Box::new(m20261122_000008_create_session_statuses::Migration),
             Box::new(m20261122_000009_index_authors::Migration),
+            Box::new(m20261123_000001_index_dead_letter_groups::Migration),
+            Box::new(m20261123_000002_create_replays::Migration),
+            Box::new(m20261123_000003_create_audit_logs::Migration),
+            Box::new(m20261123_000004_index_ledger_by_session::Migration),
         ]
     }
 
@@ -63,11 +74,19 @@ impl MigratorTrait for Migrator {
 }
 
 /// Applies the steps that are missing. Safe to call from several processes at once: one works, the
-/// others wait (five minutes at most, then an error) and find nothing left to do.
+/// others wait (five minutes at most, then an error) and find nothing left to do. So does an older
+/// release on a schema that a newer one has migrated.
 pub async fn up(db: &DatabaseConnection) -> Result<(), DbErr> {
     let turn = Turn::wait(db).await?;
-    let result = Migrator::up(turn.connection(), None).await;
+    let result = up_if_missing(turn.connection()).await;
     turn.end(result).await
+}
+
+async fn up_if_missing(db: &DatabaseTransaction) -> Result<(), DbErr> {
+    match status(db).await?.missing() {
+        0 => Ok(()),
+        _ => Migrator::up(db, None).await,
+    }
 }
 
 /// Takes back the last `steps` steps, or all of them, **with the rows of their tables**. Waits its
@@ -76,15 +95,4 @@ pub async fn down(db: &DatabaseConnection, steps: Option<u32>) -> Result<(), DbE
     let turn = Turn::wait(db).await?;
     let result = Migrator::down(turn.connection(), steps).await;
     turn.end(result).await
-}
-
-/// Every step by name, oldest first, and whether it is applied. Only reads: works without the
-/// right to create tables and on an empty database. An error if the database knows steps that
-/// this release does not, so was migrated by a newer one.
-pub async fn status(db: &DatabaseConnection) -> Result<Vec<(String, bool)>, DbErr> {
-    let steps = Migrator::get_migration_with_status_read_only(db).await?;
-    let name_and_applied = |step: &sea_orm_migration::Migration| {
-        (step.name().to_owned(), step.status() == MigrationStatus::Applied)
-    };
-    Ok(steps.iter().map(name_and_applied).collect())
 }

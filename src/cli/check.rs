@@ -1,5 +1,7 @@
 //! `check`: whether configuration, queue and database are usable, and if not, why.
 
+mod ready;
+
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -20,10 +22,16 @@ pub struct Options {
     /// Also print the effective configuration, without secrets.
     #[arg(long)]
     print: bool,
+    /// Only ask the process that runs with this configuration whether it is ready.
+    #[arg(long, conflicts_with = "print")]
+    ready: bool,
 }
 
 /// Runs it. A configuration that can't be read has already been reported.
 pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> {
+    if options.ready {
+        return ready::run(config).await;
+    }
     if options.print {
         print(config);
     }
@@ -80,13 +88,17 @@ async fn database(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Stri
     };
     let store = Store::open(&options, clock).await?;
     store.ping().await.map_err(|error| anyhow::anyhow!(error.detail()))?;
-    let steps = migration::status(store.connection()).await.context("reading the migrations")?;
-    let missing = steps.iter().filter(|(_, is_applied)| !is_applied).count();
+    let schema = migration::status(store.connection()).await.context("reading the migrations")?;
+    let missing = schema.missing();
     anyhow::ensure!(
         missing == 0 || config.is_database_embedded(),
         "{missing} migrations are missing: run `waha-ingest migrate up`"
     );
-    Ok(format!("reached, {} migrations", steps.len()))
+    let newer = match schema.newer.len() {
+        0 => String::new(),
+        newer => format!(", {newer} of a newer release"),
+    };
+    Ok(format!("reached, {} migrations{newer}", schema.steps.len()))
 }
 
 fn print(config: &Config) {
@@ -101,6 +113,10 @@ fn print(config: &Config) {
         "admin.listen = \"{}\"",
         config.admin_listen.map(|a| a.to_string()).unwrap_or_default()
     );
+    println!("admin.open_metrics = {}", config.admin.open_metrics);
+    for token in &config.admin.tokens {
+        println!("admin.tokens.{}.role = \"{}\" (secret hidden)", token.name, token.role.name());
+    }
     for source in &config.sources {
         match &source.verification {
             Verification::HmacSha512(keys) => {
@@ -122,6 +138,9 @@ fn print(config: &Config) {
     let word = |keeps| if keeps { "all" } else { "none" };
     println!("ledger.bodies = \"{}\"", word(config.keeps_bodies));
     println!("ledger.ephemeral_bodies = \"{}\"", word(config.keeps_ephemeral_bodies));
+    let days = config.bodies_age_max.map_or(0, |age| age.as_secs() / 86_400);
+    println!("ledger.body_days = {days}");
+    println!("sessions.silent_after_ms = {}", config.silent_after.as_millis());
     println!("normalize.user_id_key = {:?}", config.rules.user_id_key);
     println!("log.level = {:?}", config.log_level);
 }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::status::print_equation;
 use crate::config::{Config, SourceConfig, Verification};
 use crate::equation::Equation;
-use crate::lifecycle::{Parts, Roles, count as count_all, start};
+use crate::lifecycle::{Parts, Roles, open_sides, start};
 use crate::sender::{Report, Sending, send_all};
 use crate::simulate::{Plan, history, shuffled};
 use crate::store::Store;
@@ -85,9 +85,10 @@ async fn send(url: &str) -> anyhow::Result<Report> {
 /// The equation once nothing waits any more.
 async fn settled(config: &Config, store: &Store) -> anyhow::Result<Equation> {
     let clock: Arc<dyn crate::clock::Clock> = Arc::new(crate::clock::SystemClock);
+    let sides = open_sides(config, &clock, &[])?;
     let started = Instant::now();
     loop {
-        let equation = count_all(config, &clock, store, &[]).await?;
+        let equation = sides.count(store).await?;
         if equation.waiting == 0 || started.elapsed() > PATIENCE {
             return Ok(equation);
         }

@@ -24,7 +24,7 @@ pub struct Options {
 
 #[derive(Subcommand)]
 enum Step {
-    /// Make what is missing. Several at once are safe.
+    /// Make what is missing. Several at once are safe, and so is an older release on a newer schema.
     Up,
     /// Remove the newest steps, with all rows in their tables.
     Down {
@@ -63,8 +63,12 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
         }
         Step::Status => {}
     }
-    for (name, is_applied) in migration::status(db).await? {
+    let schema = migration::status(db).await?;
+    for (name, is_applied) in schema.steps {
         println!("{}  {name}", if is_applied { "applied" } else { "missing" });
+    }
+    for name in schema.newer {
+        println!("newer    {name}");
     }
     Ok(ExitCode::SUCCESS)
 }

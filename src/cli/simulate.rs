@@ -110,15 +110,15 @@ fn print(report: &Report, json: bool) {
     if json {
         let report = serde_json::json!({
             "sent": report.sent, "accepted": report.accepted, "lost": report.lost,
-            "retries": report.retries, "seconds": seconds, "per_second": per_second,
+            "retries": report.retries, "refused": report.refused, "seconds": seconds, "per_second": per_second,
             "latency_ms": { "p50": ms(0.5), "p95": ms(0.95), "p99": ms(0.99), "max": ms(1.0) },
         });
         println!("{report}");
         return;
     }
     println!(
-        "sent {}, accepted {}, lost {}, retries {}",
-        report.sent, report.accepted, report.lost, report.retries
+        "sent {}, accepted {}, lost {}, retries {}, refused {}",
+        report.sent, report.accepted, report.lost, report.retries, report.refused
     );
     println!("{per_second:.0} webhooks/s over {seconds:.1} s");
     println!(

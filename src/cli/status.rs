@@ -1,21 +1,30 @@
-//! `status`: the equation, and what waits in each lane.
+//! `status`: the equation, what waits in each lane, dead letters and sessions in trouble; once, or
+//! again and again (`watch`, `view`).
+
+mod report;
+mod sessions;
+mod view;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
-use serde::Serialize;
 
-use crate::clock::{Clock, SystemClock};
+use super::table::{plain, print as print_table, table};
+use super::time;
 use crate::config::Config;
 use crate::equation::Equation;
-use crate::lifecycle::{count, open_queue, open_store};
-use crate::queue::LaneDepth;
+use crate::store::dead_letter::Group;
+
+use report::{Report, Sight};
 
 /// Options of `status`.
 #[derive(Args)]
-#[command(after_help = "Example:\n  waha-ingest status --json\n\nExit code 1: not balanced.")]
+#[command(
+    after_help = "Examples:\n  waha-ingest status --json\n  waha-ingest status --watch\n\nExit code 1: not balanced."
+)]
 pub struct Options {
     /// For programs.
     #[arg(long)]
@@ -23,49 +32,25 @@ pub struct Options {
     /// With a broker: the spool file of each `serve`; without it the one in the data folder.
     #[arg(long, value_name = "FILE")]
     spool: Vec<PathBuf>,
-}
-
-/// What is printed.
-#[derive(Serialize)]
-struct Report {
-    #[serde(flatten)]
-    equation: Equation,
-    lanes: Vec<LaneReport>,
-}
-
-#[derive(Serialize)]
-struct LaneReport {
-    lane: &'static str,
-    ready: u64,
-    retrying: u64,
-    /// Age of the oldest, by its arrival at the door.
-    oldest_age_ms: Option<i64>,
+    /// Show it again and again, each 2 seconds or so many, until Ctrl-C.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2",
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    watch: Option<u64>,
 }
 
 /// Runs it.
 pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let queue = open_queue(config, &clock, false)?;
-    let store = open_store(config, &clock).await?;
-    let equation = count(config, &clock, &store, &options.spool).await?;
-    let now_ms = clock.now_ms();
-    let lanes = queue.depth().await?.lanes.iter().map(|lane| report(lane, now_ms)).collect();
-    let report = Report { equation, lanes };
+    let sight = Sight::open(config, &options).await?;
+    if let Some(seconds) = options.watch {
+        return watch::watch(&sight, Duration::from_secs(seconds), options.json).await;
+    }
+    let report = sight.report().await?;
     if options.json {
         println!("{}", serde_json::to_string(&report)?);
     } else {
         print(&report);
     }
     Ok(if report.equation.balanced { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn report(lane: &LaneDepth, now_ms: i64) -> LaneReport {
-    LaneReport {
-        lane: lane.lane.name(),
-        ready: lane.ready,
-        retrying: lane.retrying,
-        oldest_age_ms: lane.oldest_received_at_ms.map(|oldest| (now_ms - oldest).max(0)),
-    }
 }
 
 fn print(report: &Report) {
@@ -75,6 +60,32 @@ fn print(report: &Report) {
         let oldest = lane.oldest_age_ms.map_or("-".to_owned(), |age| (age / 1000).to_string());
         println!("{:<10}{:>10}{:>10}{:>14}", lane.lane, lane.ready, lane.retrying, oldest);
     }
+    if let Some(spooled) = report.spooled {
+        println!("{:<10}{spooled:>10}", "spool");
+    }
+    print_groups(&report.dead_letter_groups);
+    for line in report.sessions.lines() {
+        println!("{line}");
+    }
+}
+
+fn print_groups(groups: &[Group]) {
+    if groups.is_empty() {
+        return;
+    }
+    println!();
+    let mut table = table(&["dead letters", "group", "reason", "event types", "last failure"]);
+    for group in groups {
+        let row = [
+            group.count.to_string(),
+            group.group.clone(),
+            group.reason.clone(),
+            group.event_types.join(", "),
+            time::short(group.last_failed_at),
+        ];
+        table.add_row(row.iter().map(|cell| plain(cell)));
+    }
+    print_table(table);
 }
 
 /// The equation for people.

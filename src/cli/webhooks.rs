@@ -2,7 +2,7 @@
 
 mod list;
 mod renormalize;
-mod show;
+pub(super) mod show;
 mod which;
 
 use std::process::ExitCode;

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub(super) struct Reader {
     values: config::Config,
     asked: BTreeSet<String>,
     problems: Vec<String>,
+    reads_environment: bool,
 }
 
 impl Reader {
@@ -38,17 +40,17 @@ impl Reader {
             builder = builder.add_source(File::from(file).format(FileFormat::Toml));
         }
         let environment = Environment::with_prefix(PREFIX).prefix_separator("__").separator("__");
-        Self::build(builder.add_source(environment.ignore_empty(true)))
+        Self::build(builder.add_source(environment.ignore_empty(true)), true)
     }
 
     /// The defaults alone.
     pub(super) fn open_defaults(defaults: &str) -> Result<Self, ConfigError> {
-        Self::build(builder(defaults))
+        Self::build(builder(defaults), false)
     }
 
-    fn build(builder: Builder) -> Result<Self, ConfigError> {
-        let values = builder.build().map_err(|error| ConfigError(vec![error.to_string()]))?;
-        Ok(Self { values, asked: BTreeSet::new(), problems: Vec::new() })
+    fn build(builder: Builder, reads_environment: bool) -> Result<Self, ConfigError> {
+        let values = builder.build().map_err(|error| ConfigError(vec![unreadable(&error)]))?;
+        Ok(Self { values, asked: BTreeSet::new(), problems: Vec::new(), reads_environment })
     }
 
     /// All problems, and every key that nobody asked for.
@@ -112,6 +114,11 @@ impl Reader {
         Duration::from_millis(self.number(key, 1, 24 * 60 * 60 * 1000))
     }
 
+    /// Milliseconds within other bounds.
+    pub(super) fn duration(&mut self, key: &str, bounds: RangeInclusive<u64>) -> Duration {
+        Duration::from_millis(self.number(key, *bounds.start(), *bounds.end()))
+    }
+
     pub(super) fn address(&mut self, key: &str) -> SocketAddr {
         let text = self.text(key);
         let address = text.parse().ok();
@@ -130,6 +137,10 @@ impl Reader {
         let chosen = choices.iter().find(|(word, _)| *word == told);
         self.check(key, chosen.is_some(), format!("must be one of: {}", words.join(", ")));
         chosen.or(choices.first()).map(|(_, choice)| *choice).expect("a choice has words")
+    }
+
+    pub(super) fn flag(&mut self, key: &str) -> bool {
+        self.get(key).unwrap_or_default()
     }
 
     /// A list, or a text with commas.
@@ -170,6 +181,19 @@ impl Reader {
         }
     }
 
+    /// The lines of the file that a key names, without empty ones; none if it names no file.
+    pub(super) fn lines(&mut self, file_key: &str) -> Vec<String> {
+        let file = self.optional_text(file_key);
+        let text = file.and_then(|file| self.file(file_key, &file)).unwrap_or_default();
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// A variable that another specification names; never when only the defaults are read.
+    pub(super) fn standard(&self, variable: &str) -> Option<String> {
+        let told = self.reads_environment.then(|| std::env::var(variable).ok()).flatten();
+        told.filter(|text| !text.is_empty())
+    }
+
     /// The text of a file that a key names.
     pub(super) fn file(&mut self, key: &str, path: &str) -> Option<String> {
         match std::fs::read_to_string(path) {
@@ -187,6 +211,17 @@ impl Reader {
         let mut names: Vec<String> = table.into_keys().collect();
         names.sort_unstable();
         names
+    }
+}
+
+/// Why the layers can't be read. The library quotes the line, which may hold a secret: its first line
+/// says where alone.
+fn unreadable(error: &config::ConfigError) -> String {
+    let text = error.to_string();
+    let first = text.lines().next().unwrap_or_default();
+    match error {
+        config::ConfigError::FileParse { uri: Some(file), .. } => format!("{file}: {first}"),
+        _ => first.to_owned(),
     }
 }
 

@@ -47,19 +47,22 @@ fn read(reader: &mut Reader, name: String) -> SourceConfig {
         !verifies || !keys.is_empty(),
         "no key: give one, or say verify = \"none\"",
     );
-    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
-    let is_right = name.len() <= 64 && name.chars().all(is_name);
-    reader.check(&format!("sources.{name}"), is_right, "a name is 1 to 64 of a-z, 0-9, - and _");
+    reader.check(&format!("sources.{name}"), is_name(&name), NAME_RULE);
     let verification = if verifies { Verification::HmacSha512(keys) } else { Verification::None };
     SourceConfig { name, verification }
 }
 
+/// What [`is_name`] asks for.
+pub(super) const NAME_RULE: &str = "a name is 1 to 64 of a-z, 0-9, - and _";
+
+/// Whether a text can name something in logs, URLs and labels.
+pub(super) fn is_name(name: &str) -> bool {
+    let is_right = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
+    (1..=64).contains(&name.len()) && name.chars().all(is_right)
+}
+
 fn keys(reader: &mut Reader, key: &str, file_key: &str) -> Vec<SecretString> {
     let mut keys = reader.list(key);
-    if let Some(file) = reader.optional_text(file_key)
-        && let Some(text) = reader.file(file_key, &file)
-    {
-        keys.extend(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned));
-    }
+    keys.extend(reader.lines(file_key));
     keys.into_iter().map(SecretString::from).collect()
 }

@@ -14,6 +14,7 @@ use crate::store::Store;
 use crate::store::totals::Totals;
 
 /// What is counted where there is a broker.
+#[derive(Clone)]
 pub struct Distributed {
     /// The broker.
     pub broker: RabbitmqQueue,
@@ -46,37 +47,45 @@ impl Distributed {
         Ok(equation(&after, totals, moved))
     }
 
-    async fn count_once(&self, store: &Store) -> Result<Count, EquationError> {
+    /// The books of all doors.
+    pub async fn books(&self) -> Result<Books, EquationError> {
         let mut books = Books::default();
         for path in &self.spools {
             books.add(&Books::read(path, self.options.clone()).await?);
         }
+        Ok(books)
+    }
+
+    async fn count_once(&self, store: &Store) -> Result<Count, EquationError> {
+        let books = self.books().await?;
         let survey = self.broker.survey().await?;
         let waiting = survey.depth.total() + survey.given_up + books.waiting + books.replays;
+        let replays = store.replays().await?;
         Ok(Count {
             accepted: books.accepted,
             // Replays wait too, but were accepted, and are counted in the ledger, long ago.
-            waiting: waiting.saturating_sub(store.replaying().await?),
-            unsure: books.uncertain + books.handed_out,
+            waiting: waiting.saturating_sub(replays.published),
+            unsure: books.uncertain + books.handed_out + replays.unsure.min(waiting),
             in_hand_max: survey.consumers * self.prefetch,
         })
     }
 }
 
 fn equation(count: &Count, totals: Totals, moved: u64) -> Equation {
-    let missing = count.accepted.saturating_sub(totals.ended() + count.waiting);
+    let accepted = count.accepted + totals.imported;
+    let missing = accepted.saturating_sub(totals.ended() + count.waiting);
     let in_hand = missing.min(count.in_hand_max);
     let waiting = count.waiting;
     let uncertain = count.unsure + moved + in_hand;
     Equation {
-        accepted: count.accepted,
+        accepted,
         applied: totals.applied,
         duplicate: totals.duplicate,
         ignored: totals.ignored,
         dead_lettered: totals.dead_lettered,
         waiting,
         uncertain,
-        balanced: count.accepted.abs_diff(totals.ended() + waiting) <= uncertain,
+        balanced: accepted.abs_diff(totals.ended() + waiting) <= uncertain,
     }
 }
 
@@ -84,7 +93,8 @@ fn equation(count: &Count, totals: Totals, moved: u64) -> Equation {
 mod tests {
     use super::*;
 
-    const TOTALS: Totals = Totals { applied: 6, duplicate: 1, ignored: 1, dead_lettered: 1 };
+    const TOTALS: Totals =
+        Totals { applied: 6, duplicate: 1, ignored: 1, dead_lettered: 1, imported: 0 };
 
     fn count(accepted: u64, in_hand_max: u64) -> Count {
         Count { accepted, waiting: 1, unsure: 0, in_hand_max }

@@ -1,6 +1,5 @@
 //! Opens what the configuration names: data folder, queue, database.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,15 +7,18 @@ use anyhow::Context;
 use secrecy::ExposeSecret;
 
 use super::Roles;
+use super::count::distributed;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Backend, BrokerConfig, Config, SourceConfig};
-use crate::equation::{Distributed, Equation};
+use crate::equation::Sides;
+use crate::observer::Observer;
 use crate::queue::Queue;
 use crate::queue::rabbitmq::{Options as BrokerOptions, RabbitmqQueue};
 use crate::queue::spool::Spool;
 use crate::queue::sqlite::{Options, SqliteQueue};
 use crate::server::Door;
 use crate::store::{Store, StoreOptions};
+use crate::telemetry::metrics::{Metrics, Scope};
 use crate::webhook::source::Source;
 use crate::worker::Worker;
 
@@ -33,15 +35,28 @@ pub struct Parts {
     pub queue: Arc<dyn Queue>,
     /// The tables, if this process uses them.
     pub store: Option<Arc<Store>>,
+    /// Where accepted webhooks are counted; none where this process can't see all of it.
+    pub sides: Option<Sides>,
+    /// What it runs.
+    pub scope: Scope,
+    /// What it counts.
+    pub metrics: Arc<Metrics>,
 }
 
 impl Parts {
     /// Opens the queue and, for a process that works, the tables.
     pub async fn open(config: Arc<Config>, roles: Roles) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let queue = open_queue(&config, &clock, roles.serves)?;
+        let (queue, sides) = open_counted_queue(&config, &clock, roles.serves)?;
         let store = if roles.works { Some(open_store(&config, &clock).await?) } else { None };
-        Ok(Self { config, clock, queue, store })
+        let scope = Scope {
+            serves: roles.serves,
+            works: roles.works,
+            has_broker: matches!(config.queue.backend, Backend::Broker(_)),
+        };
+        let sources: Vec<String> = config.sources.iter().map(|it| it.name.clone()).collect();
+        let metrics = Arc::new(Metrics::new(scope, &sources));
+        Ok(Self { config, clock, queue, store, sides, scope, metrics })
     }
 
     /// The door of the configured sources.
@@ -51,7 +66,8 @@ impl Parts {
             tracing::warn!(source = source.name(), "verify = \"none\": anybody can send webhooks");
         }
         let (queue, clock) = (Arc::clone(&self.queue), Arc::clone(&self.clock));
-        Arc::new(Door::new(sources, queue, clock, self.config.limits))
+        let metrics = self.metrics.door.clone();
+        Arc::new(Door::new(sources, queue, clock, self.config.limits, metrics))
     }
 
     /// The worker.
@@ -66,7 +82,17 @@ impl Parts {
             batch_max: self.config.batch_max,
             concurrency: self.config.concurrency,
             hold_max: self.config.hold_max,
+            metrics: self.metrics.worker.clone(),
+            dependencies: self.metrics.dependencies.clone(),
         })
+    }
+
+    /// Who looks at what this process depends on.
+    pub fn observer(&self) -> Arc<Observer> {
+        let (queue, store) = (Arc::clone(&self.queue), self.store.clone());
+        let (clock, metrics) = (Arc::clone(&self.clock), Arc::clone(&self.metrics));
+        let silent_after = self.config.silent_after;
+        Arc::new(Observer::new(queue, store, clock, metrics, self.scope, silent_after))
     }
 }
 
@@ -76,11 +102,30 @@ pub fn open_queue(
     clock: &Arc<dyn Clock>,
     serves: bool,
 ) -> anyhow::Result<Arc<dyn Queue>> {
-    Ok(match &config.queue.backend {
-        Backend::Embedded => Arc::new(open_embedded(config, clock)?),
-        Backend::Broker(broker) if serves => Arc::new(open_spool(config, broker, clock)?),
-        Backend::Broker(broker) => Arc::new(RabbitmqQueue::open(broker_options(config, broker))),
-    })
+    Ok(open_counted_queue(config, clock, serves)?.0)
+}
+
+/// The same, and where a process that has a door can count it all. With a broker that is true if it
+/// is the only door; `status` can be told of others.
+fn open_counted_queue(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    serves: bool,
+) -> anyhow::Result<(Arc<dyn Queue>, Option<Sides>)> {
+    let broker = match &config.queue.backend {
+        Backend::Embedded => {
+            let queue = open_embedded(config, clock)?;
+            return Ok((Arc::new(queue.clone()), Some(Sides::Embedded(queue))));
+        }
+        Backend::Broker(broker) => broker,
+    };
+    let queue = RabbitmqQueue::open(broker_options(config, broker));
+    if !serves {
+        return Ok((Arc::new(queue), None));
+    }
+    let spool = open_spool(config, broker, queue.clone(), clock)?;
+    let distributed = distributed(config, broker, queue, vec![config.spool_path()], clock);
+    Ok((Arc::new(spool), Some(Sides::Distributed(distributed))))
 }
 
 /// Opens the embedded queue; a damaged file is set aside.
@@ -94,12 +139,12 @@ pub fn open_embedded(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<
 fn open_spool(
     config: &Config,
     broker: &BrokerConfig,
+    queue: RabbitmqQueue,
     clock: &Arc<dyn Clock>,
 ) -> anyhow::Result<Spool> {
     make_data_dir(config)?;
-    let queue = Arc::new(RabbitmqQueue::open(broker_options(config, broker)));
     let options = Options::new(broker.spool_bytes_max, Arc::clone(clock));
-    Spool::open(queue, &config.spool_path(), options, broker.publish_max)
+    Spool::open(Arc::new(queue), &config.spool_path(), options, broker.publish_max)
         .with_context(|| format!("the spool {}", config.spool_path().display()))
 }
 
@@ -115,34 +160,6 @@ pub fn broker_options(config: &Config, broker: &BrokerConfig) -> BrokerOptions {
         idle_max: IDLE_MAX.max(config.hold_max * 2),
         ..BrokerOptions::new(broker.urls.clone())
     }
-}
-
-/// Counts what is accounted for. `spools`: the spool files of all doors.
-pub async fn count(
-    config: &Config,
-    clock: &Arc<dyn Clock>,
-    store: &Store,
-    spools: &[PathBuf],
-) -> anyhow::Result<Equation> {
-    let Backend::Broker(broker) = &config.queue.backend else {
-        return Ok(Equation::count(&open_embedded(config, clock)?, store).await?);
-    };
-    let spools = if spools.is_empty() { vec![config.spool_path()] } else { spools.to_vec() };
-    for spool in &spools {
-        anyhow::ensure!(
-            spool.exists(),
-            "{} is not there: doors count in their spool files; name all of them with --spool",
-            spool.display()
-        );
-    }
-    let options = broker_options(config, broker);
-    let distributed = Distributed {
-        prefetch: options.prefetch.into(),
-        broker: RabbitmqQueue::open(options),
-        spools,
-        options: Options::new(broker.spool_bytes_max, Arc::clone(clock)),
-    };
-    Ok(distributed.count(store).await?)
 }
 
 /// Opens the tables; an SQLite database is migrated.

@@ -163,7 +163,8 @@ impl RabbitmqQueue {
             lanes.push(LaneDepth { lane, ready, retrying, oldest_received_at_ms });
         }
         let dead = Topology::count(&channel, self.topology().queue(Place::Dead)).await?.ready;
-        Ok(Survey { depth: Depth { lanes }, given_up: dead, consumers })
+        let depth = Depth { lanes, broker_answers: Some(true), ..Depth::default() };
+        Ok(Survey { depth, given_up: dead, consumers })
     }
 
     /// Where a webhook waits for so long, and the wait as the broker wants it.
@@ -208,6 +209,10 @@ impl Shared {
 
 #[async_trait]
 impl Queue for RabbitmqQueue {
+    fn backend(&self) -> &'static str {
+        "rabbitmq"
+    }
+
     async fn publish(&self, webhook: Webhook) -> Result<(), QueueError> {
         let key = webhook.key();
         let to = self.topology().webhooks(&key.source, &key.event_type);

@@ -6,12 +6,13 @@
 //!
 //! A webhook whose confirm comes too late is in both. It has one receipt, so it is applied once.
 
+mod age;
 mod counter;
 mod drain;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,11 +20,13 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use self::age::Ages;
 use self::counter::Counter;
 use super::rabbitmq::BrokerError;
 use super::sqlite::{Options, SqliteQueue};
 use super::{Delivery, Depth, Failure, GivenUp, Lane, Queue, QueueError};
 use crate::clock::Clock;
+use crate::trace::{Stage, Step};
 use crate::webhook::Webhook;
 
 /// How long the broker may take to say what waits, before only the spool's is told.
@@ -40,6 +43,7 @@ struct Inner {
     broker: Arc<dyn Queue>,
     file: SqliteQueue,
     counter: Counter,
+    ages: Ages,
     clock: Arc<dyn Clock>,
     /// After this a webhook goes to the file.
     publish_max: Duration,
@@ -48,6 +52,8 @@ struct Inner {
     is_away: AtomicBool,
     /// Something was spooled.
     news: Notify,
+    /// Webhooks that went to the file since the start.
+    spooled: AtomicU64,
 }
 
 /// What a spool file knows about its door.
@@ -76,9 +82,18 @@ impl Spool {
     ) -> Result<Self, QueueError> {
         let clock = Arc::clone(&options.clock);
         let file = SqliteQueue::open_or_set_aside(path, options)?;
-        let counter = Counter::open(path)?;
-        let (is_away, news) = (AtomicBool::new(false), Notify::new());
-        let inner = Arc::new(Inner { broker, file, counter, clock, publish_max, is_away, news });
+        let (counter, ages) = (Counter::open(path)?, Ages::open(path)?);
+        let inner = Arc::new(Inner {
+            broker,
+            file,
+            counter,
+            ages,
+            clock,
+            publish_max,
+            is_away: AtomicBool::new(false),
+            news: Notify::new(),
+            spooled: AtomicU64::new(0),
+        });
         let stop = CancellationToken::new();
         let (stopped, draining) = (stop.clone(), drain::run(Arc::clone(&inner)));
         tokio::spawn(async move { stopped.run_until_cancelled(draining).await });
@@ -124,8 +139,12 @@ impl Inner {
 
     /// Whether the broker confirmed in time. An error is no reason to refuse: there is the file.
     async fn publish_to_broker(&self, webhook: Webhook) -> bool {
+        let (lane, received_at_ms) = (Lane::of(webhook.event_type()), webhook.received_at_ms());
         let error = match timeout(self.publish_max, self.broker.publish(webhook)).await {
-            Ok(Ok(())) => return true,
+            Ok(Ok(())) => {
+                self.ages.published(lane, received_at_ms, self.clock.now_ms());
+                return true;
+            }
             Ok(Err(error)) => error,
             Err(_) => BrokerError::Slow(self.publish_max).into(),
         };
@@ -139,6 +158,38 @@ impl Inner {
     }
 }
 
+impl Inner {
+    /// What waits on the broker, with its age; none if it does not answer.
+    async fn broker_depth(&self) -> Option<Depth> {
+        let asked_at_ms = self.clock.now_ms();
+        let depth = timeout(DEPTH_MAX, self.broker.depth()).await;
+        let mut depth = depth.ok().and_then(Result::ok)?;
+        for lane in &mut depth.lanes {
+            self.ages.tell(lane, asked_at_ms);
+        }
+        Some(depth)
+    }
+
+    /// What waits in the file; what waits on the broker goes on getting older.
+    fn without_broker(&self, mut spooled: Depth) -> Depth {
+        for lane in &mut spooled.lanes {
+            let oldest = [lane.oldest_received_at_ms, self.ages.last_known(lane.lane)];
+            lane.oldest_received_at_ms = oldest.into_iter().flatten().min();
+        }
+        Depth { broker_answers: Some(false), ..spooled }
+    }
+
+    /// Writes now and then what a restart must not forget.
+    async fn keep_ages(self: &Arc<Self>) {
+        let inner = Arc::clone(self);
+        let kept = tokio::task::spawn_blocking(move || inner.ages.keep()).await;
+        if let Ok(Err(error)) = kept {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "can't write how old the oldest webhooks may be");
+        }
+    }
+}
+
 /// Whether an error concerns one webhook only.
 fn is_refusal(error: &QueueError) -> bool {
     matches!(error, QueueError::Broker(BrokerError::Refused(_)))
@@ -146,6 +197,10 @@ fn is_refusal(error: &QueueError) -> bool {
 
 #[async_trait]
 impl Queue for Spool {
+    fn backend(&self) -> &'static str {
+        self.inner.broker.backend()
+    }
+
     async fn publish(&self, webhook: Webhook) -> Result<(), QueueError> {
         let inner = &self.inner;
         if !inner.is_away() && inner.publish_to_broker(webhook.clone()).await {
@@ -154,7 +209,9 @@ impl Queue for Spool {
             }
             return Ok(());
         }
+        let (_spooling, webhook) = Step::begin(Stage::Spool, webhook, None);
         inner.file.publish(webhook).await?;
+        inner.spooled.fetch_add(1, Ordering::Relaxed);
         inner.news.notify_one();
         Ok(())
     }
@@ -189,18 +246,37 @@ impl Queue for Spool {
         self.inner.broker.receive_given_up(max, wait).await
     }
 
-    /// Of the spool alone while the broker is away: the door still works then.
+    /// Of the spool alone while the broker is away, and of the broker alone if the file fails: the
+    /// door still works then. An error if both fail.
     async fn depth(&self) -> Result<Depth, QueueError> {
-        let mut depth = self.inner.file.depth().await?;
-        let Ok(Ok(broker)) = timeout(DEPTH_MAX, self.inner.broker.depth()).await else {
-            return Ok(depth);
+        let inner = &self.inner;
+        let broker = inner.broker_depth().await;
+        let mut depth = match (inner.file.depth().await, broker) {
+            (Ok(spooled), Some(broker)) => add(spooled, broker),
+            (Ok(spooled), None) => inner.without_broker(spooled),
+            (Err(_), Some(broker)) => broker,
+            (Err(error), None) => return Err(error),
         };
-        for (lane, more) in depth.lanes.iter_mut().zip(broker.lanes) {
-            lane.ready += more.ready;
-            lane.retrying += more.retrying;
-            let oldest = [lane.oldest_received_at_ms, more.oldest_received_at_ms];
-            lane.oldest_received_at_ms = oldest.into_iter().flatten().min();
-        }
+        depth.spooled = inner.spooled.load(Ordering::Relaxed);
+        inner.keep_ages().await;
         Ok(depth)
     }
+}
+
+/// When the door with the spool file at `path` last saw each lane of the broker empty, in the order of
+/// [`Lane::ALL`]: nothing in it was published there before. None if it never did.
+pub fn empty_at_ms(path: &Path) -> Result<[Option<i64>; Lane::ALL.len()], QueueError> {
+    age::empty_at_ms(path)
+}
+
+/// What waits in the spool and on the broker.
+fn add(mut spooled: Depth, broker: Depth) -> Depth {
+    for (lane, more) in spooled.lanes.iter_mut().zip(broker.lanes) {
+        // What can't be published just now is ready as well: it waits for the broker only.
+        lane.ready += more.ready;
+        lane.retrying += more.retrying;
+        let oldest = [lane.oldest_received_at_ms, more.oldest_received_at_ms];
+        lane.oldest_received_at_ms = oldest.into_iter().flatten().min();
+    }
+    Depth { broker_answers: Some(true), ..spooled }
 }

@@ -173,6 +173,10 @@ impl SqliteQueue {
 
 #[async_trait]
 impl Queue for SqliteQueue {
+    fn backend(&self) -> &'static str {
+        "embedded"
+    }
+
     async fn publish(&self, webhook: Webhook) -> Result<(), QueueError> {
         let headers = serde_json::to_string(webhook.headers())?;
         self.ask(|reply| Command::Publish { webhook, headers, reply }).await
@@ -223,8 +227,9 @@ impl Queue for SqliteQueue {
     }
 
     async fn depth(&self) -> Result<Depth, QueueError> {
-        let now_ms = self.0.options.clock.now_ms();
-        self.read(move |db| depth::read(db, now_ms)).await
+        let options = &self.0.options;
+        let (now_ms, bytes_max) = (options.clock.now_ms(), options.bytes_max);
+        self.read(move |db| depth::read(db, now_ms, bytes_max)).await
     }
 }
 

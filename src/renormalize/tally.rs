@@ -46,6 +46,11 @@ pub struct Failed {
 }
 
 impl Tally {
+    /// How many were read again.
+    pub fn read_again(&self) -> u64 {
+        self.ended.values().sum::<usize>() as u64
+    }
+
     pub(super) fn ended(&mut self, row: &Row, outcome: Outcome) {
         let change = Change {
             event_type: row.event_type.clone(),

@@ -1,18 +1,16 @@
-//! Why a webhook was not taken in -> status code and problem details (RFC 9457), in one match.
+//! Why a webhook was not taken in -> status code and how it is counted, in one match each.
 //!
 //! Causes are logged, never returned: an answer names what the sender can change.
 
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
 
+use crate::problem::problem;
 use crate::queue::QueueError;
+use crate::telemetry::metrics::door::Response;
 use crate::webhook::verify::VerifyError;
-
-/// When a sender should come back, in seconds. WAHA takes the longer of this and its own delay.
-const RETRY_AFTER_S: u32 = 2;
 
 /// Why a webhook was not taken in. Nothing was queued, except perhaps after a time-out.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +44,27 @@ pub enum ReceiveError {
     PublishTimeout(Duration),
 }
 
+impl ReceiveError {
+    /// How it is counted.
+    pub(super) fn response(&self) -> Response {
+        match self {
+            Self::UnknownSource => Response::UnknownSource,
+            Self::TooLarge { .. } => Response::TooLarge,
+            Self::SlowBody(_) => Response::SlowBody,
+            Self::BrokenBody => Response::BrokenBody,
+            Self::Refused(_) => Response::BadSignature,
+            Self::Busy => Response::Busy,
+            Self::Queue(_) => Response::Unavailable,
+            Self::PublishTimeout(_) => Response::Timeout,
+        }
+    }
+
+    /// Says that a webhook had to be refused for a reason of ours.
+    pub(super) fn log(&self) {
+        tracing::warn!(error = self as &dyn std::error::Error, "webhook not accepted");
+    }
+}
+
 impl ResponseError for ReceiveError {
     fn status_code(&self) -> StatusCode {
         match self {
@@ -62,23 +81,12 @@ impl ResponseError for ReceiveError {
 
     fn error_response(&self) -> HttpResponse {
         let status = self.status_code();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            tracing::warn!(error = self as &dyn std::error::Error, "webhook not accepted");
+        // The others were logged with the webhook that they are about.
+        if matches!(self, Self::Busy) {
+            self.log();
         }
         problem(status, &self.to_string())
     }
-}
-
-/// An answer in the form of RFC 9457.
-fn problem(status: StatusCode, detail: &str) -> HttpResponse {
-    let mut response = HttpResponse::build(status);
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        response.insert_header((RETRY_AFTER, RETRY_AFTER_S));
-    }
-    response.insert_header((CONTENT_TYPE, "application/problem+json"));
-    let title = status.canonical_reason().unwrap_or_default();
-    let body = serde_json::json!({ "title": title, "status": status.as_u16(), "detail": detail });
-    response.body(body.to_string())
 }
 
 /// Any other path.

@@ -1,19 +1,23 @@
 //! `POST /webhooks/{source}`: source known, body within its limit, signature, publish, 202.
 //!
-//! Knows `webhook` and `queue` only. Nothing is read of a body before its signature is checked, and
+//! Knows `webhook` and `queue` only, beside what it counts. Nothing is read of a body before its signature is checked, and
 //! 202 is answered only after the webhook is durable.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::Door;
-use super::body::read_body;
+use super::body::{Reserved, read_body};
 use super::error::ReceiveError;
+use crate::telemetry::metrics::door::Response;
+use crate::telemetry::span;
+use crate::trace::{self, Stage, Step};
+use crate::webhook::source::Source;
 use crate::webhook::verify::{
     HMAC_ALGORITHM_HEADER, HMAC_HEADER, KEPT_HEADERS, RawRequest, verify,
 };
-use crate::webhook::{Headers, Receipt, Webhook};
+use crate::webhook::{EventType, Headers, Receipt, Webhook};
 
 /// Longest header value that travels with a webhook.
 const HEADER_BYTES_MAX: usize = 512;
@@ -25,25 +29,60 @@ pub async fn receive(
     payload: web::Payload,
     door: web::Data<Door>,
 ) -> Result<HttpResponse, ReceiveError> {
-    let source = door.sources.get(source.as_str()).ok_or(ReceiveError::UnknownSource)?;
-    let (body, _memory) = read_body(&request, payload, &door).await?;
-    let raw = RawRequest {
-        hmac: header(&request, HMAC_HEADER),
-        hmac_algorithm: header(&request, HMAC_ALGORITHM_HEADER),
-        headers: kept_headers(&request),
-        body,
-    };
-    let (webhook, _key) = verify(source, raw, Receipt::new(), door.clock.now_ms())?;
-    let id = webhook.key().id.clone();
-    publish(&door, webhook).await?;
+    let since = trace::since();
+    let known = door.sources.get(source.as_str());
+    let name = known.map(Source::name);
+    let read = read(&request, known, payload, &door).await;
+    // The event type of what can't be trusted is not looked at.
+    let (webhook, _memory) = read.inspect_err(|error| {
+        door.metrics.answered(name, EventType::Other, error.response());
+    })?;
+    let (_receiving, webhook) = Step::begin(Stage::Receive, webhook, since);
+    let (id, event_type) = (webhook.key().id.clone(), webhook.event_type());
+    let accepted =
+        if webhook.key().event_type.is_empty() { Response::Malformed } else { Response::Accepted };
+    publish(&door, webhook).await.inspect_err(|error| {
+        door.metrics.answered(name, event_type, error.response());
+    })?;
+    door.metrics.answered(name, event_type, accepted);
+    door.metrics.accepted_at(door.clock.now_ms());
     Ok(HttpResponse::build(StatusCode::ACCEPTED).json(serde_json::json!({ "id": id })))
 }
 
+/// A verified webhook, and the memory that its body holds.
+async fn read(
+    request: &HttpRequest,
+    source: Option<&Source>,
+    payload: web::Payload,
+    door: &Door,
+) -> Result<(Webhook, Reserved), ReceiveError> {
+    let source = source.ok_or(ReceiveError::UnknownSource)?;
+    let (body, memory) = read_body(request, payload, door).await?;
+    let raw = RawRequest {
+        hmac: header(request, HMAC_HEADER),
+        hmac_algorithm: header(request, HMAC_ALGORITHM_HEADER),
+        headers: kept_headers(request),
+        body,
+    };
+    let (webhook, key) = verify(source, raw, Receipt::new(), door.clock.now_ms())?;
+    door.metrics.verified(source.name(), webhook.body().len(), key);
+    Ok((webhook, memory))
+}
+
 async fn publish(door: &Door, webhook: Webhook) -> Result<(), ReceiveError> {
-    match timeout(door.limits.publish_timeout, door.queue.publish(webhook)).await {
-        Ok(published) => Ok(published?),
+    let (mut publishing, webhook) = Step::begin(Stage::Publish, webhook, None);
+    publishing.set("queue.backend", door.queue.backend());
+    let (told, started) = (webhook.clone(), Instant::now());
+    let published = timeout(door.limits.publish_timeout, door.queue.publish(webhook)).await;
+    door.metrics.published(started.elapsed());
+    let published = match published {
+        Ok(published) => published.map_err(ReceiveError::from),
         Err(_) => Err(ReceiveError::PublishTimeout(door.limits.publish_timeout)),
-    }
+    };
+    published.inspect_err(|error| {
+        publishing.fail(error.to_string());
+        span::of_webhook(&told, door.queue.backend()).in_scope(|| error.log());
+    })
 }
 
 fn header(request: &HttpRequest, name: &str) -> Option<String> {

@@ -1,7 +1,8 @@
 //! A batch in one transaction: ledger rows, then sessions, chats, messages and the rest.
 //!
-//! Called by the worker. Either all of the batch is written or nothing; writing it again changes
-//! nothing. Rows are locked in one canonical order, so workers don't deadlock.
+//! Called by the worker. Either all of the batch is written or nothing, but who exists and who is
+//! who, which `people/meet` says ahead; writing it again changes nothing. Rows are locked in one
+//! canonical order, so workers don't deadlock.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -72,7 +73,8 @@ impl Store {
     /// Writes a batch in one transaction.
     pub async fn apply(&self, tasks: &[Task<'_>]) -> Result<Applied, StoreError> {
         let _turn = self.turn().await;
-        let applied = tokio::time::timeout(TIMEOUT, self.apply_in_transaction(tasks)).await;
+        let applied =
+            tokio::time::timeout(TIMEOUT, Box::pin(self.apply_in_transaction(tasks))).await;
         let applied = applied.unwrap_or(Err(StoreError::Timeout(TIMEOUT.as_secs())));
         if applied.as_ref().is_err_and(|error| error.class() != ErrorClass::Outage) {
             // A row may have been deleted by hand: don't trust the ids the next time.
@@ -82,8 +84,10 @@ impl Store {
     }
 
     async fn apply_in_transaction(&self, tasks: &[Task<'_>]) -> Result<Applied, StoreError> {
+        let told = merged(tasks.iter());
+        let known = self.meet(&told).await?;
         let transaction = self.begin().await?;
-        let (applied, found) = self.write(&transaction, tasks).await?;
+        let (applied, found) = self.write(&transaction, tasks, told, known).await?;
         transaction.commit().await?;
         self.ids.learn(found);
         Ok(applied)
@@ -103,13 +107,19 @@ impl Store {
         &self,
         db: &DatabaseTransaction,
         tasks: &[Task<'_>],
+        told: Changes,
+        known: Known,
     ) -> Result<(Applied, Known), StoreError> {
         let now = self.clock.now();
         let owners = self.write_ledger(db, tasks, now).await?;
         let mine = |task: &&Task<'_>| is_mine(&owners, task.webhook);
-        let changes = merged(tasks.iter().filter(mine));
+        // What repetitions tell has been told.
+        let changes = if tasks.iter().all(|task| mine(&task)) {
+            told
+        } else {
+            merged(tasks.iter().filter(mine))
+        };
         let writer = Writer { db, dialect: self.dialect, now };
-        let known = self.ids.known_of(&changes);
         let written = writer.write(changes, known).await?;
         let mut applied = Vec::with_capacity(tasks.len());
         for task in tasks {
@@ -124,8 +134,12 @@ impl Store {
             });
         }
         self.write_duplicates(db, tasks, &owners, now).await?;
-        let replayed = tasks.iter().map(|task| task.webhook).filter(|webhook| webhook.is_replay());
-        dead_letter::mark_replayed(db, replayed.map(Webhook::key), now).await?;
+        let ends = tasks.iter().map(|task| task.webhook).zip(&applied);
+        let replays: Vec<(&WebhookKey, Outcome)> = ends
+            .filter(|(webhook, _)| webhook.is_replay())
+            .map(|(webhook, outcome)| (webhook.key(), *outcome))
+            .collect();
+        dead_letter::end_replays(db, &replays, now).await?;
         Ok((applied, written.known))
     }
 

@@ -15,6 +15,9 @@ pub enum StoreError {
     /// A row that was just written can't be found, as when somebody deletes rows meanwhile.
     #[error("a row of {0} vanished while it was used")]
     Vanished(&'static str),
+    /// The filter of a job can't be read: a newer release wrote it.
+    #[error("the filter of job {0} can't be read by this release")]
+    Filter(i64),
 }
 
 /// What to do about an error.
@@ -34,6 +37,7 @@ impl StoreError {
         match self {
             Self::Timeout(_) => ErrorClass::Outage,
             Self::Vanished(_) => ErrorClass::Retry,
+            Self::Filter(_) => ErrorClass::Permanent,
             Self::Database(error) => classify(error),
         }
     }
@@ -41,7 +45,7 @@ impl StoreError {
     /// A stable name of what went wrong, without values: safe for rows and logs.
     pub fn detail(&self) -> String {
         match self {
-            Self::Timeout(_) | Self::Vanished(_) => self.to_string(),
+            Self::Timeout(_) | Self::Vanished(_) | Self::Filter(_) => self.to_string(),
             Self::Database(error) => {
                 match sqlx_error(error).and_then(sqlx::Error::as_database_error) {
                     Some(database) => format!("the database refused: code {}", code(database)),

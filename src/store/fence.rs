@@ -27,7 +27,7 @@ impl Writer<'_> {
         ids: Vec<i64>,
         purpose: Use,
     ) -> Result<(), StoreError> {
-        if self.dialect != Dialect::Values || ids.is_empty() {
+        if self.dialect != Dialect::MySql || ids.is_empty() {
             return Ok(());
         }
         let mut select = Query::select();

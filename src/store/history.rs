@@ -14,13 +14,18 @@ use sea_orm::{
     QuerySelect, Select,
 };
 
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
 use entity::webhook_events::{Column, Entity};
 
 use super::{Store, StoreError};
 use crate::webhook::{Headers, Receipt, Webhook, WebhookKey, WebhookParts};
 
 /// An outcome that a ledger row can have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum RowOutcome {
     /// Its changes are in the tables.
     Applied,
@@ -68,8 +73,29 @@ pub struct Filter {
     pub last_id: Option<i64>,
 }
 
+impl Filter {
+    /// As JSON, for the audit log.
+    pub fn to_json(&self) -> String {
+        let outcomes: Vec<&str> = self.outcomes.iter().map(|outcome| outcome.name()).collect();
+        let mut json = serde_json::json!({
+            "ids": self.ids, "sources": self.sources, "sessions": self.sessions,
+            "events": self.event_types, "outcomes": outcomes, "reasons": self.reasons,
+            "since": self.since, "until": self.until, "normalizer_below": self.normalizer_below,
+        });
+        if let Some(fields) = json.as_object_mut() {
+            fields.retain(|_, value| match value {
+                Value::Null => false,
+                Value::Array(items) => !items.is_empty(),
+                _ => true,
+            });
+        }
+        json.to_string()
+    }
+}
+
 /// A row of the ledger without its body.
-#[derive(Clone, Debug, FromQueryResult)]
+#[derive(Clone, Debug, FromQueryResult, Serialize, ToSchema)]
+#[schema(as = WebhookRow)]
 pub struct Row {
     /// Key of the row.
     pub id: i64,
@@ -82,6 +108,7 @@ pub struct Row {
     /// The webhook's id.
     pub webhook_id: String,
     /// Which acceptance made the row.
+    #[serde(skip)]
     pub receipt: i64,
     /// `applied`, `ignored` or `dead_lettered`.
     pub outcome: String,

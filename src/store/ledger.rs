@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Cond, Expr, ExprTrait, Query, SelectStatement};
-use sea_orm::{ConnectionTrait, DbErr, Value};
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
 
 use super::apply::Outcome;
 use super::chunk::rows_max;
@@ -38,6 +38,9 @@ const COLUMNS: [&str; 14] = [
 const END: [&str; 6] =
     ["outcome", "reason", "attempts", "normalizer_version", "processed_at", "updated_at"];
 
+/// Whose row it is.
+const OWNER: [&str; 6] = ["id", "receipt", "source", "session", "event_type", "webhook_id"];
+
 /// A webhook with its end, for the ledger.
 pub(super) struct Entry<'a> {
     pub(super) webhook: &'a Webhook,
@@ -58,8 +61,15 @@ pub(super) async fn write(
 ) -> Result<Owners, DbErr> {
     let upsert = Upsert::new(dialect, TABLE, &KEY, &COLUMNS);
     let same = format!("{} = {}", upsert.old_value("receipt"), upsert.new_value("receipt"));
+    // A dead letter's body is not in the ledger until a replay ends well.
+    let missing = format!("{same} AND {} IS NULL", upsert.old_value("body"));
+    let upsert = upsert.when(&missing, &["body"]).when(&same, &END);
     let rows = entries.iter().map(|entry| row(entry, now)).collect();
-    upsert.when(&same, &END).run(db, rows).await?;
+    if dialect.returns_rows() {
+        let rows = upsert.run_returning(db, rows, &OWNER).await?;
+        return rows.iter().map(owner).collect();
+    }
+    upsert.run(db, rows).await?;
     owners(db, entries.iter().map(|entry| entry.webhook.key())).await
 }
 
@@ -98,41 +108,46 @@ pub(super) async fn owners<'a>(
     let mut owners = Owners::with_capacity(keys.len());
     for keys in keys.chunks(rows_max(KEY.len())) {
         for row in db.query_all(&select(keys)).await? {
-            let key = WebhookKey {
-                source: row.try_get("", "source")?,
-                session: row.try_get("", "session")?,
-                event_type: row.try_get("", "event_type")?,
-                id: row.try_get("", "webhook_id")?,
-            };
-            owners.insert(key, (row.try_get("", "id")?, Receipt(row.try_get("", "receipt")?)));
+            owners.extend([owner(&row)?]);
         }
     }
     Ok(owners)
 }
 
-/// Selects by the leading columns of the key and a list of ids: every database uses the index.
+/// Reads the columns [`OWNER`].
+fn owner(row: &QueryResult) -> Result<(WebhookKey, (i64, Receipt)), DbErr> {
+    let key = WebhookKey {
+        source: row.try_get("", "source")?,
+        session: row.try_get("", "session")?,
+        event_type: row.try_get("", "event_type")?,
+        id: row.try_get("", "webhook_id")?,
+    };
+    Ok((key, (row.try_get("", "id")?, Receipt(row.try_get("", "receipt")?))))
+}
+
 fn select(keys: &[&WebhookKey]) -> SelectStatement {
+    let mut select = Query::select();
+    select.columns(OWNER.map(Alias::new)).from(Alias::new(TABLE)).cond_where(any_of(keys));
+    select
+}
+
+/// Rows with one of these keys: by the leading columns of the key and a list of ids, so that every
+/// database uses the index.
+pub(super) fn any_of(keys: &[&WebhookKey]) -> Cond {
     let mut groups: HashMap<[&str; 3], Vec<&str>> = HashMap::new();
     for key in keys {
         groups.entry([&key.source, &key.session, &key.event_type]).or_default().push(&key.id);
     }
     let column = |name: &'static str| Expr::col(Alias::new(name));
-    let mut any = Cond::any();
-    for ([source, session, event_type], ids) in groups {
-        any = any.add(
+    groups.into_iter().fold(Cond::any(), |any, ([source, session, event_type], ids)| {
+        any.add(
             Cond::all()
                 .add(column("source").eq(source))
                 .add(column("session").eq(session))
                 .add(column("event_type").eq(event_type))
                 .add(column("webhook_id").is_in(ids)),
-        );
-    }
-    let mut select = Query::select();
-    select
-        .columns(["id", "receipt"].into_iter().chain(KEY).map(Alias::new))
-        .from(Alias::new(TABLE))
-        .cond_where(any);
-    select
+        )
+    })
 }
 
 /// Writes repetitions, once each however often they are delivered.

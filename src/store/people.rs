@@ -4,19 +4,27 @@
 //! What keeps two workers from writing beside one another's merge:
 //! - Everybody whom a key names has a row in `waha_contacts`. A transaction holds a share lock on
 //!   it from here to its commit, and reads under that lock who stands for the person.
-//! - Two ids are united under exclusive locks on the rows that stand for both. So whoever writes
-//!   under one of them has either committed, and what it wrote is moved, or waits, and then reads
-//!   the new name.
+//! - Two ids are united under exclusive locks on the rows that stand for both, and on all their other
+//!   ids. So whoever writes under one of them has either committed, and what it wrote is moved, or
+//!   waits, and then reads the new name.
 //!
-//! Rows are locked in the order of (session, id), so workers don't deadlock, except over a push
-//! name or link that one of them knows already: then the database ends one, which tries again.
+//! What keeps them from waiting for one another without need: who is new gets rows, and who is one
+//! is united, in a short transaction before the batch's (`meet`); names are written at the end, and
+//! the share lock of PostgreSQL lets others write them meanwhile.
+//!
+//! Rows are locked in the order of (session, id), so workers don't deadlock, except over links that
+//! are news: then the database ends one, which tries again.
 
+mod introduce;
+mod lids;
 mod lock;
+mod meet;
 mod messages;
 mod unite;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::dialect::Dialect;
 use super::ids::{Known, Person};
 use super::rows::contact;
 use super::write::Writer;
@@ -28,6 +36,12 @@ pub(super) use messages::Moved;
 /// Who stands for the people of a batch, under locks.
 pub(super) type Standing = HashMap<PersonKey, String>;
 
+/// What is told of people at the end of the transaction, in the order of their locks.
+pub(super) type LateNames = BTreeMap<PersonKey, ContactChange>;
+
+/// New ids with the phone id of the person, in the order of their locks.
+type Newcomers = BTreeMap<(i64, PersonKey), PersonKey>;
+
 /// People as they are told, and what to do about them.
 struct Batch {
     /// Under the names known so far, in the order of their locks.
@@ -36,16 +50,18 @@ struct Batch {
     contacts: BTreeMap<PersonKey, ContactChange>,
     /// Links that are not known yet.
     links: Vec<Link>,
+    /// LIDs of these links that are not known to have a row; not among the people.
+    newcomers: Newcomers,
 }
 
 impl Writer<'_> {
-    /// Unites whom the changes link; returns the names that hold until the transaction ends, and
-    /// what has to be told again under them.
+    /// Unites whom the changes link; returns the names that hold until the transaction ends, what
+    /// has to be told again under them, and what is to be told of people at its end.
     pub(super) async fn name_people(
         &self,
         changes: &Changes,
         known: &mut Known,
-    ) -> Result<(Names, Moved), StoreError> {
+    ) -> Result<(Names, Moved, LateNames), StoreError> {
         let told = changes.people();
         let batch = Batch::of(changes, known)?;
         self.touch(&batch, known).await?;
@@ -53,51 +69,77 @@ impl Writer<'_> {
         if standing.len() < batch.people.len() {
             return Err(Vanished(contact::TABLE));
         }
+        let introduced = self.introduce(&batch.newcomers, &mut standing).await?;
         let mut moved = Moved::default();
         for link in &batch.links {
             self.unite(link, known, &mut standing, &mut moved).await?;
         }
+        self.tell_lids(&introduced.names(&standing)).await?;
         let names = names(&told, &standing, known);
-        self.write_late_names(&batch, &names, known).await?;
-        Ok((names, moved))
+        let late = self.late_names(batch.contacts, &names, known);
+        Ok((names, moved, late))
     }
 
-    /// Makes rows for new people, locks those to be united, and writes names that are news.
+    /// Makes rows for new people and locks those to be united.
+    ///
+    /// PostgreSQL: a row that is to be united is locked before anything of it is updated, or others
+    /// would read the old row without waiting. MySQL: names that are news are written here, because
+    /// its share locks would keep everybody from it later.
     async fn touch(&self, batch: &Batch, known: &Known) -> Result<(), StoreError> {
         let linked: BTreeSet<PersonKey> = batch.links.iter().flat_map(Link::ends).collect();
-        let mut rows = Vec::new();
+        let (mut new, mut named, mut united) = (Vec::new(), Vec::new(), Vec::new());
         for (session, key) in &batch.people {
             let told = batch.contacts.get(key);
-            if !known.people.contains_key(key)
-                || linked.contains(key)
-                || told.is_some_and(|told| known.is_new_name(key, told))
-            {
-                rows.push(contact::row(*session, key, told, self.now));
+            let row = || contact::row(*session, key, told, self.now);
+            if linked.contains(key) {
+                united.push((*session, key.clone()));
+            }
+            if self.dialect == Dialect::MySql && told.is_some_and(|it| known.is_new_name(key, it)) {
+                named.push(row());
+            } else if !known.people.contains_key(key) {
+                new.push(row());
             }
         }
-        Ok(contact::upsert(self.dialect).run(self.db, rows).await?)
+        contact::make(self.dialect).run(self.db, new).await?;
+        contact::upsert(self.dialect).run(self.db, named).await?;
+        self.exclude(&united).await?;
+        Ok(())
     }
 
-    /// Names told of ids that others stand for by now.
-    async fn write_late_names(
+    /// Names to be written at the end: those that are news, under the names that stand for people
+    /// by now. On MySQL only those that could not be written under their own.
+    fn late_names(
         &self,
-        batch: &Batch,
+        contacts: BTreeMap<PersonKey, ContactChange>,
         names: &Names,
         known: &mut Known,
-    ) -> Result<(), StoreError> {
-        let mut late = BTreeMap::new();
-        for (key, told) in &batch.contacts {
+    ) -> LateNames {
+        let mut late = LateNames::new();
+        for (key, told) in contacts {
             let mut name = key.clone();
             name.rename(names);
-            known.learn_name(&name, told);
-            if name != *key {
-                late.merge_in(BTreeMap::from([(name, told.clone())]));
+            let is_written = self.dialect == Dialect::MySql || !known.is_new_name(&key, &told);
+            known.learn_name(&name, &told);
+            if name != key || !is_written {
+                late.merge_in(BTreeMap::from([(name, told)]));
             }
         }
-        let mut rows = Vec::with_capacity(late.len());
-        for (key, told) in &late {
-            rows.push(contact::row(known.session(&key.session)?, key, Some(told), self.now));
+        late
+    }
+
+    /// Writes names.
+    pub(super) async fn tell_names(
+        &self,
+        late: &LateNames,
+        known: &Known,
+    ) -> Result<(), StoreError> {
+        let mut people = Vec::with_capacity(late.len());
+        for (key, told) in late {
+            people.push((known.session(&key.session)?, key, told));
         }
+        people.sort_unstable_by_key(|(session, key, _)| (*session, &key.jid));
+        let row = |(session, key, told)| contact::row(session, key, Some(told), self.now);
+        let rows = people.into_iter().map(row).collect();
         Ok(contact::upsert(self.dialect).run(self.db, rows).await?)
     }
 }
@@ -122,10 +164,24 @@ impl Batch {
         for key in links.iter().flat_map(Link::ends) {
             people.insert((known.session(&key.session)?, key));
         }
+        let newcomers = newcomers(&links, known)?;
+        people.retain(|person| !newcomers.contains_key(person));
         let mut people: Vec<(i64, PersonKey)> = people.into_iter().collect();
         people.sort_unstable_by(|one, other| (one.0, &one.1.jid).cmp(&(other.0, &other.1.jid)));
-        Ok(Self { people, contacts, links })
+        Ok(Self { people, contacts, links, newcomers })
     }
+}
+
+/// LIDs that no committed row is known for, with the phone id of the first link of each.
+fn newcomers(links: &[Link], known: &Known) -> Result<Newcomers, StoreError> {
+    let mut newcomers = Newcomers::new();
+    for link in links {
+        let [lid, phone] = link.ends();
+        if lid.is_lid() && !phone.is_lid() && !known.people.contains_key(&lid) {
+            newcomers.entry((known.session(&link.session)?, lid)).or_insert(phone);
+        }
+    }
+    Ok(newcomers)
 }
 
 /// The names of everybody told, and what is to be remembered of them.
@@ -149,7 +205,7 @@ fn names(told: &BTreeSet<PersonKey>, standing: &Standing, known: &mut Known) -> 
 
 impl Known {
     /// Whether both ids are known to be one person.
-    fn knows(&self, link: &Link) -> bool {
+    pub(super) fn knows(&self, link: &Link) -> bool {
         let [lid, phone] = link.ends().map(|key| self.people.get(&key).map(|person| &person.name));
         lid.is_some() && lid == phone
     }

@@ -16,8 +16,23 @@ pub(super) mod user;
 
 use sea_orm::Value;
 
+/// A table's own columns and those it shares, in one list of `N`.
+const fn joined<const A: usize, const B: usize, const N: usize>(
+    own: [&'static str; A],
+    shared: [&'static str; B],
+) -> [&'static str; N] {
+    assert!(A + B == N, "N counts both");
+    let mut all = [""; N];
+    let mut place = 0;
+    while place < N {
+        all[place] = if place < A { own[place] } else { shared[place - A] };
+        place += 1;
+    }
+    all
+}
+
 /// A text that fits a column of so many characters, cut at a character boundary.
-fn cut(text: &str, chars_max: usize) -> Value {
+pub(super) fn cut(text: &str, chars_max: usize) -> Value {
     let end = text.char_indices().nth(chars_max).map_or(text.len(), |(end, _)| end);
     Value::from(&text[..end])
 }

@@ -24,14 +24,15 @@ use super::write::Writer;
 use crate::change::{Changes, MessageKey};
 
 impl Writer<'_> {
-    /// Settles the messages of a batch that need it, and those that unions of people `moved`; tells who owns each message that was told.
+    /// Settles the messages of a batch that need it, and those that unions of people `moved`. Takes
+    /// who owns each message that was told, and tells who does then.
     pub(super) async fn settle(
         &self,
         changes: &Changes,
+        mut owners: HashMap<MessageKey, Owner>,
         moved: BTreeSet<MessageKey>,
         known: &Known,
     ) -> Result<HashMap<MessageKey, String>, StoreError> {
-        let mut owners = select::message_owners(self.db, &changes.messages, known).await?;
         let contested = contested(changes, &owners);
         if !contested.is_empty() {
             self.settle_claims(changes, &contested, known).await?;

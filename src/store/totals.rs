@@ -1,10 +1,11 @@
 //! How many webhooks ended, and how: counted rows, not kept sums. One half of the equation of
 //! `status`; the other half is the queue's.
 
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, IsolationLevel, TransactionTrait};
 
-use super::dead_letter::State;
+use super::audit::Action;
+use super::dead_letter::big_integer;
 use super::ledger::{Owners, owners};
 use super::{Store, StoreError};
 use crate::webhook::{Receipt, WebhookKey};
@@ -20,6 +21,8 @@ pub struct Totals {
     pub ignored: u64,
     /// Webhooks that are kept as dead letters.
     pub dead_lettered: u64,
+    /// Webhooks that no door took in but an import of dead letters, by its own count.
+    pub imported: u64,
 }
 
 impl Totals {
@@ -51,18 +54,52 @@ impl Store {
     }
 }
 
+/// Dead letters that were published again and have not ended yet: they wait, and were accepted long
+/// ago.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Replays {
+    /// Those that the queue is known to have.
+    pub published: u64,
+    /// Those that it may have, or have twice, because a process has just marked them or died on it.
+    pub unsure: u64,
+}
+
+/// A replay that was published twice is long gone from the queue after this.
+const REPEATED_MAX: chrono::Duration = chrono::Duration::hours(1);
+
 impl Store {
-    /// How many dead letters were published again and have not ended yet.
-    pub async fn replaying(&self) -> Result<u64, StoreError> {
-        let mut select = Query::select();
-        select
-            .expr_as(Func::count(Expr::col(Alias::new("id"))), Alias::new("rows"))
-            .from(Alias::new("dead_letters"))
-            .and_where(Expr::col(Alias::new("state")).eq(State::Replaying.name()));
-        let row = self.db.query_one(&select).await?;
-        let rows = row.map(|row| row.try_get::<i64>("", "rows")).transpose()?.unwrap_or_default();
-        Ok(u64::try_from(rows).unwrap_or_default())
+    /// How many replays are on their way.
+    pub async fn replays(&self) -> Result<Replays, StoreError> {
+        let column = |name: &'static str| Expr::col(Alias::new(name));
+        let mut published = from("dead_letter_replays");
+        published.and_where(column("ended_at").is_null());
+        published.and_where(column("published_at").is_not_null());
+        let mut marked = from("dead_letter_replays");
+        marked.and_where(column("ended_at").is_null());
+        marked.and_where(column("published_at").is_null());
+        let mut repeated = from("dead_letter_replays");
+        repeated.and_where(column("repeated_at").gt(self.clock.now() - REPEATED_MAX));
+        let marked = number(&self.db, &marked).await?;
+        Ok(Replays {
+            published: number(&self.db, &published).await?,
+            unsure: marked + number(&self.db, &repeated).await?,
+        })
     }
+}
+
+/// Counts the rows of a table.
+fn from(table: &'static str) -> SelectStatement {
+    let mut select = Query::select();
+    select
+        .expr_as(Func::count(Expr::col(Alias::new("id"))), Alias::new("rows"))
+        .from(Alias::new(table));
+    select
+}
+
+async fn number(db: &impl ConnectionTrait, select: &SelectStatement) -> Result<u64, StoreError> {
+    let row = db.query_one(select).await?;
+    let rows = row.map(|row| row.try_get::<i64>("", "rows")).transpose()?.unwrap_or_default();
+    Ok(u64::try_from(rows).unwrap_or_default())
 }
 
 async fn count(db: &DatabaseTransaction) -> Result<Totals, StoreError> {
@@ -82,7 +119,22 @@ async fn count(db: &DatabaseTransaction) -> Result<Totals, StoreError> {
         }
     }
     totals.duplicate = count_duplicates(db, None).await?;
+    totals.imported = count_imported(db).await?;
     Ok(totals)
+}
+
+/// By the audit log, which counts apart from the ledger: an import that got lost would show.
+async fn count_imported(db: &DatabaseTransaction) -> Result<u64, StoreError> {
+    let backend = db.get_database_backend();
+    let sum = Func::sum(Expr::col(Alias::new("affected")));
+    let sum =
+        Func::cast_as(Func::coalesce([sum.into(), Expr::val(0)]), Alias::new(big_integer(backend)));
+    let mut select = Query::select();
+    select
+        .expr_as(sum, Alias::new("rows"))
+        .from(Alias::new("audit_logs"))
+        .and_where(Expr::col(Alias::new("action")).eq(Action::Import.name()));
+    number(db, &select).await
 }
 
 async fn count_ended(
@@ -106,15 +158,10 @@ async fn count_duplicates(
     db: &DatabaseTransaction,
     of: Option<(i64, Receipt)>,
 ) -> Result<u64, StoreError> {
-    let mut select = Query::select();
-    select
-        .expr_as(Func::count(Expr::col(Alias::new("id"))), Alias::new("rows"))
-        .from(Alias::new("webhook_duplicates"));
+    let mut select = from("webhook_duplicates");
     if let Some((event, receipt)) = of {
         select.and_where(Expr::col(Alias::new("webhook_event_id")).eq(event));
         select.and_where(Expr::col(Alias::new("receipt")).eq(receipt.0));
     }
-    let row = db.query_one(&select).await?;
-    let rows = row.map(|row| row.try_get::<i64>("", "rows")).transpose()?.unwrap_or_default();
-    Ok(u64::try_from(rows).unwrap_or_default())
+    number(db, &select).await
 }

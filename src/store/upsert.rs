@@ -6,10 +6,10 @@
 //! MySQL evaluates assignments from left to right: within a rule, columns come before the version
 //! that decides about them, and a rule that looks at other columns comes before theirs.
 
-use sea_orm::sea_query::{Alias, Expr, InsertStatement, OnConflict};
-use sea_orm::{ConnectionTrait, DbErr, Value};
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement, Value};
 
-use super::chunk::rows_max;
+use super::arrays::{arrays, nullable, unnest};
+use super::chunk::fitting;
 use super::dialect::Dialect;
 
 /// An upsert into one table.
@@ -91,23 +91,83 @@ impl Upsert {
         db: &impl ConnectionTrait,
         rows: Vec<Vec<Value>>,
     ) -> Result<(), DbErr> {
-        let rows_max = rows_max(self.columns.len());
-        let mut rows = rows.into_iter().peekable();
-        while rows.peek().is_some() {
-            db.execute(&self.statement(rows.by_ref().take(rows_max))).await?;
+        for part in self.parts(rows) {
+            db.execute_raw(self.statement(part, "")).await?;
         }
         Ok(())
     }
 
-    fn statement(&self, rows: impl Iterator<Item = Vec<Value>>) -> InsertStatement {
-        let mut insert = InsertStatement::new();
-        insert.into_table(Alias::new(self.table));
-        insert.columns(self.columns.iter().map(|column| Alias::new(*column)));
-        for row in rows {
-            insert.values_panic(row.into_iter().map(|value| Expr::val(self.dialect.bind(value))));
+    /// The same; returns columns of these rows as they are then. Only for upserts that have rules, on
+    /// databases that can.
+    pub(super) async fn run_returning(
+        &self,
+        db: &impl ConnectionTrait,
+        rows: Vec<Vec<Value>>,
+        columns: &[&str],
+    ) -> Result<Vec<QueryResult>, DbErr> {
+        let returning = format!(" RETURNING {}", columns.join(", "));
+        let mut returned = Vec::with_capacity(rows.len());
+        for part in self.parts(rows) {
+            returned.extend(db.query_all_raw(self.statement(part, &returning)).await?);
         }
-        insert.on_conflict(self.on_conflict());
-        insert
+        Ok(returned)
+    }
+
+    /// As many rows as go into one statement each time.
+    fn parts(&self, rows: Vec<Vec<Value>>) -> impl Iterator<Item = Vec<Vec<Value>>> {
+        let mut rest = rows;
+        std::iter::from_fn(move || {
+            let count = match self.dialect {
+                Dialect::Postgres => fitting(&rest),
+                Dialect::Sqlite | Dialect::MySql => power_of_two(fitting(&rest)),
+            };
+            let later = rest.split_off(count);
+            let part = std::mem::replace(&mut rest, later);
+            (!part.is_empty()).then_some(part)
+        })
+    }
+
+    fn statement(&self, rows: Vec<Vec<Value>>, end: &str) -> Statement {
+        let (table, columns) = (self.table, self.columns.join(", "));
+        let (source, values) = match self.dialect {
+            Dialect::Postgres => (self.from_arrays(), arrays(rows)),
+            Dialect::Sqlite | Dialect::MySql => {
+                let source = self.from_list(rows.len());
+                let values = rows.into_iter().flatten().map(|value| self.dialect.bind(value));
+                (source, values.collect())
+            }
+        };
+        let sql = format!("INSERT INTO {table} ({columns}) {source} {}{end}", self.conflict());
+        Statement::from_sql_and_values(self.dialect.backend(), sql, values)
+    }
+
+    fn from_arrays(&self) -> String {
+        let expression = |(place, column)| {
+            let is_key = self.key.contains(column);
+            if is_key { format!("r.c{place}") } else { nullable(place) }
+        };
+        let columns: Vec<String> = self.columns.iter().enumerate().map(expression).collect();
+        format!("SELECT {} FROM {}", columns.join(", "), unnest(columns.len()))
+    }
+
+    fn from_list(&self, rows: usize) -> String {
+        let row = format!("({})", vec!["?"; self.columns.len()].join(", "));
+        format!("VALUES {}", vec![row; rows].join(", "))
+    }
+
+    /// The merge rules.
+    pub(super) fn conflict(&self) -> String {
+        let rules = self.assignments.iter().map(|(column, sql)| format!("{column} = {sql}"));
+        let rules = rules.collect::<Vec<String>>().join(", ");
+        match self.dialect {
+            // Naming a column makes MySQL assign it to itself: its IGNORE would hide other errors.
+            Dialect::MySql if rules.is_empty() => {
+                format!("ON DUPLICATE KEY UPDATE {0} = {0}", self.key[0])
+            }
+            Dialect::MySql => format!("ON DUPLICATE KEY UPDATE {rules}"),
+            _ if rules.is_empty() => format!("ON CONFLICT ({}) DO NOTHING", self.key.join(", ")),
+            _ => format!("ON CONFLICT ({}) DO UPDATE SET {rules}", self.key.join(", ")),
+        }
     }
 
     /// The table's name.
@@ -124,17 +184,10 @@ impl Upsert {
     pub(super) fn columns(&self) -> &'static [&'static str] {
         self.columns
     }
+}
 
-    /// The merge rules.
-    pub(super) fn on_conflict(&self) -> OnConflict {
-        let mut conflict = OnConflict::columns(self.key.iter().map(|column| Alias::new(*column)));
-        if self.assignments.is_empty() {
-            // Naming the key makes MySQL assign it to itself: its IGNORE would hide other errors.
-            conflict.do_nothing_on(self.key.iter().map(|column| Alias::new(*column)));
-        }
-        for (column, sql) in &self.assignments {
-            conflict.value(Alias::new(*column), Expr::cust(sql.clone()));
-        }
-        conflict
-    }
+/// The largest power of two up to a number: few texts, which the databases and the driver keep
+/// prepared.
+fn power_of_two(number: usize) -> usize {
+    number.checked_ilog2().map_or(0, |bits| 1 << bits)
 }

@@ -13,7 +13,8 @@ use sea_orm::DatabaseTransaction;
 use super::dialect::Dialect;
 use super::fence::Use;
 use super::ids::Known;
-use super::rows::{call, label, message, participant, read, session, status, user};
+use super::rows::{call, chat, label, message, participant, read, session, status, user};
+use super::select::Owner;
 use super::{StoreError, StoreError::Vanished};
 use super::{select, settle};
 use crate::change::{
@@ -57,41 +58,72 @@ impl Writer<'_> {
         changes: Changes,
         mut known: Known,
     ) -> Result<Written, StoreError> {
-        self.write_sessions(&changes.sessions, &mut known).await?;
+        let (first, last) = self.told_sessions(&changes.sessions, &known);
+        self.write_sessions(&first, &changes.sessions, &mut known).await?;
         self.write_statuses(&changes, &known).await?;
-        let (names, moved) = self.name_people(&changes, &mut known).await?;
+        let (names, moved, late) = self.name_people(&changes, &mut known).await?;
         let told = changes.chats.keys().cloned().collect();
         let mut changes = changes.renamed(&names);
         let unsettled = moved.tell(&mut changes);
-        self.write_chats(told, &changes.chats, &names, &mut known).await?;
-        self.write_messages(&changes, &known).await?;
+        let busy = self.write_chats(told, &changes.chats, &names, &mut known).await?;
+        let owners = self.write_messages(&changes, &known).await?;
         self.write_about_messages(&changes, &known).await?;
-        let owners = self.settle(&changes, unsettled, &known).await?;
+        let owners = self.settle(&changes, owners, unsettled, &known).await?;
         self.write_calls(&changes, &known).await?;
         self.write_reads(&changes, &known).await?;
         self.write_members(&changes, &known).await?;
         self.write_labels(&changes, &known).await?;
+        // Rows that every worker writes are locked last, always in this order.
+        let busy = busy.iter().map(|key| (key, &changes.chats[key]));
+        self.tell_chats(&chat::upsert(self.dialect), busy, &known).await?;
+        self.tell_names(&late, &known).await?;
+        self.tell_sessions(&last, &changes.sessions, &mut known).await?;
         Ok(Written { known, owners, names })
     }
 
+    /// Sessions of which there is news: those to be written first, and those to be written last.
+    ///
+    /// Every worker writes the same few rows: last, they are locked while the transaction commits,
+    /// and not while it writes the rest. MySQL fences them from the start anyway.
+    fn told_sessions(
+        &self,
+        sessions: &BTreeMap<SessionKey, SessionChange>,
+        known: &Known,
+    ) -> (Vec<SessionKey>, Vec<SessionKey>) {
+        let told = sessions.iter().filter(|(key, change)| known.is_news(key, change));
+        told.map(|(key, _)| key.clone()).partition(|_| self.dialect == Dialect::MySql)
+    }
+
+    /// Makes rows for new sessions, because all else needs their ids.
     async fn write_sessions(
         &self,
+        told: &[SessionKey],
         sessions: &BTreeMap<SessionKey, SessionChange>,
         known: &mut Known,
     ) -> Result<(), StoreError> {
-        let told: Vec<_> =
-            sessions.iter().filter(|(key, change)| known.is_news(key, change)).collect();
         let purpose = if told.is_empty() { Use::Refer } else { Use::Update };
         let ids = known.sessions.values().copied().collect();
         self.fence("waha_sessions", ids, purpose).await?;
-        let rows = told.iter().map(|(key, change)| session::row(key, change, self.now)).collect();
-        session::upsert(self.dialect).run(self.db, rows).await?;
         let unknown: Vec<&SessionKey> =
             sessions.keys().filter(|key| !known.sessions.contains_key(key)).collect();
+        let nothing = SessionChange::default();
+        let rows = unknown.iter().map(|key| session::row(key, &nothing, self.now)).collect();
+        session::make(self.dialect).run(self.db, rows).await?;
         known.sessions.extend(select::session_ids(self.db, &unknown).await?);
+        self.tell_sessions(told, sessions, known).await
+    }
+
+    async fn tell_sessions(
+        &self,
+        told: &[SessionKey],
+        sessions: &BTreeMap<SessionKey, SessionChange>,
+        known: &mut Known,
+    ) -> Result<(), StoreError> {
+        let rows = told.iter().map(|key| session::row(key, &sessions[key], self.now)).collect();
+        session::upsert(self.dialect).run(self.db, rows).await?;
         let mut identified = Vec::new();
-        for (key, change) in told {
-            if let Some(identity) = &change.identity {
+        for key in told {
+            if let Some(identity) = &sessions[key].identity {
                 identified.push(known.session(key)?);
                 known.identities.insert(key.clone(), identity.version);
             }
@@ -110,7 +142,12 @@ impl Writer<'_> {
         Ok(status::upsert(self.dialect).run(self.db, rows).await?)
     }
 
-    async fn write_messages(&self, changes: &Changes, known: &Known) -> Result<(), StoreError> {
+    /// Returns who owns the rows of those that were told.
+    async fn write_messages(
+        &self,
+        changes: &Changes,
+        known: &Known,
+    ) -> Result<HashMap<MessageKey, Owner>, StoreError> {
         let amended = settle::amended(changes);
         let mut rows = Vec::with_capacity(changes.messages.len());
         for (key, change) in &changes.messages {
@@ -118,7 +155,13 @@ impl Writer<'_> {
             let is_amended = amended.contains(key);
             rows.push(message::row(session, chat, key, change, is_amended, self.now));
         }
-        Ok(message::upsert(self.dialect).run(self.db, rows).await?)
+        let upsert = message::upsert(self.dialect);
+        if self.dialect.returns_rows() {
+            let rows = upsert.run_returning(self.db, rows, &select::OWNER).await?;
+            return select::returned_owners(rows, &changes.messages, known);
+        }
+        upsert.run(self.db, rows).await?;
+        select::message_owners(self.db, &changes.messages, known).await
     }
 
     async fn write_calls(&self, changes: &Changes, known: &Known) -> Result<(), StoreError> {
@@ -172,7 +215,7 @@ impl Known {
     fn is_news(&self, key: &SessionKey, change: &SessionChange) -> bool {
         let committed = self.identities.get(key).copied().unwrap_or(Version::default());
         let told = change.identity.as_ref().map_or(Version::default(), |identity| identity.version);
-        !self.sessions.contains_key(key) || change.tells_more_than_identity() || told > committed
+        change.tells_more_than_identity() || told > committed
     }
 
     pub(super) fn session(&self, key: &SessionKey) -> Result<i64, StoreError> {

@@ -56,6 +56,15 @@ pub fn chat_form(jid: &str) -> String {
     format!("{user}@{server}")
 }
 
+/// How WAHA and its engines write an id in bodies.
+pub fn spellings(jid: &str) -> Vec<String> {
+    let id = chat_form(jid);
+    match id.strip_suffix("@c.us").map(|user| format!("{user}@s.whatsapp.net")) {
+        Some(of_engines) => vec![id, of_engines],
+        None => vec![id],
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
+use crate::strict_json::Object;
+
 /// Longest session name: WAHA allows 54 characters (its `src/structures/sessions.dto.ts`).
 const SESSION_CHARS_MAX: usize = 128;
 /// Longest event type we store; WAHA's longest today has 33 characters.
@@ -80,7 +82,8 @@ fn scalar<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Scalar, D::Error
 impl Envelope {
     /// Reads the four fields of the envelope.
     pub fn read(body: &[u8]) -> Result<Self, EnvelopeError> {
-        let wire: Wire = serde_json::from_slice(body).map_err(|_| EnvelopeError::NotJson)?;
+        let Object(wire): Object<Wire> =
+            serde_json::from_slice(body).map_err(|_| EnvelopeError::NotJson)?;
         let session = match wire.session {
             Scalar::Absent => Some(DEFAULT_SESSION.to_owned()),
             other => other.name(SESSION_CHARS_MAX),
@@ -155,7 +158,7 @@ mod tests {
     #[test]
     fn says_what_is_wrong() {
         assert_eq!(Envelope::read(b"{"), Err(EnvelopeError::NotJson));
-        assert_eq!(Envelope::read(b"[]"), Err(EnvelopeError::NoEvent));
+        assert_eq!(Envelope::read(br#"["message"]"#), Err(EnvelopeError::NotJson));
         assert_eq!(Envelope::read(br#"{"session":"a"}"#), Err(EnvelopeError::NoEvent));
         assert_eq!(Envelope::read(br#"{"event":"m","session":""}"#), Err(EnvelopeError::NoSession));
         assert_eq!(Envelope::read(br#"{"event":{},"session":"a"}"#), Err(EnvelopeError::NoEvent));

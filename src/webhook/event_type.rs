@@ -105,6 +105,16 @@ const NAMES: [(&str, EventType); 31] = [
 ];
 
 impl EventType {
+    /// Every name that is known, for label sets that nobody outside can extend.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        NAMES.into_iter().map(|(name, _)| name)
+    }
+
+    /// WAHA's name; "other" for what is not known.
+    pub fn name(self) -> &'static str {
+        NAMES.into_iter().find(|(_, kind)| *kind == self).map_or("other", |(name, _)| name)
+    }
+
     /// Reads WAHA's name.
     pub fn parse(name: &str) -> Self {
         NAMES.into_iter().find(|(known, _)| *known == name).map_or(Self::Other, |(_, kind)| kind)

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::envelope::{Envelope, is_key_text, milliseconds};
 use super::source::{KeyIndex, Source};
+use super::trace_parent::TRACE_PARENT_HEADER;
 use super::{Headers, Receipt, Webhook, WebhookKey, WebhookParts};
 
 /// Longest webhook id that is kept as told; a longer one is replaced by its hash.
@@ -28,7 +29,7 @@ pub const HMAC_HEADER: &str = "x-webhook-hmac";
 pub const HMAC_ALGORITHM_HEADER: &str = "x-webhook-hmac-algorithm";
 /// The headers that travel with the webhook.
 pub const KEPT_HEADERS: [&str; 4] =
-    [REQUEST_ID_HEADER, TIMESTAMP_HEADER, "user-agent", "traceparent"];
+    [REQUEST_ID_HEADER, TIMESTAMP_HEADER, "user-agent", TRACE_PARENT_HEADER];
 
 /// What came in over HTTP.
 pub struct RawRequest {
@@ -105,7 +106,8 @@ fn storable_id(id: String) -> String {
     if is_key_text(&id, ID_CHARS_MAX) { id } else { hash_id("id", id.as_bytes()) }
 }
 
-fn hash_id(prefix: &str, bytes: &[u8]) -> String {
+/// A short text that stands for bytes.
+pub(super) fn hash_id(prefix: &str, bytes: &[u8]) -> String {
     format!("{prefix}_{}", &hex::encode(Sha256::digest(bytes))[..32])
 }
 

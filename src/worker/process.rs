@@ -11,12 +11,15 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::error::{ProcessError, Verdict};
+use super::tell::millis;
 use super::{Processed, Worker, wait};
 use crate::normalize::{Normalized, normalize};
 use crate::outage::Outage;
 use crate::queue::{Delivery, Failure, GivenUp};
 use crate::store::dead_letter::Burial;
 use crate::store::{Applied, Outcome, Task};
+use crate::telemetry::dependency::Dependency;
+use crate::trace::{self, Step};
 use crate::webhook::Webhook;
 
 /// How long to wait when the queue can't take a failed webhook for later.
@@ -39,18 +42,23 @@ impl Worker {
         batch: Vec<Delivery>,
         stop: &CancellationToken,
     ) -> Processed {
+        let (since, size) = (trace::since(), batch.len());
         let ends = self.ends(&batch, stop).await;
         let mut done = Vec::with_capacity(batch.len());
         let mut processed = Processed::Ended;
         for (delivery, end) in batch.into_iter().zip(ends) {
+            let traced = self.step(&delivery, since, size);
             match end {
                 End::Ended(outcome) => {
-                    log_end(&delivery, outcome);
+                    self.tell_end(&delivery, outcome, traced);
                     done.push(delivery);
                 }
-                End::Failed(error) => done.extend(self.retry_or_bury(delivery, &error, stop).await),
+                End::Failed(error) => {
+                    done.extend(self.retry_or_bury(delivery, &error, traced, stop).await);
+                }
                 End::GivenBack => {
                     processed = Processed::GivenBack;
+                    self.tell_given_back(&delivery, traced);
                     drop(delivery);
                 }
             }
@@ -69,7 +77,8 @@ impl Worker {
         let mut done = Vec::with_capacity(count);
         for GivenUp { delivery, reason } in given_up {
             let error = ProcessError::GivenUp(reason);
-            done.extend(self.retry_or_bury(delivery, &error, stop).await);
+            let traced = self.step(&delivery, None, 1);
+            done.extend(self.retry_or_bury(delivery, &error, traced, stop).await);
         }
         let processed = if done.len() == count { Processed::Ended } else { Processed::GivenBack };
         self.ack(done).await;
@@ -138,15 +147,21 @@ impl Worker {
     ) -> Result<Option<Applied>, ProcessError> {
         let mut hold = Hold::new(self.hold_max);
         loop {
+            let started = Instant::now();
             let applied = AssertUnwindSafe(self.store.apply(tasks)).catch_unwind().await;
             let error = match applied {
-                Ok(Ok(applied)) => return Ok(Some(applied)),
+                Ok(Ok(applied)) => {
+                    self.metrics.applied(tasks.len(), started.elapsed());
+                    self.report(Dependency::Database, true);
+                    return Ok(Some(applied));
+                }
                 Ok(Err(error)) => ProcessError::from(error),
                 Err(_) => ProcessError::Panic,
             };
             if error.verdict() != Verdict::Hold {
                 return Err(error);
             }
+            self.report(Dependency::Database, false);
             if !hold.wait(&error, stop).await {
                 return Ok(None);
             }
@@ -158,13 +173,14 @@ impl Worker {
         &self,
         delivery: Delivery,
         error: &ProcessError,
+        traced: Step,
         stop: &CancellationToken,
     ) -> Option<Delivery> {
         let failure = Failure { at_ms: self.clock.now_ms(), error: error.detail() };
         let delay = self.policy.delay(delivery.attempt(), random());
         match delay.filter(|_| error.verdict() == Verdict::Retry) {
             Some(delay) => {
-                log_retry(&delivery, error, delay.as_millis());
+                self.tell_retry(&delivery, error, delay, traced);
                 if let Err(error) = self.queue.retry(delivery, failure, delay).await {
                     tracing::warn!(error = &error as &dyn std::error::Error, "can't retry later");
                     // It is here again at once.
@@ -172,7 +188,7 @@ impl Worker {
                 }
                 None
             }
-            None => self.bury_or_hold(delivery, failure, error, stop).await,
+            None => self.bury_or_hold(delivery, failure, error, traced, stop).await,
         }
     }
 
@@ -182,6 +198,7 @@ impl Worker {
         delivery: Delivery,
         failure: Failure,
         error: &ProcessError,
+        traced: Step,
         stop: &CancellationToken,
     ) -> Option<Delivery> {
         let failures: Vec<Failure> = delivery.failures().iter().cloned().chain([failure]).collect();
@@ -191,12 +208,14 @@ impl Worker {
         loop {
             match self.store.bury(&burial).await {
                 Ok(outcome) => {
-                    log_burial(&delivery, outcome, error);
+                    self.tell_burial(&delivery, outcome, error, traced);
                     return Some(delivery);
                 }
                 // Whatever the reason: a dead letter that can't be written is an outage.
                 Err(error) => {
+                    self.report(Dependency::Database, false);
                     if !hold.wait(&ProcessError::from(error), stop).await {
+                        self.tell_given_back(&delivery, traced);
                         return None;
                     }
                 }
@@ -226,11 +245,13 @@ impl Hold {
             );
             return false;
         }
-        tracing::warn!(
-            error = error.detail(),
-            retry.delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
-            "the database is away: webhooks wait, no attempt is used"
-        );
+        if self.outage.is_news() {
+            tracing::warn!(
+                error = error.detail(),
+                retry.delay_ms = millis(delay),
+                "the database is away: webhooks wait, no attempt is used"
+            );
+        }
         wait(delay, stop).await
     }
 }
@@ -239,45 +260,4 @@ impl Hold {
 fn random() -> f64 {
     use rand::RngExt;
     rand::rng().random()
-}
-
-fn log_end(delivery: &Delivery, outcome: Outcome) {
-    let key = delivery.webhook().key();
-    tracing::debug!(
-        webhook.id = key.id,
-        webhook.source = key.source,
-        webhook.event_type = key.event_type,
-        delivery.attempt = delivery.attempt(),
-        outcome = outcome.name(),
-        reason = outcome.reason(),
-        "webhook ended"
-    );
-}
-
-fn log_retry(delivery: &Delivery, error: &ProcessError, delay_ms: u128) {
-    let key = delivery.webhook().key();
-    tracing::warn!(
-        webhook.id = key.id,
-        webhook.source = key.source,
-        webhook.event_type = key.event_type,
-        delivery.attempt = delivery.attempt(),
-        reason = error.reason(),
-        error = error.detail(),
-        retry.delay_ms = u64::try_from(delay_ms).unwrap_or(u64::MAX),
-        "webhook failed, trying again later"
-    );
-}
-
-fn log_burial(delivery: &Delivery, outcome: Outcome, error: &ProcessError) {
-    let key = delivery.webhook().key();
-    tracing::error!(
-        webhook.id = key.id,
-        webhook.source = key.source,
-        webhook.event_type = key.event_type,
-        delivery.attempt = delivery.attempt(),
-        outcome = outcome.name(),
-        reason = error.reason(),
-        error = error.detail(),
-        "webhook is a dead letter"
-    );
 }

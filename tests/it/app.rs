@@ -15,10 +15,14 @@ use waha_ingest::queue::sqlite::{Options, SqliteQueue};
 use waha_ingest::server::{Door, serve_public};
 use waha_ingest::simulate::Sent;
 use waha_ingest::store::{Store, StoreOptions};
+use waha_ingest::telemetry::dependency::Dependencies;
+use waha_ingest::telemetry::metrics::door::DoorMetrics;
+use waha_ingest::telemetry::metrics::worker::WorkerMetrics;
 use waha_ingest::webhook::source::{Source, sign};
 use waha_ingest::worker::Worker;
 
 use crate::database::{Database, Kind};
+use crate::rows::{Rows, rows, without_ledger};
 
 pub const KEY: &str = "secret";
 /// 2026-11-20: later than everything that `simulate` makes up.
@@ -43,18 +47,11 @@ impl TestApp {
 
     pub async fn start_with(database: Database, queue_bytes_max: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let clock = FixedClock::at(NOW_MS);
+        let clock = clock();
         let config = Config::load_defaults().unwrap();
         let options = Options::new(queue_bytes_max, clock.clone());
         let queue = SqliteQueue::open(folder.path().join("queue.db"), options).unwrap();
-        let options = StoreOptions {
-            url: database.url.clone(),
-            connections_max: 8,
-            keeps_bodies: true,
-            keeps_ephemeral_bodies: true,
-        };
-        let store = Arc::new(Store::open(&options, clock.clone()).await.unwrap());
-        migration::up(store.connection()).await.unwrap();
+        let store = open_store(&database, clock.clone()).await;
         let url = serve(&config, queue.clone(), clock.clone());
         let worker = Worker {
             queue: Arc::new(queue.clone()),
@@ -65,6 +62,8 @@ impl TestApp {
             batch_max: config.batch_max,
             concurrency: 1,
             hold_max: config.hold_max,
+            metrics: WorkerMetrics::new(),
+            dependencies: Dependencies::new(),
         };
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let database_url = database.url.clone();
@@ -116,6 +115,33 @@ impl TestApp {
     }
 }
 
+/// The time at which every test happens.
+pub fn clock() -> Arc<FixedClock> {
+    FixedClock::at(NOW_MS)
+}
+
+/// A worker's store with all tables, keeping every body.
+pub async fn open_store(database: &Database, clock: Arc<FixedClock>) -> Arc<Store> {
+    let options = StoreOptions {
+        url: database.url.clone(),
+        connections_max: 8,
+        keeps_bodies: true,
+        keeps_ephemeral_bodies: true,
+    };
+    let store = Store::open(&options, clock).await.unwrap();
+    migration::up(store.connection()).await.unwrap();
+    Arc::new(store)
+}
+
+/// The rows that one worker makes on one machine, which gets everything in order and nothing twice;
+/// without the ledger.
+pub async fn undisturbed(webhooks: Vec<Sent>) -> Rows {
+    let app = TestApp::start(Kind::Sqlite).await;
+    app.publish_all(webhooks).await;
+    app.work_until_idle().await;
+    without_ledger(rows(app.db()).await)
+}
+
 /// A webhook as the door would make it.
 pub fn webhook(sent: &Sent) -> waha_ingest::webhook::Webhook {
     use waha_ingest::webhook::Receipt;
@@ -135,7 +161,8 @@ pub fn webhook(sent: &Sent) -> waha_ingest::webhook::Webhook {
 
 fn serve(config: &Config, queue: SqliteQueue, clock: Arc<FixedClock>) -> String {
     let sources = vec![Source::signed("default", &[KEY.into()])];
-    let door = Door::new(sources, Arc::new(queue), clock, config.limits);
+    let metrics = DoorMetrics::new(&["default".to_owned()]);
+    let door = Door::new(sources, Arc::new(queue), clock, config.limits, metrics);
     let listener = waha_ingest::server::listen(([127, 0, 0, 1], 0).into()).unwrap();
     let url = format!("http://{}/webhooks/default", listener.local_addr().unwrap());
     tokio::spawn(serve_public(listener, Arc::new(door), config.stop_grace).unwrap());

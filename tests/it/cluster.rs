@@ -145,6 +145,35 @@ impl Cluster {
         setting.answers("livez").await;
     }
 
+    /// How many processes there are.
+    pub fn size(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Stops a process as an orchestrator does, waits until it has drained, and starts the next one.
+    pub async fn replace(&self, member: usize) {
+        let member = &self.members[member];
+        let setting = member.setting(&self.broker_url, &self.database_url);
+        let code = tokio::task::block_in_place(|| member.process.blocking_lock().terminate());
+        assert_eq!(code, Some(0), "it drained");
+        let log = std::fs::read_to_string(member.folder.path().join("log")).unwrap();
+        assert!(!log.contains("the grace period is over"), "{log}");
+        *member.process.lock().await = setting.spawn(&[member.role]);
+        setting.answers("readyz").await;
+    }
+
+    pub async fn ledger_reaches(&self, rows: usize, limit: Duration) {
+        wait_for("webhooks in the ledger", limit, || async {
+            (self.ledger_rows().await >= rows).then_some(())
+        })
+        .await;
+    }
+
+    /// Requests that repeated a webhook.
+    pub async fn duplicates(&self) -> u64 {
+        u64::try_from(count(&self.db, "webhook_duplicates").await).unwrap()
+    }
+
     /// How many different webhooks have come to their end.
     pub async fn ledger_rows(&self) -> usize {
         usize::try_from(count(&self.db, "webhook_events").await).unwrap()
@@ -194,6 +223,7 @@ impl Member {
             port: self.port,
             admin_port: self.admin_port,
             queue_url: Some(broker_url.to_owned()),
+            environment: Vec::new(),
         }
     }
 }

@@ -3,11 +3,11 @@
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 use waha_ingest::queue::Queue;
-use waha_ingest::replay::replay;
-use waha_ingest::store::dead_letter::{DeadLetter, Filter, State};
+use waha_ingest::store::dead_letter::{DeadLetter, State};
 
 use crate::app::TestApp;
 use crate::database::{Kind, on_each_database};
+use crate::desk::{actor, discard, letters, of, replay};
 use crate::rows::count;
 
 on_each_database!(
@@ -62,11 +62,6 @@ async fn exhaust(app: &TestApp) {
     }
 }
 
-async fn letters(app: &TestApp, state: State) -> Vec<DeadLetter> {
-    let filter = Filter { state: Some(state), limit: 10, ..Filter::default() };
-    app.store.dead_letters(&filter).await.unwrap()
-}
-
 async fn a_dead_letter_is_replayed_once_its_cause_is_gone(kind: Kind) {
     let app = TestApp::start(kind).await;
     refuse(&app, "BAD").await;
@@ -80,15 +75,16 @@ async fn a_dead_letter_is_replayed_once_its_cause_is_gone(kind: Kind) {
     assert_eq!(dead[0].row.body, message("BAD").to_string().into_bytes());
 
     // Replayed while the cause is still there: it comes back, with all its failures.
-    assert!(replay(&dead[0], &app.store, &app.queue, "op").await.unwrap());
+    assert_eq!(replay(&app, &of(&dead)).await, 1);
     assert_balanced(&app, 1, 0).await;
     exhaust(&app).await;
     let dead = letters(&app, State::Pending).await;
     assert_eq!((dead[0].row.attempts, dead[0].failures.len(), dead[0].row.replays), (12, 12, 1));
 
     allow(&app).await;
-    assert!(replay(&dead[0], &app.store, &app.queue, "op").await.unwrap());
+    assert_eq!(replay(&app, &of(&dead)).await, 1);
     app.work_until_idle().await;
+    assert_eq!(ends(&app, &dead[0]).await, ["dead_lettered (unknown)", "applied"]);
     assert!(letters(&app, State::Pending).await.is_empty());
     assert_eq!(letters(&app, State::Replayed).await.len(), 1);
     assert_eq!(count(app.db(), "waha_messages").await, 1);
@@ -106,9 +102,15 @@ async fn a_discarded_dead_letter_stays_as_a_row(kind: Kind) {
     app.work_until_idle().await;
     let dead = letters(&app, State::Pending).await;
     assert_eq!(dead[0].row.reason, "malformed");
-    assert!(app.store.discard(dead[0].row.id, "op", "a test").await.unwrap());
-    assert!(!replay(&dead[0], &app.store, &app.queue, "op").await.unwrap());
-    assert_eq!(letters(&app, State::Discarded).await.len(), 1);
+    assert_eq!(discard(&app, &of(&dead), true).await, 1);
+    assert_eq!(replay(&app, &of(&dead)).await, 0, "only pending ones are");
+    let discarded = letters(&app, State::Discarded).await;
+    assert_eq!(discarded[0].row.note.as_deref(), Some("a test"));
+    assert_eq!(discarded[0].row.resolved_by.as_deref(), Some(actor().name.as_str()));
+    assert_balanced(&app, 1, 0).await;
+    // Taken back, it can be replayed.
+    assert_eq!(discard(&app, &of(&dead), false).await, 1);
+    assert_eq!(replay(&app, &of(&dead)).await, 1);
     assert_balanced(&app, 1, 0).await;
 }
 
@@ -121,6 +123,19 @@ async fn one_bad_webhook_does_not_hold_up_the_others(kind: Kind) {
     app.work_until_idle().await;
     assert_eq!(count(app.db(), "waha_messages").await, 5);
     assert_eq!(app.queue.depth().await.unwrap().total(), 1);
+}
+
+/// How the replays of a dead letter ended.
+async fn ends(app: &TestApp, letter: &DeadLetter) -> Vec<String> {
+    let replays = app.store.replays_of(&[letter.row.id]).await.unwrap();
+    let end = |outcome: &str, reason: Option<&str>| match reason {
+        Some(reason) => format!("{outcome} ({reason})"),
+        None => outcome.to_owned(),
+    };
+    let replays = replays[&letter.row.id].iter();
+    replays
+        .map(|it| end(it.outcome.as_deref().unwrap_or("on its way"), it.reason.as_deref()))
+        .collect()
 }
 
 async fn assert_balanced(app: &TestApp, dead_lettered: u64, applied: u64) {

@@ -13,10 +13,9 @@ use rand::{RngExt, SeedableRng};
 use waha_ingest::sender::{Report, Sending, send_all};
 use waha_ingest::simulate::{Plan, Sent, history, shuffled};
 
-use crate::app::{KEY, TestApp};
+use crate::app::{KEY, undisturbed};
 use crate::cluster::{Cluster, Fault};
-use crate::database::Kind;
-use crate::rows::{Rows, assert_equal, rows};
+use crate::rows::{assert_equal, without_ledger};
 use crate::wait::wait_for;
 
 /// Rounds of the short campaign that runs with all tests.
@@ -85,18 +84,4 @@ async fn send(urls: Vec<String>, webhooks: impl Iterator<Item = Sent> + Send + '
     let report = send_all(sending, webhooks, || ()).await.unwrap();
     assert_eq!(report.lost, 0);
     report
-}
-
-/// The rows of an undisturbed run on one machine.
-async fn undisturbed(webhooks: Vec<Sent>) -> Rows {
-    let app = TestApp::start(Kind::Sqlite).await;
-    app.publish_all(webhooks).await;
-    app.work_until_idle().await;
-    without_ledger(rows(app.db()).await)
-}
-
-/// Whose telling counted as a conflict is bookkeeping: it depends on which one came first.
-fn without_ledger(mut rows: Rows) -> Rows {
-    rows.remove("webhook_events");
-    rows
 }

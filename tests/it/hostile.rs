@@ -1,21 +1,17 @@
 //! A hostile sender repeats the id of somebody else's message, in the same chat and in another, and
 //! edits and revokes it: nothing of the original changes, in whatever order all of it arrives.
 
-use std::sync::Arc;
-
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::{Value, json};
-use waha_ingest::clock::FixedClock;
-use waha_ingest::normalize::{Rules, normalize};
 use waha_ingest::simulate::Sent;
-use waha_ingest::store::{Store, StoreOptions, Task};
 use waha_ingest::webhook::Webhook;
 
 use crate::app::webhook;
-use crate::database::{Database, Kind, on_each_database};
-use crate::rows::{Rows, assert_equal, rows};
+use crate::bench::Bench;
+use crate::database::{Kind, on_each_database};
+use crate::rows::{Rows, assert_equal, without_ledger};
 
 on_each_database!(nothing_of_the_original_changes, a_stub_shows_what_there_is);
 
@@ -106,71 +102,37 @@ fn webhooks(bodies: &[Value]) -> Vec<Webhook> {
     bodies.iter().map(|body| webhook(&sent(body))).collect()
 }
 
-struct Bench {
-    store: Arc<Store>,
-    _database: Database,
+/// The rows after these webhooks alone, in batches of this size.
+async fn rows_of(bench: &Bench, webhooks: &[Webhook], batch: usize) -> Rows {
+    bench.clear().await;
+    for batch in webhooks.chunks(batch) {
+        bench.apply(batch).await;
+    }
+    // Who was told last that it lost depends on the order; that it lost does not.
+    without_ledger(bench.rows().await)
 }
 
-impl Bench {
-    async fn start(kind: Kind) -> Self {
-        let database = Database::create(kind).await;
-        let options = StoreOptions {
-            url: database.url.clone(),
-            connections_max: 2,
-            keeps_bodies: false,
-            keeps_ephemeral_bodies: false,
-        };
-        let store = Store::open(&options, FixedClock::at(1_795_000_000_000)).await.unwrap();
-        migration::up(store.connection()).await.unwrap();
-        Self { store: Arc::new(store), _database: database }
-    }
-
-    /// The rows after these webhooks alone, in batches of this size.
-    async fn rows_of(&self, webhooks: &[Webhook], batch: usize) -> Rows {
-        for table in ["webhook_events", "waha_sessions"] {
-            let sql = format!("DELETE FROM {table}");
-            self.store.connection().execute_unprepared(&sql).await.unwrap();
-        }
-        self.store.forget_ids();
-        let rules = Rules { user_id_key: "user.id".to_owned() };
-        for batch in webhooks.chunks(batch) {
-            let task = |webhook| Task {
-                webhook,
-                attempts: 1,
-                normalized: normalize(webhook, &rules).unwrap(),
-            };
-            let tasks: Vec<Task<'_>> = batch.iter().map(task).collect();
-            self.store.apply(&tasks).await.unwrap();
-        }
-        let mut rows = rows(self.store.connection()).await;
-        // Who was told last that it lost depends on the order; that it lost does not.
-        rows.remove("webhook_events");
-        rows
-    }
-
-    /// The columns of the message that people see.
-    async fn seen(&self) -> Vec<String> {
-        let db = self.store.connection();
-        let sql = "SELECT m.author, m.content, m.original_content, m.media_url, m.revoked_by, m.sender \
-                   FROM waha_messages m JOIN waha_chats c ON c.id = m.chat_id WHERE c.chat_id = ";
-        let statement =
-            Statement::from_string(db.get_database_backend(), format!("{sql}'{GROUP}'"));
-        let row = db.query_one_raw(statement).await.unwrap().unwrap();
-        (0..6)
-            .map(|column| row.try_get_by_index::<Option<String>>(column).unwrap())
-            .map(Option::unwrap_or_default)
-            .collect()
-    }
+/// The columns of the message that people see.
+async fn seen(bench: &Bench) -> Vec<String> {
+    let db = bench.store.connection();
+    let sql = "SELECT m.author, m.content, m.original_content, m.media_url, m.revoked_by, m.sender \
+               FROM waha_messages m JOIN waha_chats c ON c.id = m.chat_id WHERE c.chat_id = ";
+    let statement = Statement::from_string(db.get_database_backend(), format!("{sql}'{GROUP}'"));
+    let row = db.query_one_raw(statement).await.unwrap().unwrap();
+    (0..6)
+        .map(|column| row.try_get_by_index::<Option<String>>(column).unwrap())
+        .map(Option::unwrap_or_default)
+        .collect()
 }
 
 async fn nothing_of_the_original_changes(kind: Kind) {
     let bench = Bench::start(kind).await;
     let all = webhooks(&[victim(), enemy()].concat());
-    bench.rows_of(&webhooks(&victim()), 1).await;
-    let original = bench.seen().await;
+    rows_of(&bench, &webhooks(&victim()), 1).await;
+    let original = seen(&bench).await;
     assert_eq!(original[..3], [VICTIM, "four bags", "two bags"].map(str::to_owned));
     assert!(original[3].contains(VICTIM) && original[4] == VICTIM, "{original:?}");
-    let expected = bench.rows_of(&all, 1).await;
+    let expected = rows_of(&bench, &all, 1).await;
     assert_eq!(expected["waha_message_claims"].len(), 1);
     let runtime = tokio::runtime::Handle::current();
     let cases = (Just(all).prop_shuffle(), 1..12_usize);
@@ -178,8 +140,8 @@ async fn nothing_of_the_original_changes(kind: Kind) {
         let config = Config { cases: CASES, ..Config::default() };
         TestRunner::new(config).run(&cases, |(all, batch)| {
             runtime.block_on(async {
-                assert_equal(&expected, &bench.rows_of(&all, batch).await);
-                assert_eq!(bench.seen().await, original);
+                assert_equal(&expected, &rows_of(&bench, &all, batch).await);
+                assert_eq!(seen(&bench).await, original);
             });
             Ok(())
         })
@@ -190,8 +152,8 @@ async fn nothing_of_the_original_changes(kind: Kind) {
 /// An edit and a revocation whose message never comes are still to be seen.
 async fn a_stub_shows_what_there_is(kind: Kind) {
     let bench = Bench::start(kind).await;
-    bench.rows_of(&webhooks(&victim()[3..]), 1).await;
-    assert_eq!(bench.seen().await, ["", "four bags", "", "", VICTIM, ""].map(str::to_owned));
-    bench.rows_of(&webhooks(&victim()[4..5]), 1).await;
-    assert_eq!(bench.seen().await, ["", "four bags", "", "", "", ""].map(str::to_owned));
+    rows_of(&bench, &webhooks(&victim()[3..]), 1).await;
+    assert_eq!(seen(&bench).await, ["", "four bags", "", "", VICTIM, ""].map(str::to_owned));
+    rows_of(&bench, &webhooks(&victim()[4..5]), 1).await;
+    assert_eq!(seen(&bench).await, ["", "four bags", "", "", "", ""].map(str::to_owned));
 }

@@ -5,17 +5,34 @@ mod tables;
 mod told;
 
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use waha_ingest::normalize::{Rules, normalize};
-use waha_ingest::simulate::{Plan, history};
+use waha_ingest::simulate::{Plan, Sent, history};
 use waha_ingest::store::{ErrorClass, Outcome, Store, Task};
 use waha_ingest::webhook::Webhook;
+
+use crate::database::{Kind, on_each_database};
 
 use tables::Tables;
 use told::{GROUP, LID, PHONE, Story, webhook};
 
+on_each_database!(
+    a_link_before_between_and_after_gives_one_conversation,
+    without_a_link_the_two_ids_stay_apart,
+    a_person_is_found_by_either_id,
+    contradictory_links_end_the_same,
+    two_phones_of_one_lid_that_alone_is_told,
+    a_worker_with_an_old_cache_does_not_write_beside_the_union,
+    the_author_of_a_group_message_is_one_person,
+    what_happens_to_messages_meets_too,
+    whole_histories_end_the_same,
+);
+
+/// Webhooks per transaction of the undisturbed run of a whole history.
+const IN_ORDER_BATCH: usize = 40;
 /// Tries of a transaction that meets another one.
 const TRIES_MAX: usize = 100;
 
@@ -49,10 +66,9 @@ async fn in_order(tables: &Tables, story: &[Webhook]) -> Vec<String> {
 /// One worker, in order.
 async fn in_batches(tables: &Tables, story: &[Webhook], size: usize) -> Vec<String> {
     tables.clear().await;
-    let worker = tables.store().await;
     for batch in story.chunks(size) {
         let batch: Vec<&Webhook> = batch.iter().collect();
-        apply(&worker, &batch).await;
+        apply(&tables.workers[0], &batch).await;
     }
     tables.dump().await
 }
@@ -71,13 +87,13 @@ async fn shuffled(tables: &Tables, story: &[Webhook], seed: u64) -> Vec<String> 
         if dice.random_bool(0.5) { &mut left } else { &mut right }.push(batch);
         rest = others;
     }
-    let (one, other) = (tables.store().await, tables.store().await);
+    let [one, other] = &tables.workers;
     let work = async |worker: &Store, batches: &[&[&Webhook]]| {
         for batch in batches {
             apply(worker, batch).await;
         }
     };
-    tokio::join!(work(&one, &left), work(&other, &right));
+    tokio::join!(work(one, &left), work(other, &right));
     tables.dump().await
 }
 
@@ -120,67 +136,57 @@ fn story(link: usize) -> Story {
     told
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_link_before_between_and_after_gives_one_conversation() {
-    for tables in Tables::each().await {
-        for link in [0, 4, 9, 14] {
-            let story = story(link).0;
-            let dump = in_order(&tables, &story).await;
-            assert_eq!(lines(&dump, "waha_chats").len(), 3, "{dump:#?}");
-            let messages = lines(&dump, "waha_messages");
-            let direct = messages.iter().filter(|line| line.contains(&format!("chat_id={PHONE} ")));
-            assert_eq!((messages.len(), direct.count()), (6, 4), "{messages:#?}");
-            assert_eq!(lines(&dump, "chat_reads").len(), 2, "{dump:#?}");
-            assert!(lines(&dump, "waha_calls")[0].contains(&format!("chat_id={PHONE}")));
-            assert_eq!(lines(&dump, "waha_participants").len(), 1, "{dump:#?}");
-            assert!(lines(&dump, "waha_participants")[0].contains("role=left"), "{dump:#?}");
-            assert_eq!(lines(&dump, "waha_chat_labels").len(), 1, "{dump:#?}");
-            for seed in 0..8 {
-                let other = shuffled(&tables, &story, seed).await;
-                assert_equal(&dump, &other, &format!("link {link}, seed {seed}"));
-            }
+async fn a_link_before_between_and_after_gives_one_conversation(kind: Kind) {
+    let tables = Tables::create(kind).await;
+    for link in [0, 4, 9, 14] {
+        let story = story(link).0;
+        let dump = in_order(&tables, &story).await;
+        assert_eq!(lines(&dump, "waha_chats").len(), 3, "{dump:#?}");
+        let messages = lines(&dump, "waha_messages");
+        let direct = messages.iter().filter(|line| line.contains(&format!("chat_id={PHONE} ")));
+        assert_eq!((messages.len(), direct.count()), (6, 4), "{messages:#?}");
+        assert_eq!(lines(&dump, "chat_reads").len(), 2, "{dump:#?}");
+        assert!(lines(&dump, "waha_calls")[0].contains(&format!("chat_id={PHONE}")));
+        assert_eq!(lines(&dump, "waha_participants").len(), 1, "{dump:#?}");
+        assert!(lines(&dump, "waha_participants")[0].contains("role=left"), "{dump:#?}");
+        assert_eq!(lines(&dump, "waha_chat_labels").len(), 1, "{dump:#?}");
+        for seed in 0..8 {
+            let other = shuffled(&tables, &story, seed).await;
+            assert_equal(&dump, &other, &format!("link {link}, seed {seed}"));
         }
-        tables.drop().await;
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn without_a_link_the_two_ids_stay_apart() {
-    for tables in Tables::each().await {
-        let dump = in_order(&tables, &story(99).0).await;
-        assert_eq!(lines(&dump, "waha_messages").len(), 7, "{dump:#?}");
-        assert!(!dump.iter().any(|line| line.contains("merged_into=")), "{dump:#?}");
-        tables.drop().await;
-    }
+async fn without_a_link_the_two_ids_stay_apart(kind: Kind) {
+    let tables = Tables::create(kind).await;
+    let dump = in_order(&tables, &story(99).0).await;
+    assert_eq!(lines(&dump, "waha_messages").len(), 7, "{dump:#?}");
+    assert!(!dump.iter().any(|line| line.contains("merged_into=")), "{dump:#?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_person_is_found_by_either_id() {
-    for tables in Tables::each().await {
-        in_order(&tables, &story(9).0).await;
-        for id in [LID, PHONE] {
-            let sql = format!(
-                "SELECT {} FROM waha_messages m JOIN waha_chats c \
-                 ON m.chat_id = COALESCE(c.merged_into, c.id) WHERE c.chat_id = '{id}'",
-                tables.text("COUNT(*)")
-            );
-            assert_eq!(tables.query(&sql).await, [[Some("4".to_owned())]], "{id}");
-            let sql = format!(
-                "SELECT person.phone, person.lid, person.push_name FROM waha_contacts c \
-                 JOIN waha_contacts person ON person.session_id = c.session_id \
-                 AND person.jid = COALESCE(c.phone, c.jid) WHERE c.jid = '{id}'"
-            );
-            let person = [PHONE, LID].map(|text| Some(text.to_owned()));
-            assert_eq!(tables.query(&sql).await[0][..2], person, "{id}");
-        }
-        tables.drop().await;
+async fn a_person_is_found_by_either_id(kind: Kind) {
+    let tables = Tables::create(kind).await;
+    in_order(&tables, &story(9).0).await;
+    for id in [LID, PHONE] {
+        let sql = format!(
+            "SELECT {} FROM waha_messages m JOIN waha_chats c \
+             ON m.chat_id = COALESCE(c.merged_into, c.id) WHERE c.chat_id = '{id}'",
+            tables.text("COUNT(*)")
+        );
+        assert_eq!(tables.query(&sql).await, [[Some("4".to_owned())]], "{id}");
+        let sql = format!(
+            "SELECT person.phone, person.lid, person.push_name FROM waha_contacts c \
+             JOIN waha_contacts person ON person.session_id = c.session_id \
+             AND person.jid = COALESCE(c.phone, c.jid) WHERE c.jid = '{id}'"
+        );
+        let person = [PHONE, LID].map(|text| Some(text.to_owned()));
+        assert_eq!(tables.query(&sql).await[0][..2], person, "{id}");
     }
 }
 
 /// A person changes the number, and a number changes the person: whoever is joined by links is
 /// one, in whatever order the links come.
-#[tokio::test(flavor = "multi_thread")]
-async fn contradictory_links_end_the_same() {
+async fn contradictory_links_end_the_same(kind: Kind) {
     let (other_phone, other_lid) = ("12025550111@c.us", "100000000000111@lid");
     let story = Story::default()
         .text("3EB0C1", LID, false)
@@ -197,40 +203,33 @@ async fn contradictory_links_end_the_same() {
         .member("demote", "100000000000199@lid", Some("12025550199@c.us"))
         .text("3EB0C5", other_lid, true)
         .archive(LID, true);
-    for tables in Tables::each().await {
-        let dump = in_order(&tables, &story.0).await;
-        let merged =
-            dump.iter().filter(|line| line.contains(&format!("merged_into={other_phone}")));
-        assert_eq!(merged.count(), 3, "{dump:#?}");
-        for seed in 0..30 {
-            let other = shuffled(&tables, &story.0, seed).await;
-            assert_equal(&dump, &other, &format!("seed {seed}"));
-        }
-        tables.drop().await;
+    let tables = Tables::create(kind).await;
+    let dump = in_order(&tables, &story.0).await;
+    let merged = dump.iter().filter(|line| line.contains(&format!("merged_into={other_phone}")));
+    assert_eq!(merged.count(), 3, "{dump:#?}");
+    for seed in 0..30 {
+        let other = shuffled(&tables, &story.0, seed).await;
+        assert_equal(&dump, &other, &format!("seed {seed}"));
     }
 }
 
 /// The row that only a link needs is there in every order.
-#[tokio::test(flavor = "multi_thread")]
-async fn two_phones_of_one_lid_that_alone_is_told() {
+async fn two_phones_of_one_lid_that_alone_is_told(kind: Kind) {
     let story = Story::default()
         .member("join", LID, Some("12025550120@c.us"))
         .text("3EB0E1", LID, false)
         .member("join", LID, Some("12025550110@c.us"))
         .text("3EB0E2", LID, true);
-    for tables in Tables::each().await {
-        let dump = in_order(&tables, &story.0).await;
-        for seed in 0..20 {
-            let other = shuffled(&tables, &story.0, seed).await;
-            assert_equal(&dump, &other, &format!("seed {seed}"));
-        }
-        tables.drop().await;
+    let tables = Tables::create(kind).await;
+    let dump = in_order(&tables, &story.0).await;
+    for seed in 0..20 {
+        let other = shuffled(&tables, &story.0, seed).await;
+        assert_equal(&dump, &other, &format!("seed {seed}"));
     }
 }
 
 /// A worker that has seen both ids apart, and has not heard of their union.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_worker_with_an_old_cache_does_not_write_beside_the_union() {
+async fn a_worker_with_an_old_cache_does_not_write_beside_the_union(kind: Kind) {
     let story = Story::default()
         .text("3EB0F1", LID, false)
         .text("3EB0F2", PHONE, false)
@@ -239,27 +238,24 @@ async fn a_worker_with_an_old_cache_does_not_write_beside_the_union() {
         .text("3EB0F5", LID, false)
         .read("3EB0F2", LID)
         .group_read("3EB0F6", LID);
-    for tables in Tables::each().await {
-        let expected = in_order(&tables, &story.0).await;
-        tables.clear().await;
-        let (old, other) = (tables.store().await, tables.store().await);
-        for webhook in &story.0[..3] {
-            apply(&old, &[webhook]).await;
-        }
-        apply(&other, &[&story.0[3]]).await;
-        for webhook in &story.0[4..] {
-            apply(&old, &[webhook]).await;
-        }
-        assert_equal(&expected, &tables.dump().await, "old cache");
-        assert!(!expected.iter().any(|line| line.starts_with("chat_reads") && line.contains(LID)));
-        tables.drop().await;
+    let tables = Tables::create(kind).await;
+    let expected = in_order(&tables, &story.0).await;
+    tables.clear().await;
+    let [old, other] = &tables.workers;
+    for webhook in &story.0[..3] {
+        apply(old, &[webhook]).await;
     }
+    apply(other, &[&story.0[3]]).await;
+    for webhook in &story.0[4..] {
+        apply(old, &[webhook]).await;
+    }
+    assert_equal(&expected, &tables.dump().await, "old cache");
+    assert!(!expected.iter().any(|line| line.starts_with("chat_reads") && line.contains(LID)));
 }
 
 /// Somebody whom a group calls by a LID and the chat by a phone number writes one message's id
 /// again: the author is one person where the webhook says so.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_author_of_a_group_message_is_one_person() {
+async fn the_author_of_a_group_message_is_one_person(kind: Kind) {
     let say = |sender: &str, alt: &str| {
         serde_json::json!({
             "id": format!("false_{GROUP}_3EB0AA_{sender}"), "from": GROUP, "participant": sender,
@@ -272,20 +268,16 @@ async fn the_author_of_a_group_message_is_one_person() {
         .tell("message", say(LID, PHONE))
         .tell("message.any", say(PHONE, LID))
         .tell("message.any", say("100000000000188@lid", "12025550188@c.us"));
-    for tables in Tables::each().await {
-        let worker = tables.store().await;
-        let batch: Vec<&Webhook> = story.0.iter().collect();
-        let outcomes: Vec<&str> =
-            apply(&worker, &batch).await.into_iter().map(Outcome::name).collect();
-        assert_eq!(outcomes, ["applied", "applied", "ignored"]);
-        tables.drop().await;
-    }
+    let tables = Tables::create(kind).await;
+    let batch: Vec<&Webhook> = story.0.iter().collect();
+    let outcomes: Vec<&str> =
+        apply(&tables.workers[0], &batch).await.into_iter().map(Outcome::name).collect();
+    assert_eq!(outcomes, ["applied", "applied", "ignored"]);
 }
 
 /// Edits, revocations, reactions and tellings of others, under both ids, in a direct chat and a
 /// group.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_happens_to_messages_meets_too() {
+async fn what_happens_to_messages_meets_too(kind: Kind) {
     let stranger = "12025550177@c.us";
     let story = Story::default()
         .group_text("3EB0G1", LID)
@@ -311,55 +303,48 @@ async fn what_happens_to_messages_meets_too() {
         .edit("3EB0H3", LID, None)
         .text("3EB0H3", LID, true)
         .member("join", LID, Some(PHONE));
-    for tables in Tables::each().await {
-        let dump = in_order(&tables, &story.0).await;
-        let left = dump.iter().filter(|line| {
-            let keyed = ["author", "reactor", "reader", "chat_id"];
-            let by = |column: &&str| line.contains(&format!(" {column}={LID} "));
-            !line.starts_with("waha_chats") && keyed.iter().any(by)
-        });
-        assert_eq!(left.collect::<Vec<_>>(), Vec::<&String>::new());
-        assert_eq!(lines(&dump, "waha_reactions").len(), 2, "{dump:#?}");
-        assert_eq!(lines(&dump, "waha_message_claims").len(), 3, "{dump:#?}");
-        for seed in 0..60 {
-            let other = shuffled(&tables, &story.0, seed).await;
-            assert_equal(&dump, &other, &format!("seed {seed}"));
-        }
-        tables.drop().await;
+    let tables = Tables::create(kind).await;
+    let dump = in_order(&tables, &story.0).await;
+    let left = dump.iter().filter(|line| {
+        let keyed = ["author", "reactor", "reader", "chat_id"];
+        let by = |column: &&str| line.contains(&format!(" {column}={LID} "));
+        !line.starts_with("waha_chats") && keyed.iter().any(by)
+    });
+    assert_eq!(left.collect::<Vec<_>>(), Vec::<&String>::new());
+    assert_eq!(lines(&dump, "waha_reactions").len(), 2, "{dump:#?}");
+    assert_eq!(lines(&dump, "waha_message_claims").len(), 3, "{dump:#?}");
+    for seed in 0..60 {
+        let other = shuffled(&tables, &story.0, seed).await;
+        assert_equal(&dump, &other, &format!("seed {seed}"));
     }
 }
 
 /// Whole histories of four engines, in which people alternate between their ids.
-#[test]
-fn whole_histories_end_the_same() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let all = runtime.block_on(Tables::each());
+async fn whole_histories_end_the_same(kind: Kind) {
+    let tables = Tables::create(kind).await;
+    let runtime = tokio::runtime::Handle::current();
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
     let config = ProptestConfig { cases: cases.unwrap_or(8), ..ProptestConfig::default() };
-    let mut runner = proptest::test_runner::TestRunner::new(config);
     let strategy = (any::<u64>(), 5_u32..120, 2_u32..8, any::<u64>());
-    let result = runner.run(&strategy, |(seed, messages, people, order)| {
-        let plan = Plan { seed, messages, people, groups: 4, ..Plan::default() };
-        let story: Vec<Webhook> = history(&plan)
-            .map(|sent| {
-                let body = serde_json::from_slice(&sent.body).unwrap();
-                let id = sent.webhook_id.unwrap_or(sent.request_id);
-                webhook(sent.event_type, id, sent.at_ms, &body)
-            })
-            .collect();
-        for tables in &all {
-            let dump = runtime.block_on(in_batches(tables, &story, 10));
-            let other = runtime.block_on(shuffled(tables, &story, order));
+    let tried = tokio::task::spawn_blocking(move || {
+        TestRunner::new(config).run(&strategy, |(seed, messages, people, order)| {
+            let story =
+                whole_history(&Plan { seed, messages, people, groups: 4, ..Plan::default() });
+            let dump = runtime.block_on(in_batches(&tables, &story, IN_ORDER_BATCH));
+            let other = runtime.block_on(shuffled(&tables, &story, order));
             prop_assert_eq!(difference(&dump, &other), Vec::<&String>::new());
-        }
-        Ok(())
+            Ok(())
+        })
     });
-    for tables in all {
-        runtime.block_on(tables.drop());
-    }
-    if let Err(error) = result {
-        panic!("{error}");
-    }
+    tried.await.unwrap().unwrap_or_else(|error| panic!("{error}"));
+}
+
+fn whole_history(plan: &Plan) -> Vec<Webhook> {
+    let told = |sent: Sent| {
+        let body = serde_json::from_slice(&sent.body).unwrap();
+        webhook(sent.event_type, sent.webhook_id.unwrap_or(sent.request_id), sent.at_ms, &body)
+    };
+    history(plan).map(told).collect()
 }
 
 fn difference<'a>(left: &'a [String], right: &'a [String]) -> Vec<&'a String> {

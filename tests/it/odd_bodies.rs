@@ -3,7 +3,7 @@
 
 use sea_orm::EntityTrait;
 use serde_json::{Value, json};
-use waha_ingest::store::dead_letter::{Filter, State};
+use waha_ingest::store::dead_letter::{Filter, Page, State};
 
 use crate::app::TestApp;
 use crate::database::{Kind, on_each_database};
@@ -35,12 +35,12 @@ async fn odd_bodies_are_stored_or_explained(kind: Kind) {
     assert_eq!(sent_at(&app, "STRING").await.as_deref(), Some("2026-11-06T21:20:00+00:00"));
     assert_eq!(sent_at(&app, "FAR").await.as_deref(), Some("2096-10-02T07:06:40+00:00"));
 
-    let filter = Filter { state: Some(State::Pending), limit: 10, ..Filter::default() };
-    let letters = app.store.dead_letters(&filter).await.unwrap();
-    let reasons: Vec<&str> = letters.iter().map(|letter| letter.row.reason.as_str()).collect();
+    let filter = Filter { states: vec![State::Pending], ..Filter::default() };
+    let letters = app.store.dead_letters(&filter, Page::first(10)).await.unwrap();
+    let reasons: Vec<&str> = letters.iter().map(|letter| letter.reason.as_str()).collect();
     assert_eq!(reasons, ["malformed", "missing_field"]);
-    assert!(letters[0].row.error.contains("recursion limit"), "{}", letters[0].row.error);
-    assert!(letters[1].row.error.contains("payload.id"), "{}", letters[1].row.error);
+    assert!(letters[0].error.contains("recursion limit"), "{}", letters[0].error);
+    assert!(letters[1].error.contains("payload.id"), "{}", letters[1].error);
     let equation = app.equation().await;
     assert!(equation.balanced && equation.waiting == 0, "{equation:?}");
 }

@@ -21,11 +21,20 @@ pub struct Setting<'a> {
     pub admin_port: u16,
     /// A broker; without it the embedded queue.
     pub queue_url: Option<String>,
+    /// More of the environment; wins over what is set here by itself.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 impl<'a> Setting<'a> {
     pub fn new(folder: &'a Path, database_url: &'a str) -> Self {
-        Self { folder, database_url, port: free_port(), admin_port: free_port(), queue_url: None }
+        Self {
+            folder,
+            database_url,
+            port: free_port(),
+            admin_port: free_port(),
+            queue_url: None,
+            environment: Vec::new(),
+        }
     }
 
     pub fn url(&self) -> String {
@@ -45,6 +54,7 @@ impl<'a> Setting<'a> {
         if let Some(url) = &self.queue_url {
             command.env("WAHA_INGEST__QUEUE__URL", url);
         }
+        command.envs(self.environment.iter().cloned());
         command
     }
 
@@ -67,9 +77,14 @@ impl<'a> Setting<'a> {
 
     /// Starts a command in the background; its log is in the folder.
     pub fn spawn(&self, arguments: &[&str]) -> Process {
+        self.spawn_command(self.command(arguments))
+    }
+
+    /// Starts a command that was made by `command` and changed.
+    pub fn spawn_command(&self, mut command: Command) -> Process {
         let path = self.folder.join("log");
         let log = std::fs::File::options().create(true).append(true).open(path).unwrap();
-        let child = self.command(arguments).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
         Process(child)
     }
 
@@ -88,10 +103,21 @@ impl<'a> Setting<'a> {
     pub async fn settled(&self, limit: Duration) -> Value {
         wait_for("an empty queue", limit, || async {
             let status = self.status();
-            (status["waiting"] == 0).then_some(status)
+            let is_ended = ended(&status) >= status["accepted"].as_u64().unwrap();
+            (status["waiting"] == 0 && is_ended).then_some(())
         })
-        .await
+        .await;
+        // Asked anew: with a broker, what moved while the first was counted is uncertain there.
+        self.status()
     }
+}
+
+/// How many webhooks reached their end, by a status.
+pub fn ended(status: &Value) -> u64 {
+    ["applied", "duplicate", "ignored", "dead_lettered"]
+        .map(|outcome| status[outcome].as_u64().unwrap())
+        .iter()
+        .sum()
 }
 
 /// A running process; dropped, it is killed.
@@ -102,6 +128,11 @@ impl Process {
     pub fn kill(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
+    }
+
+    /// Waits for its end, and its exit code.
+    pub fn end(&mut self) -> Option<i32> {
+        self.0.wait().unwrap().code()
     }
 
     /// SIGTERM, and its exit code.

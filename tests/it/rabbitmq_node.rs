@@ -1,5 +1,6 @@
 //! RabbitMQ nodes for tests: one that all share, and others to break.
 
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -30,6 +31,11 @@ impl Node {
         Self(Server::start("rabbitmq"))
     }
 
+    /// The same, speaking TLS as well, with `certificate.pem` and `key.pem` of a folder.
+    pub fn start_with_tls(folder: &Path) -> Self {
+        Self(Server::start_with("rabbitmq", &[("TEST_SERVERS_TLS", folder.as_os_str())]))
+    }
+
     /// `kill`, `resume`, `freeze`, `thaw`.
     pub fn does(&self, what: &str) {
         self.0.order(what);
@@ -37,6 +43,12 @@ impl Node {
 
     pub fn url(&self) -> &str {
         &self.0.url
+    }
+
+    /// Its URL for TLS, under some name of this machine.
+    pub fn tls_url(&self, host: &str) -> String {
+        let port = std::fs::read_to_string(self.0.home().join("tls_port")).expect("a port");
+        format!("amqps://guest:guest@{host}:{}/%2f", port.trim())
     }
 
     /// Options for this node.
@@ -48,7 +60,9 @@ impl Node {
     pub fn control(&self, arguments: &[&str]) {
         let home = self.0.home();
         let port = std::fs::read_to_string(home.join("epmd_port")).expect("a port");
-        let output = Command::new("/usr/lib/rabbitmq/bin/rabbitmqctl")
+        let programs = std::env::var("WAHA_INGEST_TEST_RABBITMQ_BIN");
+        let programs = programs.as_deref().unwrap_or("/usr/lib/rabbitmq/bin");
+        let output = Command::new(format!("{programs}/rabbitmqctl"))
             .args(arguments)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())

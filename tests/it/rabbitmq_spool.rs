@@ -15,7 +15,7 @@ use waha_ingest::queue::spool::{Books, Spool};
 use waha_ingest::queue::sqlite;
 use waha_ingest::queue::{Lane, Queue, QueueError};
 
-use crate::process::Setting;
+use crate::process::{Setting, ended};
 use crate::rabbitmq_node::{Node, message};
 use crate::wait::wait_for;
 
@@ -112,22 +112,13 @@ async fn the_spool_outlives_kills_of_broker_and_process() {
     up.kill();
     node.does("resume");
     let _up = setting.up().await;
-    let status = wait_for("all applied", PATIENCE, || async {
-        let status = setting.status();
-        (status["waiting"] == 0 && ended(&status) == 150).then_some(status)
-    })
-    .await;
+    wait_for("all applied", PATIENCE, || async { (ended(&setting.status()) == 150).then_some(()) })
+        .await;
+    let status = setting.settled(PATIENCE).await;
     assert_eq!(status["balanced"], true, "{status}");
     assert_eq!(status["dead_lettered"], 0, "{status}");
     let uncertain = status["uncertain"].as_u64().expect("a number");
     assert!((16..=100).contains(&uncertain), "the kill is named, and no more: {status}");
-}
-
-fn ended(status: &serde_json::Value) -> u64 {
-    ["applied", "duplicate", "ignored", "dead_lettered"]
-        .iter()
-        .map(|outcome| status[outcome].as_u64().unwrap_or_default())
-        .sum()
 }
 
 /// Posts signed webhooks; each must be accepted.

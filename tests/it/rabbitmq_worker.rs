@@ -8,6 +8,8 @@ use sea_orm::EntityTrait;
 use tokio_util::sync::CancellationToken;
 use waha_ingest::queue::rabbitmq::{Options, RabbitmqQueue};
 use waha_ingest::queue::{Delivery, Lane, Queue};
+use waha_ingest::telemetry::dependency::Dependencies;
+use waha_ingest::telemetry::metrics::worker::WorkerMetrics;
 use waha_ingest::worker::Worker;
 
 use crate::app::TestApp;
@@ -145,6 +147,8 @@ fn worker(app: &TestApp, queue: RabbitmqQueue) -> Worker {
         batch_max: 100,
         concurrency: 1,
         hold_max: HOLD_MAX,
+        metrics: WorkerMetrics::new(),
+        dependencies: Dependencies::new(),
     }
 }
 

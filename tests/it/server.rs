@@ -1,11 +1,13 @@
 //! A server of one test's own, made by the scripts in `tests/servers`; it can be struck and mended.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::Command;
 
 use tempfile::TempDir;
 
-/// A running database or broker. `tests/run` stops those that a test leaves behind.
+/// A running database or broker; it ends with the test, before its folder goes, by which `tests/run`
+/// finds those of tests that were killed.
 pub struct Server {
     kind: &'static str,
     /// Where it answers, with its administrator.
@@ -16,21 +18,28 @@ pub struct Server {
 impl Server {
     /// Starts `postgres`, `mariadb` or `rabbitmq` on a free port.
     pub fn start(kind: &'static str) -> Self {
+        Self::start_with(kind, &[])
+    }
+
+    /// The same, with settings that its script takes from the environment.
+    pub fn start_with(kind: &'static str, settings: &[(&str, &OsStr)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let server = Self { kind, url: String::new(), folder };
-        let url = server.order("start").trim().to_owned();
-        Self { url, ..server }
+        let mut server = Self { kind, url: String::new(), folder };
+        let url = run(server.command("start").envs(settings.iter().copied()));
+        url.trim().clone_into(&mut server.url);
+        server
     }
 
     /// `kill`, `freeze`, `thaw`, `stop` or `resume`.
-    pub fn order(&self, order: &str) -> String {
+    pub fn order(&self, order: &str) {
+        run(&mut self.command(order));
+    }
+
+    fn command(&self, order: &str) -> Command {
         let scripts = std::env::var("TEST_SERVERS_DIR").expect("run tests/run");
-        let output = Command::new(format!("{scripts}/{}", self.kind))
-            .args([order.as_ref(), self.home().as_os_str()])
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
+        let mut command = Command::new(format!("{scripts}/{}", self.kind));
+        command.args([order.as_ref(), self.home().as_os_str()]);
+        command
     }
 
     /// Where its files are.
@@ -43,4 +52,18 @@ impl Server {
         let rest = self.url.split('@').next_back().unwrap();
         rest.split('/').next().unwrap().to_owned()
     }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // One that is dead already is no matter.
+        let _ = self.command("kill").output();
+    }
+}
+
+/// Runs a server's script; returns what it prints.
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }

@@ -4,12 +4,12 @@ use std::process::ExitCode;
 
 use anyhow::ensure;
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::which::Which;
-use crate::cli::confirm;
+use crate::cli::actor::actor;
+use crate::cli::{confirm, progress_bar};
 use crate::normalize::{NORMALIZER_VERSION, Rules};
-use crate::renormalize::{Renormalizer, Tally};
+use crate::renormalize::{Renormalizer, Tally, deed};
 use crate::store::Store;
 use crate::store::history::Group;
 
@@ -56,22 +56,20 @@ pub(super) async fn run(
     }
     let bar = progress_bar(rows);
     let writes = !options.dry_run;
+    let log = if writes { Some(store.log_deed(&deed(&filter, &actor())).await?) } else { None };
     let renormalizer = Renormalizer { store, rules, writes, rate: options.rate };
     let tick = |count| bar.inc(u64::try_from(count).unwrap_or_default());
     let tally = renormalizer.run(filter, tick).await?;
     bar.finish_and_clear();
+    if let Some(log) = log {
+        store.count_deed(log, tally.read_again()).await?;
+    }
     print(&tally, writes, options.json);
     Ok(if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn total(groups: &[Group]) -> u64 {
     groups.iter().map(|group| u64::try_from(group.total).unwrap_or_default()).sum()
-}
-
-/// Shown on a terminal only.
-fn progress_bar(rows: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {per_sec} eta {eta}");
-    ProgressBar::new(rows).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 fn print(tally: &Tally, writes: bool, json: bool) {

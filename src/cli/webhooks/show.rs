@@ -4,12 +4,11 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use bytes::Bytes;
 use clap::Args;
 use sea_orm::Order;
 
-use crate::change::Changes;
-use crate::normalize::{NORMALIZER_VERSION, Normalized, Rules, normalize};
+use crate::desk::Reading;
+use crate::normalize::{NORMALIZER_VERSION, Rules};
 use crate::store::Store;
 use crate::store::history::{Filter, Row};
 
@@ -42,7 +41,10 @@ pub(super) async fn run(
         None => println!("body         not stored"),
         Some(body) => {
             println!("body         {} bytes", body.len());
-            println!("now          {} (normalizer {NORMALIZER_VERSION})", now(row, &body, rules));
+            println!(
+                "now          {} (normalizer {NORMALIZER_VERSION})",
+                Reading::of(&row.webhook(body.clone()), rules)
+            );
             println!("\n{}", pretty(&body));
         }
     }
@@ -60,40 +62,8 @@ fn print(row: &Row) {
     println!("outcome      {outcome}{reason} (attempt {}, normalizer {version})", row.attempts);
 }
 
-/// What the present normalizer makes of it.
-fn now(row: &Row, body: &Bytes, rules: &Rules) -> String {
-    match normalize(&row.webhook(body.clone()), rules) {
-        Ok(Normalized::Changes(changes)) => format!("tells of {}", summary(&changes)),
-        Ok(Normalized::Ignored(ignored)) => format!("ignored, {}", ignored.reason()),
-        Err(error) => format!("dead letter, {}: {error}", error.reason()),
-    }
-}
-
-fn summary(changes: &Changes) -> String {
-    let counts = [
-        (changes.sessions.len(), "sessions"),
-        (changes.chats.len(), "chats"),
-        (changes.messages.len(), "messages"),
-        (changes.edits.len(), "edits"),
-        (changes.revocations.len(), "revocations"),
-        (changes.reactions.len(), "reactions"),
-        (changes.votes.len(), "votes"),
-        (changes.event_responses.len(), "answers to invitations"),
-        (changes.member_acks.len(), "acks of members"),
-        (changes.calls.len(), "calls"),
-        (changes.reads.len(), "read marks"),
-        (changes.contacts.len(), "contacts"),
-        (changes.participants.len(), "members"),
-        (changes.join_requests.len(), "wishes to join"),
-        (changes.labels.len(), "labels"),
-        (changes.chat_labels.len(), "labels on chats"),
-    ];
-    let there = counts.iter().filter(|(count, _)| *count > 0);
-    there.map(|(count, what)| format!("{count} {what}")).collect::<Vec<_>>().join(", ")
-}
-
 /// Indented if it is JSON, odd escapes and all.
-fn pretty(body: &[u8]) -> String {
+pub(in crate::cli) fn pretty(body: &[u8]) -> String {
     let indented = crate::waha::json::parse(body).map(|value| format!("{value:#}"));
     indented.unwrap_or_else(|_| String::from_utf8_lossy(body).into_owned())
 }

@@ -1,8 +1,9 @@
 //! The filter language of the ledger.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use clap::Args;
 
+use crate::cli::time;
 use crate::store::history::{Filter, RowOutcome};
 
 /// Which webhooks. Given more than once, an option means any of its values.
@@ -27,10 +28,10 @@ pub(super) struct Which {
     #[arg(long = "reason", value_name = "REASON")]
     reasons: Vec<String>,
     /// Only what arrived at this time or later: `2026-11-20` (UTC) or `2026-11-20T08:00:00Z`.
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
     since: Option<DateTime<Utc>>,
     /// Only what arrived before this time.
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = time::parse)]
     until: Option<DateTime<Utc>>,
     /// Only what a normalizer below this version read.
     #[arg(long = "normalizer-version", value_name = "VERSION")]
@@ -61,25 +62,5 @@ impl Which {
             after_id: 0,
             last_id: None,
         }
-    }
-}
-
-fn time(text: &str) -> Result<DateTime<Utc>, String> {
-    if let Ok(day) = text.parse::<NaiveDate>() {
-        return Ok(day.and_time(chrono::NaiveTime::MIN).and_utc());
-    }
-    let time = DateTime::parse_from_rfc3339(text);
-    Ok(time.map_err(|_| "neither a day nor a time with its zone".to_owned())?.to_utc())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_days_or_moments() {
-        assert_eq!(time("2026-11-20").unwrap().to_rfc3339(), "2026-11-20T00:00:00+00:00");
-        assert_eq!(time("2026-11-20T02:00:00+02:00").unwrap(), time("2026-11-20").unwrap());
-        assert!(time("yesterday").is_err() && time("2026-11-20T08:00:00").is_err());
     }
 }

@@ -159,11 +159,13 @@ impl<T> Keeper<T> {
 
     async fn down(&self, error: BrokerError, outage: &mut Outage) {
         let wait = outage.next_wait();
-        tracing::warn!(
-            error = &error as &dyn std::error::Error,
-            retry.delay_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-            "no connection to the broker"
-        );
+        if outage.is_news() {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                retry.delay_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+                "no connection to the broker"
+            );
+        }
         self.state.send_replace(State::Down(error));
         tokio::time::sleep(wait).await;
     }
@@ -190,5 +192,24 @@ pub(super) fn uri(url: &SecretString) -> Result<AMQPUri, BrokerError> {
         .parse()
         .map_err(|_| BrokerError::Settings("not an amqp:// or amqps:// URL".to_owned()))?;
     uri.query.heartbeat = uri.query.heartbeat.or(Some(HEARTBEAT_S));
+    // "amqp://host:5672/", as the broker's own tools write it, means the default virtual host; none
+    // has an empty name.
+    if uri.vhost.is_empty() {
+        "/".clone_into(&mut uri.vhost);
+    }
     Ok(uri)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_virtual_host_can_be_left_out() {
+        let vhost = |url: &str| uri(&url.into()).unwrap().vhost;
+        for url in ["amqp://host", "amqp://host:5672/", "amqp://host/%2f"] {
+            assert_eq!(vhost(url), "/", "{url}");
+        }
+        assert_eq!(vhost("amqp://host/shop"), "shop");
+    }
 }

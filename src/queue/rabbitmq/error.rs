@@ -17,6 +17,9 @@ pub enum BrokerError {
     /// No connection could be made, or it broke.
     #[error("the broker can't be reached")]
     Unreachable(#[source] Arc<io::Error>),
+    /// Its certificate is of an authority that is not trusted, has another name, or is over.
+    #[error("the broker's certificate is refused; queue.ca_file names a private authority: {0}")]
+    Certificate(Arc<io::Error>),
     /// It did not answer in time.
     #[error("the broker did not answer within {0} s")]
     Silent(u64),
@@ -55,6 +58,9 @@ pub enum BrokerError {
 impl From<lapin::Error> for BrokerError {
     fn from(error: lapin::Error) -> Self {
         match error.kind() {
+            ErrorKind::IOError(error) if is_about_certificate(error) => {
+                Self::Certificate(Arc::clone(error))
+            }
             ErrorKind::IOError(error) | ErrorKind::RuntimeShutdownError(error) => {
                 Self::Unreachable(Arc::clone(error))
             }
@@ -83,6 +89,11 @@ impl BrokerError {
             AMQPErrorKind::Soft(_) | AMQPErrorKind::Hard(_) => Self::Other(text),
         }
     }
+}
+
+fn is_about_certificate(error: &io::Error) -> bool {
+    let tls = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+    matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 /// The same code also stands for other broken conditions, such as a consumer's timeout.

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use crate::queue::Failure;
+use crate::webhook::trace_parent::TRACE_PARENT_HEADER;
 use crate::webhook::{Receipt, Webhook, WebhookKey, WebhookParts, first_u64};
 
 const SOURCE: &str = "waha-source";
@@ -62,6 +63,10 @@ pub(super) fn properties(
     put(RECEIVED_AT_MS, AMQPValue::LongLongInt(webhook.received_at_ms()));
     put(REPLAY, AMQPValue::Boolean(webhook.is_replay()));
     put(HEADERS, AMQPValue::LongString(serde_json::to_string(webhook.headers())?.into()));
+    // Also by its own name, for others who bind queues of theirs and go on with the trace.
+    if let Some(parent) = webhook.trace_parent() {
+        put(TRACE_PARENT_HEADER, AMQPValue::LongString(parent.to_string().into()));
+    }
     if !failures.is_empty() {
         put(FAILURES, AMQPValue::LongString(serde_json::to_string(failures)?.into()));
     }

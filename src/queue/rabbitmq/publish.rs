@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, PublisherConfirm};
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::error::BrokerError;
@@ -82,27 +83,58 @@ impl Outlet {
         }
         let id = properties.message_id().clone();
         let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.channels.len();
-        let lock = &self.channels[turn];
-        // A confirm must not be dropped while it waits: lapin would keep it for ever. A task of its
-        // own sees it through, also when the caller stops waiting.
-        let channel = lock.with(|channel| channel.clone());
-        let mut sending = Box::pin(async move {
-            let options = BasicPublishOptions { mandatory: true, immediate: false };
-            let Address { exchange, routing_key } = to;
-            channel.basic_publish(exchange, routing_key, options, &body, properties).await
+        let (begun, sending) = self.channels[turn].with(|channel| {
+            let channel = channel.clone();
+            let mut sending = Box::pin(async move {
+                let options = BasicPublishOptions { mandatory: true, immediate: false };
+                let Address { exchange, routing_key } = to;
+                channel.basic_publish(exchange, routing_key, options, &body, properties).await
+            });
+            (begin(sending.as_mut()), sending)
         });
-        let begun = lock.with(|_| begin(sending.as_mut()));
-        let confirming = tokio::spawn(async move {
+        let confirming = SeenThrough::new(async move {
             let confirm = match begun {
                 Poll::Ready(confirm) => confirm,
                 Poll::Pending => sending.await,
             };
             confirmed(confirm?, id.as_ref().map(lapin::types::ShortString::as_str)).await
         });
-        match timeout(CONFIRM_MAX, confirming).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(BrokerError::Closed),
-            Err(_) => Err(BrokerError::Silent(CONFIRM_MAX.as_secs())),
+        timeout(CONFIRM_MAX, confirming)
+            .await
+            .unwrap_or(Err(BrokerError::Silent(CONFIRM_MAX.as_secs())))
+    }
+}
+
+/// A call that goes on in a task of its own if its caller stops waiting: a confirm must not be
+/// dropped while it waits, or lapin would keep it for ever.
+struct SeenThrough<F>(Option<Pin<Box<F>>>)
+where
+    F: Future<Output: Send> + Send + 'static;
+
+impl<F: Future<Output: Send> + Send + 'static> SeenThrough<F> {
+    fn new(call: F) -> Self {
+        Self(Some(Box::pin(call)))
+    }
+}
+
+impl<F: Future<Output: Send> + Send + 'static> Future for SeenThrough<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let Some(call) = self.0.as_mut() else { return Poll::Pending };
+        let ended = call.as_mut().poll(context);
+        if ended.is_ready() {
+            self.0 = None;
+        }
+        ended
+    }
+}
+
+impl<F: Future<Output: Send> + Send + 'static> Drop for SeenThrough<F> {
+    fn drop(&mut self) {
+        // Without a runtime the connection is going down as well.
+        if let (Some(call), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
+            runtime.spawn(call);
         }
     }
 }
@@ -128,5 +160,25 @@ async fn confirmed(confirm: PublisherConfirm, id: Option<&str>) -> Result<(), Br
         }
         Confirmation::Nack(None) => Err(BrokerError::Refused("not confirmed".to_owned())),
         Confirmation::NotRequested => Err(BrokerError::Closed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_call_goes_on_when_its_caller_stops_waiting() {
+        let (go_on, told) = oneshot::channel::<()>();
+        let (done, is_done) = oneshot::channel();
+        let call = SeenThrough::new(async move {
+            told.await.unwrap();
+            done.send("seen through").unwrap();
+        });
+        assert!(timeout(Duration::ZERO, call).await.is_err());
+        go_on.send(()).unwrap();
+        assert_eq!(is_done.await, Ok("seen through"));
     }
 }

@@ -278,6 +278,17 @@ mod tests {
     }
 
     #[test]
+    fn workers_are_scaled_by_the_lanes() {
+        let manifest = include_str!("../../../deploy/kubernetes/components/broker/scale.yaml");
+        let topology = Topology::new("", &[]);
+        for lane in Lane::ALL {
+            let queue = format!("queueName: {},", topology.queue(Place::Lane(lane)));
+            assert_eq!(manifest.matches(&queue).count(), 1, "{queue}");
+        }
+        assert_eq!(manifest.matches("queueName:").count(), Lane::ALL.len());
+    }
+
+    #[test]
     fn places_know_their_index() {
         assert!(Place::ALL.iter().enumerate().all(|(index, place)| place.index() == index));
     }

@@ -130,14 +130,14 @@ fn begin(connection: &mut Connection) -> rusqlite::Result<()> {
     transaction.commit()
 }
 
-fn get(db: &Connection, name: &str) -> rusqlite::Result<u64> {
+pub(super) fn get(db: &Connection, name: &str) -> rusqlite::Result<u64> {
     let value: Option<i64> = db
         .query_row("SELECT value FROM counters WHERE name = ?1", [name], |row| row.get(0))
         .optional()?;
     Ok(value.unwrap_or_default().unsigned_abs())
 }
 
-fn set(db: &Connection, name: &str, value: i64) -> rusqlite::Result<()> {
+pub(super) fn set(db: &Connection, name: &str, value: i64) -> rusqlite::Result<()> {
     let sql = "INSERT INTO counters VALUES (?1, ?2)
                ON CONFLICT (name) DO UPDATE SET value = excluded.value";
     db.execute(sql, (name, value)).map(drop)

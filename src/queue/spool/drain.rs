@@ -11,6 +11,8 @@ use futures_util::future::join_all;
 use super::{Inner, is_refusal};
 use crate::outage::Outage;
 use crate::queue::{Delivery, Failure, Lane, Queue, QueueError};
+use crate::trace::{Stage, Step};
+use crate::webhook::Webhook;
 
 /// Webhooks of a lane on their way at a time.
 const WINDOW: usize = 64;
@@ -38,11 +40,13 @@ pub(super) async fn run(inner: Arc<Inner>) {
             }
             Err(error) => {
                 let wait = outage.next_wait();
-                tracing::warn!(
-                    error = &error as &dyn std::error::Error,
-                    retry.delay_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-                    "spooled webhooks wait for the broker"
-                );
+                if outage.is_news() {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        retry.delay_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+                        "spooled webhooks wait for the broker"
+                    );
+                }
                 tokio::time::sleep(wait).await;
             }
         }
@@ -59,12 +63,17 @@ async fn round(inner: &Inner) -> Result<usize, QueueError> {
             break;
         }
     }
-    let ends = join_all(batch.iter().map(|one| inner.broker.publish(one.webhook().clone()))).await;
+    let ends = join_all(batch.iter().map(|one| publish(inner, one.webhook().clone()))).await;
     let mut published = Vec::with_capacity(batch.len());
     let mut failure = None;
     for (delivery, end) in batch.into_iter().zip(ends) {
         match end {
-            Ok(()) => published.push(delivery),
+            Ok(()) => {
+                let (webhook, now_ms) = (delivery.webhook(), inner.clock.now_ms());
+                let lane = Lane::of(webhook.event_type());
+                inner.ages.published(lane, webhook.received_at_ms(), now_ms);
+                published.push(delivery);
+            }
             Err(error) if is_refusal(&error) => leave_alone(inner, delivery, &error).await?,
             // Dropped, it goes back to the spool.
             Err(error) => failure = Some(error),
@@ -73,6 +82,12 @@ async fn round(inner: &Inner) -> Result<usize, QueueError> {
     let count = published.len();
     inner.file.ack(published).await?;
     failure.map_or(Ok(count), Err)
+}
+
+async fn publish(inner: &Inner, webhook: Webhook) -> Result<(), QueueError> {
+    let (mut draining, webhook) = Step::begin(Stage::Drain, webhook, None);
+    let published = inner.broker.publish(webhook).await;
+    published.inspect_err(|error| draining.fail(error.to_string()))
 }
 
 async fn leave_alone(

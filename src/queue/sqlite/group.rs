@@ -137,11 +137,11 @@ impl Intake {
         headers: &str,
     ) -> rusqlite::Result<Effect> {
         let more = stored_bytes(webhook, headers);
-        let Terms { bytes_max, .. } = self.terms;
+        let Terms { bytes_max, now_ms, .. } = self.terms;
         if self.bytes + more > bytes_max {
             return Ok(Effect::Refused(QueueError::Full { bytes: self.bytes, bytes_max }));
         }
-        statements::publish(db, webhook, headers)?;
+        statements::publish(db, webhook, headers, now_ms)?;
         self.bytes += more;
         self.accepted += i64::from(!webhook.is_replay());
         Ok(Effect::Done)

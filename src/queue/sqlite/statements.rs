@@ -14,7 +14,12 @@ use crate::webhook::Webhook;
 pub(super) const DUE_AT_ONCE: i64 = 0;
 
 /// Stores a webhook and makes it claimable. `headers` is their JSON text.
-pub(super) fn publish(db: &Connection, webhook: &Webhook, headers: &str) -> rusqlite::Result<()> {
+pub(super) fn publish(
+    db: &Connection,
+    webhook: &Webhook,
+    headers: &str,
+    now_ms: i64,
+) -> rusqlite::Result<()> {
     let key = webhook.key();
     db.prepare_cached(
         "INSERT INTO webhooks (source, session, event_type, webhook_id, receipt, at_ms,
@@ -33,10 +38,17 @@ pub(super) fn publish(db: &Connection, webhook: &Webhook, headers: &str) -> rusq
         headers,
         &webhook.body()[..],
     ])?;
-    make_claimable(db, db.last_insert_rowid(), webhook)
+    // A replay was taken in long ago, but waits from now on.
+    let waits_since_ms = if webhook.is_replay() { now_ms } else { webhook.received_at_ms() };
+    make_claimable(db, db.last_insert_rowid(), webhook, waits_since_ms)
 }
 
-fn make_claimable(db: &Connection, seq: i64, webhook: &Webhook) -> rusqlite::Result<()> {
+fn make_claimable(
+    db: &Connection,
+    seq: i64,
+    webhook: &Webhook,
+    waits_since_ms: i64,
+) -> rusqlite::Result<()> {
     db.prepare_cached(
         "INSERT INTO deliveries (seq, lane, due_at_ms, handed_out, replay, received_at_ms)
          VALUES (?1, ?2, ?3, 0, ?4, ?5)",
@@ -46,7 +58,7 @@ fn make_claimable(db: &Connection, seq: i64, webhook: &Webhook) -> rusqlite::Res
         Lane::of(webhook.event_type()).name(),
         DUE_AT_ONCE,
         webhook.is_replay(),
-        webhook.received_at_ms()
+        waits_since_ms,
     ])?;
     Ok(())
 }

@@ -3,8 +3,9 @@
 use chrono::{DateTime, Utc};
 use sea_orm::{DatabaseTransaction, Value};
 
+use super::State;
 use super::TABLE;
-use super::desk::State;
+use super::end::end_in_failure;
 use super::fingerprint::fingerprint;
 use crate::queue::Failure;
 use crate::store::apply::is_mine;
@@ -13,8 +14,8 @@ use crate::store::upsert::Upsert;
 use crate::store::{Outcome, Store, StoreError};
 use crate::webhook::Webhook;
 
-const KEY: [&str; 4] = ["source", "session", "event_type", "webhook_id"];
-const COLUMNS: [&str; 18] = [
+pub(super) const KEY: [&str; 4] = ["source", "session", "event_type", "webhook_id"];
+pub(super) const COLUMNS: [&str; 18] = [
     "source",
     "session",
     "event_type",
@@ -57,6 +58,9 @@ impl Store {
         let owners = ledger::write(&db, self.dialect, &[entry], now).await?;
         let outcome = if is_mine(&owners, burial.webhook) {
             self.write_letter(&db, burial, now).await?;
+            if burial.webhook.is_replay() {
+                end_in_failure(&db, burial.webhook.key(), burial.reason, now).await?;
+            }
             outcome
         } else {
             let row_id = owners.get(burial.webhook.key()).map(|(id, _)| *id);
@@ -101,29 +105,47 @@ impl Store {
 }
 
 fn row(burial: &Burial<'_>, now: DateTime<Utc>) -> Vec<Value> {
-    let (webhook, key) = (burial.webhook, burial.webhook.key());
-    let failed_at = |failure: Option<&Failure>| failure.map_or(now, |failure| time(failure.at_ms));
     let error = burial.failures.last().map(|failure| failure.error.clone()).unwrap_or_default();
-    vec![
-        key.source.clone().into(),
-        key.session.clone().into(),
-        key.event_type.clone().into(),
-        key.id.clone().into(),
-        webhook.receipt().0.into(),
-        webhook.body().to_vec().into(),
-        serde_json::json!(webhook.headers()).to_string().into(),
-        burial.reason.into(),
-        error.clone().into(),
-        lines(burial.failures).into(),
-        fingerprint(burial.reason, &key.event_type, &error).into(),
-        i32::try_from(burial.failures.len()).unwrap_or(i32::MAX).into(),
-        time(webhook.at_ms()).into(),
-        time(webhook.received_at_ms()).into(),
-        failed_at(burial.failures.first()).into(),
-        failed_at(burial.failures.last()).into(),
-        State::Pending.name().into(),
-        now.into(),
-    ]
+    let attempts = burial.failures.len();
+    let cause = Cause { reason: burial.reason, error: &error, failures: burial.failures, attempts };
+    cause.row(burial.webhook, State::Pending, now)
+}
+
+/// Why a webhook is a dead letter.
+pub(super) struct Cause<'a> {
+    pub(super) reason: &'a str,
+    pub(super) error: &'a str,
+    pub(super) failures: &'a [Failure],
+    pub(super) attempts: usize,
+}
+
+impl Cause<'_> {
+    /// The values of [`COLUMNS`].
+    pub(super) fn row(&self, webhook: &Webhook, state: State, now: DateTime<Utc>) -> Vec<Value> {
+        let key = webhook.key();
+        let failed_at =
+            |failure: Option<&Failure>| failure.map_or(now, |failure| time(failure.at_ms));
+        vec![
+            key.source.clone().into(),
+            key.session.clone().into(),
+            key.event_type.clone().into(),
+            key.id.clone().into(),
+            webhook.receipt().0.into(),
+            webhook.body().to_vec().into(),
+            serde_json::json!(webhook.headers()).to_string().into(),
+            self.reason.into(),
+            self.error.into(),
+            lines(self.failures).into(),
+            fingerprint(self.reason, &key.event_type, self.error).into(),
+            i32::try_from(self.attempts).unwrap_or(i32::MAX).into(),
+            time(webhook.at_ms()).into(),
+            time(webhook.received_at_ms()).into(),
+            failed_at(self.failures.first()).into(),
+            failed_at(self.failures.last()).into(),
+            state.name().into(),
+            now.into(),
+        ]
+    }
 }
 
 /// Failures as JSON lines, so that later ones can be appended by the database.

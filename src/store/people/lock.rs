@@ -1,14 +1,15 @@
 //! Reads who stands for whom, under locks that hold until the transaction ends.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use sea_orm::sea_query::{Alias, Cond, Expr, ExprTrait, Query, SelectStatement};
-use sea_orm::{ConnectionTrait, DbBackend};
+use sea_orm::{ConnectionTrait, Statement};
 
 use super::Standing;
 use crate::change::PersonKey;
 use crate::store::StoreError;
+use crate::store::dialect::Dialect;
 use crate::store::rows::contact;
+use crate::store::select::of_pairs;
 use crate::store::write::Writer;
 
 /// Keys per statement: far below any limit of parameters.
@@ -17,20 +18,22 @@ const KEYS_MAX: usize = 5_000;
 /// What others may do meanwhile.
 #[derive(Clone, Copy)]
 enum Lock {
-    /// Write under the same names, but unite nobody.
+    /// Write under the same names, and names, but unite nobody.
     Share,
     /// Wait.
     Exclusive,
 }
 
 impl Lock {
-    /// MariaDB knows the old word for a share lock only. SQLite has one writer at a time.
-    fn sql(self, backend: DbBackend) -> &'static str {
-        match (self, backend) {
-            (Self::Share, DbBackend::Postgres) => " FOR SHARE",
-            (Self::Share, DbBackend::MySql) => " LOCK IN SHARE MODE",
-            (Self::Exclusive, DbBackend::Postgres | DbBackend::MySql) => " FOR UPDATE",
-            (Self::Share | Self::Exclusive, _) => "",
+    /// PostgreSQL's weakest one lets others update the row; MySQL has none like it, and MariaDB
+    /// knows the old word only. SQLite has one writer at a time.
+    fn sql(self, dialect: Dialect) -> &'static str {
+        match (self, dialect) {
+            (_, Dialect::Sqlite) => "",
+            (Self::Share, Dialect::Postgres) => " FOR KEY SHARE OF waha_contacts",
+            (Self::Exclusive, Dialect::Postgres) => " FOR UPDATE OF waha_contacts",
+            (Self::Share, Dialect::MySql) => " LOCK IN SHARE MODE",
+            (Self::Exclusive, Dialect::MySql) => " FOR UPDATE",
         }
     }
 }
@@ -54,45 +57,32 @@ impl Writer<'_> {
         people: &[(i64, PersonKey)],
         lock: Lock,
     ) -> Result<Standing, StoreError> {
-        let backend = self.db.get_database_backend();
         let mut standing = Standing::with_capacity(people.len());
         for people in people.chunks(KEYS_MAX) {
-            let asked: HashMap<(i64, &str), &PersonKey> =
-                people.iter().map(|(session, key)| ((*session, key.jid.as_str()), key)).collect();
-            let mut statement = backend.build(&select(people, backend));
-            statement.sql.push_str(lock.sql(backend));
-            for row in self.db.query_all_raw(statement).await? {
+            let pairs: HashMap<(i64, String), &PersonKey> =
+                people.iter().map(|(session, key)| ((*session, key.jid.clone()), key)).collect();
+            for row in self.db.query_all_raw(self.select(pairs.keys(), lock)).await? {
                 let jid: String = row.try_get("", "jid")?;
                 let phone: Option<String> = row.try_get("", "phone")?;
-                let session = row.try_get("", "session_id")?;
-                if let Some(key) = asked.get(&(session, jid.as_str())) {
-                    standing.insert((*key).clone(), phone.unwrap_or(jid));
+                let pair = (row.try_get("", "session_id")?, jid);
+                if let Some(key) = pairs.get(&pair) {
+                    standing.insert((*key).clone(), phone.unwrap_or(pair.1));
                 }
             }
         }
         Ok(standing)
     }
-}
 
-/// In the order in which rows are inserted: byte by byte, whatever the database's own order is.
-fn select(people: &[(i64, PersonKey)], backend: DbBackend) -> SelectStatement {
-    let mut groups: BTreeMap<i64, Vec<&str>> = BTreeMap::new();
-    for (session, key) in people {
-        groups.entry(*session).or_default().push(&key.jid);
+    /// In the order in which rows are inserted: byte by byte, whatever the database's own order is.
+    fn select<'p>(&self, people: impl Iterator<Item = &'p (i64, String)>, lock: Lock) -> Statement {
+        let columns = ["session_id", "jid", "phone"];
+        let pair = ("session_id", "jid");
+        let mut select = of_pairs(self.dialect, contact::TABLE, pair, &columns, people);
+        select.sql.push_str(match self.dialect {
+            Dialect::Postgres => " ORDER BY session_id, jid COLLATE \"C\"",
+            Dialect::Sqlite | Dialect::MySql => " ORDER BY session_id, jid",
+        });
+        select.sql.push_str(lock.sql(self.dialect));
+        select
     }
-    let column = |name: &'static str| Expr::col(Alias::new(name));
-    let mut any = Cond::any();
-    for (session, jids) in groups {
-        let of_session = Cond::all().add(column("session_id").eq(session));
-        any = any.add(of_session.add(column("jid").is_in(jids)));
-    }
-    let by_bytes = if backend == DbBackend::Postgres { "jid COLLATE \"C\"" } else { "jid" };
-    let mut select = Query::select();
-    select
-        .columns(["session_id", "jid", "phone"].map(Alias::new))
-        .from(Alias::new(contact::TABLE))
-        .cond_where(any)
-        .order_by(Alias::new("session_id"), sea_orm::Order::Asc)
-        .order_by_expr(Expr::cust(by_bytes), sea_orm::Order::Asc);
-    select
 }

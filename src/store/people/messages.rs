@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::sea_query::{
-    Alias, Asterisk, Cond, Expr, ExprTrait, JoinType, Query, SelectStatement,
+    Alias, Asterisk, Cond, Expr, ExprTrait, JoinType, Query, SelectStatement, UnionType,
 };
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult};
 
@@ -16,6 +16,7 @@ use crate::change::{
     Changes, ChatKey, Merge, MessageChange, MessageKey, MessageStatus, SessionKey,
 };
 use crate::store::StoreError;
+use crate::store::relocate::indexed;
 use crate::store::rows::claim;
 use crate::store::write::Writer;
 
@@ -146,15 +147,16 @@ impl Writer<'_> {
         union: &Union<'_>,
     ) -> Result<BTreeMap<(i64, MessageKey), i64>, StoreError> {
         let mut touched = BTreeMap::new();
-        for table in BY_AUTHOR {
-            for row in self.db.query_all(&by_author(table, union)).await? {
-                let chat = ChatKey {
-                    session: union.session.clone(),
-                    chat_id: row.try_get("", "chat_name")?,
-                };
-                let key = MessageKey { chat, message_id: row.try_get("", "message_id")? };
-                touched.insert((row.try_get("", "chat_id")?, key), row.try_get("", "row_id")?);
-            }
+        let [first, rest @ ..] = BY_AUTHOR;
+        let mut select = by_author(first, union);
+        for table in rest {
+            select.union(UnionType::All, by_author(table, union));
+        }
+        for row in self.db.query_all(&select).await? {
+            let chat_id = row.try_get("", "chat_name")?;
+            let chat = ChatKey { session: union.session.clone(), chat_id };
+            let key = MessageKey { chat, message_id: row.try_get("", "message_id")? };
+            touched.insert((row.try_get("", "chat_id")?, key), row.try_get("", "row_id")?);
         }
         Ok(touched)
     }
@@ -278,6 +280,7 @@ fn by_author(table: &'static str, union: &Union<'_>) -> SelectStatement {
         )
         .join_as(JoinType::InnerJoin, Alias::new(MESSAGES), Alias::new("row"), row)
         .and_where(of("chat", "session_id").eq(union.session_id))
-        .and_where(of("did", "author").eq(union.other.as_str()));
+        .and_where(of("did", "author").eq(union.other.as_str()))
+        .and_where(indexed("did.author"));
     select
 }

@@ -4,6 +4,8 @@
 //! join are one person for good, however many there are, so the order of links makes no
 //! difference.
 
+use std::collections::BTreeSet;
+
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, Value};
 
@@ -15,7 +17,7 @@ use crate::store::ids::Known;
 use crate::store::relocate::{BY_CHAT, BY_PERSON, Place};
 use crate::store::rows::{chat, contact};
 use crate::store::write::Writer;
-use crate::store::{StoreError, StoreError::Vanished};
+use crate::store::{StoreError, StoreError::Vanished, select};
 
 /// How often others may unite the same people while we wait for their locks.
 const ROUNDS_MAX: usize = 16;
@@ -72,22 +74,45 @@ impl Writer<'_> {
             follow(standing, union.session, &key.jid, &name);
             stand = false;
         }
+        if stand {
+            self.hold_members(union).await?;
+        }
         Ok(stand)
+    }
+
+    /// Locks all ids of both, also those that turn up meanwhile: whoever writes under one of them
+    /// has then committed.
+    async fn hold_members(&self, union: &Union<'_>) -> Result<(), StoreError> {
+        let names = [&union.name, &union.other].map(|name| (union.session_id, name.clone()));
+        let mut held = BTreeSet::new();
+        for _ in 0..ROUNDS_MAX {
+            let mut members = BTreeSet::new();
+            for row in select::members(self.db, &names).await? {
+                let jid = row.try_get("", "jid")?;
+                members
+                    .insert((union.session_id, PersonKey { session: union.session.clone(), jid }));
+            }
+            if members.is_subset(&held) {
+                return Ok(());
+            }
+            self.exclude(&members.iter().cloned().collect::<Vec<_>>()).await?;
+            held = members;
+        }
+        Err(Vanished(contact::TABLE))
     }
 
     async fn join(&self, union: &Union<'_>, moved: &mut Moved) -> Result<(), StoreError> {
         self.join_contacts(union).await?;
-        let members = self.members(union.session_id, &union.name).await?;
-        self.tell_lid(union, &members).await?;
+        let members = self.tell_lids(&[(union.session_id, union.name.clone())]).await?;
+        let members: Vec<String> = members.into_iter().map(|member| member.jid).collect();
         self.join_chats(union, &members, moved).await?;
         self.move_author(union, moved).await?;
-        for (upsert, column) in BY_PERSON {
+        let places = BY_PERSON.map(|(upsert, column)| {
             let (from, to) = (union.other.as_str().into(), union.name.as_str().into());
-            let upsert = &upsert(self.dialect);
-            let place = Place { upsert, column, from, to, session_id: Some(union.session_id) };
-            self.relocate(&place).await?;
-        }
-        Ok(())
+            let upsert = upsert(self.dialect);
+            Place { upsert, column, from, to, session_id: Some(union.session_id) }
+        });
+        self.relocate(&places).await
     }
 
     async fn join_contacts(&self, union: &Union<'_>) -> Result<(), StoreError> {
@@ -106,30 +131,6 @@ impl Writer<'_> {
                 .and_where(Expr::col(Alias::new(column)).eq(union.other.as_str()));
             self.db.execute(&update).await?;
         }
-        Ok(())
-    }
-
-    /// All ids of a person.
-    async fn members(&self, session_id: i64, name: &str) -> Result<Vec<String>, StoreError> {
-        let mut select = Query::select();
-        select
-            .column(Alias::new("jid"))
-            .from(Alias::new(contact::TABLE))
-            .and_where(Expr::col(Alias::new("session_id")).eq(session_id))
-            .and_where(Expr::col(Alias::new("phone")).eq(name));
-        let rows = self.db.query_all(&select).await?;
-        Ok(rows.iter().map(|row| row.try_get("", "jid")).collect::<Result<_, _>>()?)
-    }
-
-    async fn tell_lid(&self, union: &Union<'_>, members: &[String]) -> Result<(), StoreError> {
-        let lid = members.iter().filter(|jid| is_lid(jid)).min().map(String::as_str);
-        let mut update = Query::update();
-        update
-            .table(Alias::new(contact::TABLE))
-            .value("lid", Expr::val(lid))
-            .and_where(Expr::col(Alias::new("session_id")).eq(union.session_id))
-            .and_where(Expr::col(Alias::new("phone")).eq(union.name.as_str()));
-        self.db.execute(&update).await?;
         Ok(())
     }
 
@@ -153,12 +154,11 @@ impl Writer<'_> {
         self.point_to(union.session_id, members, name).await?;
         if let Some(other) = other {
             self.move_messages(union, (other, name), moved).await?;
-            for upsert in BY_CHAT {
-                let upsert = &upsert(self.dialect);
-                let (from, to) = (other.into(), name.into());
-                let place = Place { upsert, column: "chat_id", from, to, session_id: None };
-                self.relocate(&place).await?;
-            }
+            let places = BY_CHAT.map(|upsert| {
+                let (upsert, from, to) = (upsert(self.dialect), other.into(), name.into());
+                Place { upsert, column: "chat_id", from, to, session_id: None }
+            });
+            self.relocate(&places).await?;
         }
         Ok(())
     }

@@ -12,6 +12,8 @@ use crate::waha::jid::ChatKind;
 
 pub(in crate::store) const TABLE: &str = "waha_chats";
 
+const KEY: [&str; 2] = ["session_id", "chat_id"];
+const POINTER: [&str; 5] = ["session_id", "chat_id", "updated_at", "kind", "merged_into"];
 const COLUMNS: [&str; 11] = [
     "session_id",
     "chat_id",
@@ -38,7 +40,7 @@ pub(in crate::store) const EMPTIED: [(&str, Emptied); 7] = [
 ];
 
 pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert {
-    Upsert::new(dialect, TABLE, &["session_id", "chat_id"], &COLUMNS)
+    make(dialect)
         .register("name_version", &["name"])
         .register("description_version", &["description"])
         .register("archived_version", &["archived"])
@@ -65,4 +67,24 @@ pub(in crate::store) fn row(
         change.archived.as_ref().map_or(0, |archived| archived.version.get()).into(),
         change.last_message_at.into(),
     ]
+}
+
+/// Makes rows that are not there.
+pub(in crate::store) fn make(dialect: Dialect) -> Upsert {
+    Upsert::new(dialect, TABLE, &KEY, &COLUMNS)
+}
+
+/// Points rows that are there to the rows of their conversations.
+pub(in crate::store) fn upsert_pointers(dialect: Dialect) -> Upsert {
+    Upsert::new(dialect, TABLE, &KEY, &POINTER).replace("merged_into")
+}
+
+pub(in crate::store) fn pointer(
+    session_id: i64,
+    key: &ChatKey,
+    conversation: i64,
+    now: DateTime<Utc>,
+) -> Vec<Value> {
+    let kind = ChatKind::of(&key.chat_id).name();
+    vec![session_id.into(), cut(&key.chat_id, 255), now.into(), kind.into(), conversation.into()]
 }

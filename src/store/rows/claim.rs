@@ -6,39 +6,13 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 use sea_orm::{DbErr, QueryResult, Value};
 
-use super::{cut, message};
+use super::{cut, joined, message};
 use crate::change::{Content, Media, Origin, Register, Reply, Told, Version};
 use crate::store::dialect::Dialect;
 use crate::store::upsert::Upsert;
 
 const KEY: [&str; 3] = ["chat_id", "message_id", "author"];
-const COLUMNS: [&str; 25] = [
-    "chat_id",
-    "message_id",
-    "updated_at",
-    "author",
-    "author_version",
-    "waha_id",
-    "from_me",
-    "sender",
-    "sender_name",
-    "type",
-    "content",
-    "details",
-    "reply_to",
-    "reply_to_sender",
-    "reply_to_content",
-    "is_forwarded",
-    "has_media",
-    "origin",
-    "sent_at",
-    "content_version",
-    "media_url",
-    "media_mime_type",
-    "media_file_name",
-    "media_error",
-    "media_version",
-];
+const COLUMNS: [&str; 25] = joined(["chat_id", "message_id", "updated_at"], message::TOLD);
 
 pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert {
     let upsert = Upsert::new(dialect, "waha_message_claims", &KEY, &COLUMNS);

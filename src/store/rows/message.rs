@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::Value;
 
-use super::{cut, cut_option};
+use super::{cut, cut_option, joined};
 use crate::change::{
     Content, Media, MessageChange, MessageKey, MessageStatus, Origin, Register, Told,
 };
@@ -15,44 +15,20 @@ use crate::store::upsert::Upsert;
 
 const TABLE: &str = "waha_messages";
 const KEY: [&str; 3] = ["session_id", "chat_id", "message_id"];
-
-const COLUMNS: [&str; 33] = [
+/// The columns that `store/settle/show.rs` derives, after the key.
+const SHOWN: [&str; 9] = [
     "session_id",
     "chat_id",
     "message_id",
-    "updated_at",
-    "status",
-    "ack",
-    "status_rank",
-    "is_amended",
-    "is_stub",
-    "original_content",
-    "edited_version",
-    "author",
-    "author_version",
-    "waha_id",
-    "from_me",
-    "sender",
-    "sender_name",
-    "type",
     "content",
-    "details",
-    "reply_to",
-    "reply_to_sender",
-    "reply_to_content",
-    "is_forwarded",
-    "has_media",
-    "origin",
-    "sent_at",
-    "content_version",
-    "media_url",
-    "media_mime_type",
-    "media_file_name",
-    "media_error",
-    "media_version",
+    "original_content",
+    "edited_at",
+    "edited_version",
+    "revoked_at",
+    "revoked_by",
 ];
 /// The columns that an author tells; in `waha_message_claims`, too.
-const TOLD: [&str; 22] = [
+pub(super) const TOLD: [&str; 22] = [
     "author",
     "author_version",
     "waha_id",
@@ -76,6 +52,22 @@ const TOLD: [&str; 22] = [
     "media_error",
     "media_version",
 ];
+const COLUMNS: [&str; 33] = joined(
+    [
+        "session_id",
+        "chat_id",
+        "message_id",
+        "updated_at",
+        "status",
+        "ack",
+        "status_rank",
+        "is_amended",
+        "is_stub",
+        "original_content",
+        "edited_version",
+    ],
+    TOLD,
+);
 /// All but the text, which may be an edit's.
 const CONTENT: [&str; 13] = [
     "waha_id",
@@ -131,6 +123,12 @@ pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert {
         .when(&is_amended, &["is_amended"])
         .register("status_rank", &["status", "ack"])
         .replace("updated_at")
+}
+
+/// Replaces what a row that is there shows of its edits and revocations.
+pub(in crate::store) fn shown(dialect: Dialect) -> Upsert {
+    let shown = Upsert::new(dialect, TABLE, &KEY, &SHOWN);
+    SHOWN.into_iter().filter(|column| !KEY.contains(column)).fold(shown, Upsert::replace)
 }
 
 /// Replaces what the owner of a row tells, as if it had never been edited: for rows that are locked

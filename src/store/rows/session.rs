@@ -8,6 +8,8 @@ use crate::change::{Identity, Register, SessionChange, SessionKey, SessionStatus
 use crate::store::dialect::Dialect;
 use crate::store::upsert::Upsert;
 
+const TABLE: &str = "waha_sessions";
+const KEY: [&str; 2] = ["source", "name"];
 const COLUMNS: [&str; 19] = [
     "source",
     "name",
@@ -30,8 +32,13 @@ const COLUMNS: [&str; 19] = [
     "message_capping_version",
 ];
 
+/// Makes rows that are not there.
+pub(in crate::store) fn make(dialect: Dialect) -> Upsert {
+    Upsert::new(dialect, TABLE, &KEY, &COLUMNS)
+}
+
 pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert {
-    Upsert::new(dialect, "waha_sessions", &["source", "name"], &COLUMNS)
+    make(dialect)
         .register("status_version", &["status", "status_at"])
         .register(
             "identity_version",

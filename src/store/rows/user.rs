@@ -8,6 +8,7 @@ use crate::store::dialect::Dialect;
 use crate::store::upsert::Upsert;
 
 const TABLE: &str = "user_waha";
+const SESSIONS: &str = "waha_sessions";
 /// Marks rows that follow the metadata; those of the application are left alone.
 const ORIGIN: &str = "metadata";
 
@@ -18,8 +19,11 @@ pub(in crate::store) async fn follow(
     sessions: &[i64],
     now: DateTime<Utc>,
 ) -> Result<(), DbErr> {
+    if sessions.is_empty() {
+        return Ok(());
+    }
     let users = users(db, sessions).await?;
-    remove_old(db, &users).await?;
+    remove_old(db, sessions).await?;
     let rows = users.into_iter().filter_map(|(session, user)| {
         Some(vec![Value::from(user?), session.into(), ORIGIN.into(), now.into()])
     });
@@ -41,25 +45,28 @@ async fn users(
     let mut select = Query::select();
     select
         .columns(["id", "user_id"].map(Alias::new))
-        .from(Alias::new("waha_sessions"))
+        .from(Alias::new(SESSIONS))
         .and_where(Expr::col(Alias::new("id")).is_in(sessions.iter().copied()))
         .order_by(Alias::new("id"), sea_orm::Order::Asc);
     let rows = db.query_all(&select).await?;
     rows.iter().map(|row| Ok((row.try_get("", "id")?, row.try_get("", "user_id")?))).collect()
 }
 
-async fn remove_old(
-    db: &impl ConnectionTrait,
-    users: &[(i64, Option<String>)],
-) -> Result<(), DbErr> {
-    for (session, user) in users {
-        let mut delete = Query::delete();
-        delete
-            .from_table(Alias::new(TABLE))
-            .and_where(Expr::col(Alias::new("session_id")).eq(*session))
-            .and_where(Expr::col(Alias::new("origin")).eq(ORIGIN))
-            .and_where(Expr::col(Alias::new("user_id")).ne(user.clone().unwrap_or_default()));
-        db.execute(&delete).await?;
-    }
-    Ok(())
+/// Removes the links that a session's row does not name any more.
+async fn remove_old(db: &impl ConnectionTrait, sessions: &[i64]) -> Result<(), DbErr> {
+    let link = |column: &'static str| Expr::col((Alias::new(TABLE), Alias::new(column)));
+    let session = |column: &'static str| Expr::col((Alias::new(SESSIONS), Alias::new(column)));
+    let mut named = Query::select();
+    named
+        .column(Alias::new("id"))
+        .from(Alias::new(SESSIONS))
+        .and_where(session("id").eq(link("session_id")))
+        .and_where(session("user_id").eq(link("user_id")));
+    let mut delete = Query::delete();
+    delete
+        .from_table(Alias::new(TABLE))
+        .and_where(link("session_id").is_in(sessions.iter().copied()))
+        .and_where(link("origin").eq(ORIGIN))
+        .and_where(Expr::exists(named).not());
+    db.execute(&delete).await.map(drop)
 }

@@ -3,13 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
-use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
+use sea_orm::{DbErr, QueryResult, Value};
 
 use crate::change::MessageKey;
 use crate::store::StoreError;
 use crate::store::ids::Known;
 use crate::store::rows::edit::{EDITS, REVOCATIONS};
+use crate::store::rows::{cut, message};
 use crate::store::select;
 use crate::store::write::Writer;
 
@@ -26,7 +26,6 @@ struct Shown {
 
 /// A message's row, as far as it matters here.
 struct Row {
-    id: i64,
     author: Option<String>,
     shown: Shown,
 }
@@ -59,15 +58,17 @@ impl Writer<'_> {
         }
         let edits = self.newest_edits(keys, known, &rows).await?;
         let revocations = self.first_revocations(keys, known, &rows).await?;
+        let mut differing = Vec::new();
         // In the order of the keys, in which the rows were locked.
         for key in keys {
             let Some(row) = rows.get(key) else { continue };
             let shown = row.derive(edits.get(key), revocations.get(key));
             if shown != row.shown {
-                self.write_shown(row.id, shown).await?;
+                let session = known.session(&key.chat.session)?;
+                differing.push(shown.row(session, known.chat(&key.chat)?, &key.message_id));
             }
         }
-        Ok(())
+        Ok(message::shown(self.dialect).run(self.db, differing).await?)
     }
 
     async fn newest_edits<'a>(
@@ -114,30 +115,28 @@ impl Writer<'_> {
         }
         Ok(first)
     }
+}
 
-    async fn write_shown(&self, id: i64, shown: Shown) -> Result<(), DbErr> {
-        let values: [(&'static str, Value); 6] = [
-            ("content", shown.content.into()),
-            ("original_content", shown.original_content.into()),
-            ("edited_at", shown.edited_at.into()),
-            ("edited_version", shown.edited_version.into()),
-            ("revoked_at", shown.revoked_at.into()),
-            ("revoked_by", shown.revoked_by.into()),
-        ];
-        let mut update = Query::update();
-        let bind = |(name, value)| (Alias::new(name), Expr::val(self.dialect.bind(value)));
-        update
-            .table(Alias::new("waha_messages"))
-            .values(values.map(bind))
-            .and_where(Expr::col(Alias::new("id")).eq(id));
-        self.db.execute(&update).await.map(drop)
+impl Shown {
+    /// The values of [`message::shown`].
+    fn row(self, session_id: i64, chat_id: i64, message_id: &str) -> Vec<Value> {
+        vec![
+            session_id.into(),
+            chat_id.into(),
+            cut(message_id, 255),
+            self.content.into(),
+            self.original_content.into(),
+            self.edited_at.into(),
+            self.edited_version.into(),
+            self.revoked_at.into(),
+            self.revoked_by.into(),
+        ]
     }
 }
 
 impl Row {
     fn read(row: &QueryResult) -> Result<Self, DbErr> {
         Ok(Self {
-            id: row.try_get("", "id")?,
             author: row.try_get("", "author")?,
             shown: Shown {
                 content: row.try_get("", "content")?,

@@ -4,73 +4,39 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use sea_orm::{
-    ConnectionTrait, Database, DatabaseConnection, DbBackend, EntityTrait, IdenStatic, Iterable,
-    Statement,
+    ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, IdenStatic, Iterable, Statement,
 };
-use waha_ingest::clock::SystemClock;
-use waha_ingest::store::{Store, StoreOptions};
+use waha_ingest::store::Store;
+
+use crate::app::{clock, open_store};
+use crate::database::{Database, Kind};
 
 /// One database of a test, made for it.
 pub(super) struct Tables {
-    url: String,
-    /// Where the database is dropped again; none for a file.
-    server: Option<(DatabaseConnection, String)>,
+    /// Two workers, each with a cache of its own.
+    pub(super) workers: [Arc<Store>; 2],
     connection: DatabaseConnection,
-    _folder: tempfile::TempDir,
+    _database: Database,
 }
 
 /// Columns that say nothing about WhatsApp.
 const BOOKKEEPING: [&str; 3] = ["id", "created_at", "updated_at"];
 
 impl Tables {
-    /// One for every kind of server there is, SQLite always.
-    pub(super) async fn each() -> Vec<Self> {
-        let mut all = vec![Self::make(None).await];
-        for variable in ["TEST_POSTGRES_URL", "TEST_MYSQL_URL"] {
-            if let Ok(server) = std::env::var(variable) {
-                all.push(Self::make(Some(server)).await);
-            }
-        }
-        all
+    pub(super) async fn create(kind: Kind) -> Self {
+        let database = Database::create(kind).await;
+        let one = open_store(&database, clock()).await;
+        let workers = [Arc::clone(&one), open_store(&database, clock()).await];
+        Self { workers, connection: one.connection().clone(), _database: database }
     }
 
-    async fn make(server: Option<String>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let name = format!("lid_merge_{:016x}", rand::random::<u64>());
-        let (url, server) = match server {
-            None => (format!("sqlite://{}/waha.db", folder.path().display()), None),
-            Some(server) => {
-                let admin = Database::connect(&server).await.unwrap();
-                admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
-                (with_database(&server, &name), Some((admin, name)))
-            }
-        };
-        let store = open(&url).await;
-        migration::up(store.connection()).await.unwrap();
-        let connection = store.connection().clone();
-        Self { url, server, connection, _folder: folder }
-    }
-
-    /// A worker's store, with a cache of its own.
-    pub(super) async fn store(&self) -> Store {
-        open(&self.url).await
-    }
-
-    /// Takes every row away.
+    /// Takes every row away; the workers have seen nothing.
     pub(super) async fn clear(&self) {
+        for worker in &self.workers {
+            worker.forget_ids();
+        }
         for table in ["waha_sessions", "webhook_events", "dead_letters"] {
             self.connection.execute_unprepared(&format!("DELETE FROM {table}")).await.unwrap();
-        }
-    }
-
-    /// Drops the database.
-    pub(super) async fn drop(self) {
-        self.connection.close().await.unwrap();
-        if let Some((admin, name)) = self.server {
-            // Connections of the test's stores may still be closing.
-            let is_postgres = admin.get_database_backend() == DbBackend::Postgres;
-            let force = if is_postgres { " WITH (FORCE)" } else { "" };
-            admin.execute_unprepared(&format!("DROP DATABASE {name}{force}")).await.unwrap();
         }
     }
 
@@ -168,22 +134,4 @@ impl Ids {
             _ => value,
         }
     }
-}
-
-async fn open(url: &str) -> Store {
-    let options = StoreOptions {
-        url: url.to_owned(),
-        connections_max: 2,
-        keeps_bodies: false,
-        keeps_ephemeral_bodies: false,
-    };
-    Store::open(&options, Arc::new(SystemClock)).await.unwrap()
-}
-
-/// The URL of another database on the same server.
-fn with_database(server: &str, name: &str) -> String {
-    let (base, query) = server.split_once('?').unwrap_or((server, ""));
-    let (scheme, rest) = base.split_once("://").unwrap();
-    let host = rest.split('/').next().unwrap();
-    format!("{scheme}://{host}/{name}?{query}")
 }

@@ -1,0 +1,114 @@
+//! The admin listener: health, metrics, and the API that operators use.
+//!
+//! Started by `up`, `serve` and `work`. `access` decides who may come in; `api` has a file for each
+//! resource and says how to add one. What must stay true: only `/livez` and `/readyz` need no token,
+//! and nothing here can hold up the door for long, however often it is asked.
+
+mod access;
+mod api;
+mod health;
+mod metrics;
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use actix_web::dev::Server;
+use actix_web::http::StatusCode;
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpResponse, HttpServer, web};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::equation::{Equation, Sides};
+use crate::normalize::Rules;
+use crate::observer::Observer;
+use crate::problem::problem;
+use crate::queue::Queue;
+use crate::store::Store;
+use crate::telemetry::metrics::{Metrics, Scope};
+
+pub use access::{Access, AccessError, Caller, Role, Token};
+pub use api::{ApiError, LaneReport, Problem};
+
+/// Counts are shared by all who ask within this time: the queue stands still while it is counted.
+const COUNT_EVERY: Duration = Duration::from_secs(5);
+
+/// What the admin listener tells of.
+pub struct Admin {
+    /// What the process runs.
+    pub scope: Scope,
+    /// Who may come in.
+    pub access: Access,
+    /// What the process counts.
+    pub metrics: Arc<Metrics>,
+    /// What it depends on.
+    pub observer: Arc<Observer>,
+    /// The tables, where it has them.
+    pub store: Option<Arc<Store>>,
+    /// Where replays are published.
+    pub queue: Arc<dyn Queue>,
+    /// Cancelled when the process stops: what was begun beside a request ends.
+    pub stop: CancellationToken,
+    /// Where door and queue count, where it can tell.
+    pub sides: Option<Sides>,
+    /// What normalizing needs.
+    pub rules: Rules,
+    /// Set once the process was told to stop.
+    pub is_draining: AtomicBool,
+    /// Set while workers wait until the database is migrated.
+    pub waits_for_schema: AtomicBool,
+    /// The last count.
+    pub counted: Mutex<Option<(Instant, Option<Equation>)>>,
+}
+
+impl Admin {
+    /// The tables; an error where a resource that needs them was added to a process without.
+    fn store(&self) -> Result<&Arc<Store>, ApiError> {
+        self.store.as_ref().ok_or(ApiError::NotFound("table in this process"))
+    }
+
+    /// The equation, of some seconds ago at most; none if it can't be counted here or now.
+    async fn count(&self) -> Option<Equation> {
+        let (sides, store) = (self.sides.as_ref()?, self.store.as_ref()?);
+        let mut counted = self.counted.lock().await;
+        if let Some((at, equation)) = &*counted
+            && at.elapsed() < COUNT_EVERY
+        {
+            return equation.clone();
+        }
+        let equation = sides.count(store).await;
+        if let Err(error) = &equation {
+            tracing::warn!(error = error as &dyn std::error::Error, "can't count webhooks");
+        }
+        let equation = equation.ok();
+        *counted = Some((Instant::now(), equation.clone()));
+        equation
+    }
+}
+
+/// The admin listener; answers until its handle is told to stop.
+pub fn serve(listener: TcpListener, admin: Arc<Admin>) -> std::io::Result<Server> {
+    let admin = web::Data::from(admin);
+    let server = HttpServer::new(move || {
+        let scope = admin.scope;
+        App::new()
+            .app_data(admin.clone())
+            .route("/livez", web::get().to(health::live))
+            .route("/readyz", web::get().to(health::ready))
+            .service(
+                web::resource("/metrics")
+                    .wrap(from_fn(access::check_metrics))
+                    .route(web::get().to(metrics::metrics)),
+            )
+            .configure(|config| api::add(config, scope))
+            .default_service(web::to(not_found))
+    });
+    Ok(server.workers(1).shutdown_timeout(1).disable_signals().listen(listener)?.run())
+}
+
+async fn not_found() -> HttpResponse {
+    problem(StatusCode::NOT_FOUND, "there is nothing at this path")
+}

@@ -1,0 +1,256 @@
+//! Who may do what on the admin listener.
+//!
+//! Without tokens everybody who reaches the listener may do everything, so the configuration allows
+//! that on a loopback address only. With tokens every request needs one. What must stay true: reading
+//! needs a viewer and everything else an operator, whatever is added to the API; secrets are compared
+//! in constant time and never logged; a page in somebody's browser can do nothing.
+
+mod browser;
+mod error;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use actix_web::HttpMessage;
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{AUTHORIZATION, HeaderMap};
+use actix_web::middleware::Next;
+use actix_web::{Error, ResponseError, web};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::Admin;
+
+pub use error::AccessError;
+
+/// What a token's holder may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Read.
+    Viewer,
+    /// Read and act.
+    Operator,
+}
+
+impl Role {
+    /// As configured.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// A configured token.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token {
+    name: String,
+    role: Role,
+    /// Of one length for all, so that comparing tells nothing of the secret's.
+    digest: [u8; 32],
+}
+
+/// Who asks, for handlers that write it down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Name of the token; "local" without tokens.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+}
+
+/// Who may come in.
+pub struct Access {
+    /// Replaced whole, when the configuration changes.
+    tokens: RwLock<Arc<[Token]>>,
+    /// Whether `/metrics` needs no token.
+    pub has_open_metrics: bool,
+}
+
+impl Token {
+    /// A token with its secret.
+    pub fn new(name: &str, role: Role, secret: &SecretString) -> Self {
+        Self { name: name.to_owned(), role, digest: digest(secret.expose_secret()) }
+    }
+}
+
+fn digest(secret: &str) -> [u8; 32] {
+    Sha256::digest(secret.as_bytes()).into()
+}
+
+impl Access {
+    /// With these tokens; none means that the listener is on a loopback address.
+    pub fn new(tokens: Vec<Token>, has_open_metrics: bool) -> Self {
+        Self { tokens: RwLock::new(tokens.into()), has_open_metrics }
+    }
+
+    /// Lets in by these from now on. False if they are the ones in use, or if either side has none:
+    /// whether tokens are needed at all is decided at start.
+    pub fn replace_tokens(&self, tokens: Vec<Token>) -> bool {
+        let mut in_use = self.tokens.write().unwrap_or_else(PoisonError::into_inner);
+        let changes = !in_use.is_empty() && !tokens.is_empty() && in_use[..] != tokens[..];
+        if changes {
+            *in_use = tokens.into();
+        }
+        changes
+    }
+
+    /// Who asks, if that one may.
+    fn admit(&self, method: &Method, headers: &HeaderMap) -> Result<Caller, AccessError> {
+        browser::refuse_foreign_pages(headers)?;
+        let caller = self.caller(headers)?;
+        let is_reading = [Method::GET, Method::HEAD].contains(method);
+        if !is_reading && caller.role < Role::Operator {
+            return Err(AccessError::NeedsOperator);
+        }
+        Ok(caller)
+    }
+
+    fn caller(&self, headers: &HeaderMap) -> Result<Caller, AccessError> {
+        let tokens = Arc::clone(&self.tokens.read().unwrap_or_else(PoisonError::into_inner));
+        if tokens.is_empty() {
+            browser::require_local_host(headers)?;
+            return Ok(Caller { name: "local".to_owned(), role: Role::Operator });
+        }
+        let told = headers.get(AUTHORIZATION).ok_or(AccessError::NoToken)?;
+        let secret = told.to_str().ok().and_then(bearer).ok_or(AccessError::NoToken)?;
+        let digest = digest(secret);
+        // All of them are compared, so that time tells nothing of their order either.
+        let matching = tokens.iter().fold(None, |found, token| {
+            if bool::from(token.digest.ct_eq(&digest)) { Some(token) } else { found }
+        });
+        let token = matching.ok_or(AccessError::UnknownToken)?;
+        Ok(Caller { name: token.name.clone(), role: token.role })
+    }
+}
+
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, secret) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(secret.trim())
+}
+
+/// Lets in who may, as a [`Caller`] among the request's extensions, and answers all others.
+pub(super) async fn check<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    let admitted = match request.app_data::<web::Data<Admin>>() {
+        Some(admin) => admin.access.admit(request.method(), request.headers()),
+        None => Err(AccessError::NoToken),
+    };
+    answer(request, next, admitted).await
+}
+
+/// As [`check`], unless metrics are open to everybody.
+pub(super) async fn check_metrics<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    let admin = request.app_data::<web::Data<Admin>>();
+    if admin.is_some_and(|admin| admin.access.has_open_metrics) {
+        return Ok(next.call(request).await?.map_into_left_body());
+    }
+    check(request, next).await
+}
+
+/// Lets a request pass that says it is JSON; for ways that write.
+pub(super) async fn check_json<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    match browser::require_json(request.headers()) {
+        Ok(()) => Ok(next.call(request).await?.map_into_left_body()),
+        Err(error) => Ok(request.into_response(error.error_response()).map_into_right_body()),
+    }
+}
+
+async fn answer<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+    admitted: Result<Caller, AccessError>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    match admitted {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            Ok(next.call(request).await?.map_into_left_body())
+        }
+        Err(error) => Ok(request.into_response(error.error_response()).map_into_right_body()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn access() -> Access {
+        let token = |name, role, secret: &str| Token::new(name, role, &secret.into());
+        let (viewer, operator) = (Role::Viewer, Role::Operator);
+        Access::new(vec![token("eye", viewer, "view"), token("hand", operator, "act")], false)
+    }
+
+    fn ask(access: &Access, method: &Method, told: &[(&str, &str)]) -> Result<String, AccessError> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in told {
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            headers.insert(name, HeaderValue::from_str(value).unwrap());
+        }
+        access.admit(method, &headers).map(|caller| caller.name)
+    }
+
+    #[test]
+    fn a_viewer_reads_and_an_operator_acts() {
+        let access = access();
+        let viewer = ("authorization", "Bearer view");
+        let operator = ("authorization", "bearer act");
+        let json = ("content-type", "application/json; charset=utf-8");
+        assert_eq!(ask(&access, &Method::GET, &[viewer]), Ok("eye".to_owned()));
+        for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
+            assert_eq!(ask(&access, &method, &[viewer, json]), Err(AccessError::NeedsOperator));
+            assert_eq!(ask(&access, &method, &[operator, json]), Ok("hand".to_owned()));
+        }
+    }
+
+    #[test]
+    fn no_token_and_a_wrong_one_are_refused() {
+        let access = access();
+        assert_eq!(ask(&access, &Method::GET, &[]), Err(AccessError::NoToken));
+        for (header, error) in [
+            ("Basic view", AccessError::NoToken),
+            ("Bearer", AccessError::NoToken),
+            ("Bearer ", AccessError::UnknownToken),
+            ("Bearer vie", AccessError::UnknownToken),
+            ("Bearer viewer", AccessError::UnknownToken),
+        ] {
+            let told = [("authorization", header), ("host", "localhost")];
+            assert_eq!(ask(&access, &Method::GET, &told), Err(error), "{header}");
+        }
+    }
+
+    #[test]
+    fn pages_in_a_browser_on_this_machine_can_do_nothing() {
+        let access = Access::new(Vec::new(), false);
+        let local = ("host", "127.0.0.1:9090");
+        let json = ("content-type", "application/json");
+        for (told, error) in [
+            // The name of a foreign page, made to point to this machine.
+            (vec![("host", "evil.example:9090")], AccessError::ForeignHost),
+            (vec![], AccessError::ForeignHost),
+            (vec![local, json, ("origin", "https://evil.example")], AccessError::ForeignPage),
+            (vec![local, json, ("origin", "null")], AccessError::ForeignPage),
+            (vec![local, json, ("sec-fetch-site", "cross-site")], AccessError::ForeignPage),
+        ] {
+            assert_eq!(ask(&access, &Method::POST, &told), Err(error), "{told:?}");
+        }
+        for host in ["localhost", "localhost:9090", "127.0.0.1:9090", "[::1]:9090", "[::1]"] {
+            let told = [("host", host), json];
+            assert_eq!(ask(&access, &Method::POST, &told), Ok("local".to_owned()), "{host}");
+        }
+        let own_page = [local, json, ("origin", "http://127.0.0.1:9090")];
+        assert_eq!(ask(&access, &Method::POST, &own_page), Ok("local".to_owned()));
+    }
+}

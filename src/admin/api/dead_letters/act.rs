@@ -1,0 +1,221 @@
+//! Replay, discard and restore. Without a filter they need `all`; with `dry_run` they only tell.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::which::check;
+use crate::admin::api::error::{Refused, RefusedBody};
+use crate::admin::api::wish::{check_note, check_rate};
+use crate::admin::api::{ApiError, Problem, actor};
+use crate::admin::{Admin, Caller};
+use crate::desk::{Forecast, forecast};
+use crate::replay;
+use crate::store::Store;
+use crate::store::dead_letter::{Filter, Resolution, State};
+use crate::store::job::{Job, Start, Wish};
+use crate::strict_json::{Object, object};
+use crate::webhook::Receipt;
+
+/// What is to be replayed.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::admin::api) struct ReplayWish {
+    /// Which dead letters; their state is pending.
+    #[serde(default, deserialize_with = "object")]
+    filter: Filter,
+    /// All of them: needed where the filter is empty.
+    #[serde(default)]
+    all: bool,
+    /// Tell what would be touched and how many would succeed; change nothing.
+    #[serde(default)]
+    dry_run: bool,
+    /// Most per second.
+    #[schema(exclusive_minimum = 0, maximum = 1_000_000)]
+    rate: Option<f64>,
+    /// Why, for the audit log.
+    note: Option<String>,
+}
+
+/// What is to be given up or taken back.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::admin::api) struct ResolutionWish {
+    /// Which dead letters; their state is the one that this is for.
+    #[serde(default, deserialize_with = "object")]
+    filter: Filter,
+    /// All of them: needed where the filter is empty.
+    #[serde(default)]
+    all: bool,
+    /// Tell what would be touched and how many would succeed if processed now; change nothing.
+    #[serde(default)]
+    dry_run: bool,
+    /// Why.
+    #[schema(min_length = 1)]
+    note: String,
+}
+
+/// A job that was started.
+#[derive(Serialize, ToSchema)]
+pub(in crate::admin::api) struct StartedJob {
+    /// Its number, for `replay-jobs`.
+    job: i64,
+    /// How many it will replay.
+    total: i64,
+    /// How many it has replayed before it was interrupted.
+    replayed: i64,
+}
+
+/// How many were changed.
+#[derive(Serialize, ToSchema)]
+pub(in crate::admin::api) struct Resolved {
+    count: u64,
+}
+
+/// Publish dead letters again, by a job that goes on after the answer.
+///
+/// A job of this filter that was interrupted goes on.
+#[utoipa::path(
+    post, path = "/api/v1/dead-letters/replay", tag = "dead letters", request_body = ReplayWish,
+    responses(
+        (status = 200, body = Forecast, description = "What would be done."),
+        (status = 202, body = StartedJob, description = "The job was started."),
+        (status = 409, body = Problem, content_type = "application/problem+json"),
+        RefusedBody,
+        Refused
+    )
+)]
+pub(in crate::admin::api) async fn replay(
+    admin: web::Data<Admin>,
+    caller: web::ReqData<Caller>,
+    request: HttpRequest,
+    wish: web::Json<Object<ReplayWish>>,
+) -> Result<HttpResponse, ApiError> {
+    let Object(wish) = wish.into_inner();
+    let filter = named(wish.filter, wish.all, State::Pending)?;
+    check_note(wish.note.as_deref())?;
+    check_rate(wish.rate)?;
+    if wish.dry_run {
+        return foresee(&admin, &filter).await;
+    }
+    let store = Arc::clone(admin.store()?);
+    let actor = actor(&caller, &request);
+    let owner = format!("{:016x}", Receipt::new().0);
+    let (rate, note) = (wish.rate, wish.note.as_deref());
+    let wish = Wish { filter: &filter, rate, actor: &actor, note, owner: &owner };
+    let job = match store.start_job(&wish).await? {
+        Start::Started(job) | Start::Resumed(job) => job,
+        Start::Busy(job) => {
+            let detail = format!("job {} replays the same, or did a moment ago", job.id);
+            return Err(ApiError::Conflict(detail));
+        }
+    };
+    let started = StartedJob { job: job.id, total: job.total, replayed: job.replayed };
+    go_on(&admin, store, job);
+    Ok(HttpResponse::Accepted().json(started))
+}
+
+/// Runs a job beside the request; at a stop it is given back.
+fn go_on(admin: &Admin, store: Arc<Store>, job: Job) {
+    let (queue, stop) = (Arc::clone(&admin.queue), admin.stop.clone());
+    tokio::spawn(async move {
+        let id = job.id;
+        if let Err(error) = replay::run(&store, &*queue, job, &stop, |_| ()).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, job = id, "a replay was interrupted: start it again to go on");
+        }
+    });
+}
+
+/// Give dead letters up; they stay as rows.
+#[utoipa::path(
+    post, path = "/api/v1/dead-letters/discard", tag = "dead letters",
+    request_body = ResolutionWish,
+    responses(
+        (status = 200, body = inline(ResolvedOrForecast)),
+        RefusedBody,
+        Refused
+    )
+)]
+pub(in crate::admin::api) async fn discard(
+    admin: web::Data<Admin>,
+    caller: web::ReqData<Caller>,
+    request: HttpRequest,
+    wish: web::Json<Object<ResolutionWish>>,
+) -> Result<HttpResponse, ApiError> {
+    resolve(&admin, &caller, &request, wish.into_inner().0, State::Pending).await
+}
+
+/// Take discarding back: dead letters are pending again.
+#[utoipa::path(
+    post, path = "/api/v1/dead-letters/restore", tag = "dead letters",
+    request_body = ResolutionWish,
+    responses(
+        (status = 200, body = inline(ResolvedOrForecast)),
+        RefusedBody,
+        Refused
+    )
+)]
+pub(in crate::admin::api) async fn restore(
+    admin: web::Data<Admin>,
+    caller: web::ReqData<Caller>,
+    request: HttpRequest,
+    wish: web::Json<Object<ResolutionWish>>,
+) -> Result<HttpResponse, ApiError> {
+    resolve(&admin, &caller, &request, wish.into_inner().0, State::Discarded).await
+}
+
+/// How many were changed; after a dry run what would be. For descriptions only.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "utoipa reads it, nobody makes one")]
+pub(in crate::admin::api) enum ResolvedOrForecast {
+    Resolved(Resolved),
+    Forecast(Forecast),
+}
+
+async fn resolve(
+    admin: &Admin,
+    caller: &Caller,
+    request: &HttpRequest,
+    wish: ResolutionWish,
+    from: State,
+) -> Result<HttpResponse, ApiError> {
+    let filter = named(wish.filter, wish.all, from)?;
+    if wish.note.trim().is_empty() {
+        return Err(ApiError::BadRequest("note is empty".to_owned()));
+    }
+    check_note(Some(&wish.note))?;
+    if wish.dry_run {
+        return foresee(admin, &filter).await;
+    }
+    let resolution = Resolution {
+        filter: &filter,
+        actor: &actor(caller, request),
+        note: &wish.note,
+        gives_up: from == State::Pending,
+        last_id: i64::MAX,
+    };
+    let count = admin.store()?.resolve_letters(&resolution, |_| ()).await?;
+    Ok(HttpResponse::Ok().json(Resolved { count }))
+}
+
+async fn foresee(admin: &Admin, filter: &Filter) -> Result<HttpResponse, ApiError> {
+    let forecast = forecast(admin.store()?, &admin.rules, filter, |_| ()).await?;
+    Ok(HttpResponse::Ok().json(forecast))
+}
+
+/// A filter that says which, in the state that the action is for.
+fn named(filter: Filter, all: bool, state: State) -> Result<Filter, ApiError> {
+    check(&filter)?;
+    if !filter.is_named() && !all {
+        return Err(ApiError::BadRequest("the filter is empty: say which, or all".to_owned()));
+    }
+    if filter.states.iter().any(|other| *other != state) {
+        let detail = format!("only dead letters in state {} can be", state.name());
+        return Err(ApiError::BadRequest(detail));
+    }
+    Ok(Filter { states: vec![state], ..filter })
+}

@@ -1,0 +1,96 @@
+//! Export and import of dead letters.
+
+use std::io::Cursor;
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use futures_util::stream::try_unfold;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::which::Which;
+use crate::admin::api::error::{Refused, RefusedBody};
+use crate::admin::api::wish::check_note;
+use crate::admin::api::{ApiError, actor};
+use crate::admin::{Admin, Caller};
+use crate::desk::{self, Carried, LineError};
+use crate::store::audit::{Action, Deed};
+use crate::strict_json::Object;
+
+/// Dead letters from elsewhere.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::admin::api) struct ImportWish {
+    /// The lines of an export, each as a text. A request holds 1 MiB: `dead-letters import` takes
+    /// more.
+    lines: Vec<String>,
+    /// Tell what would be imported; change nothing.
+    #[serde(default)]
+    dry_run: bool,
+    /// Why, for the audit log.
+    note: Option<String>,
+}
+
+/// Dead letters as lines of JSON, bodies byte for byte.
+#[utoipa::path(
+    get, path = "/api/v1/dead-letters/export", tag = "dead letters", params(Which),
+    responses((status = 200, body = String, content_type = "application/x-ndjson"), Refused)
+)]
+pub(in crate::admin::api) async fn export(
+    admin: web::Data<Admin>,
+    which: web::Query<Which>,
+) -> Result<HttpResponse, ApiError> {
+    which.refuse_page()?;
+    let filter = which.into_inner().filter()?;
+    let store = Arc::clone(admin.store()?);
+    let pages = try_unfold(Some(0), move |after| {
+        let (store, filter) = (store.clone(), filter.clone());
+        async move {
+            let Some(after) = after else { return Ok::<_, LineError>(None) };
+            let part = desk::export_part(&store, &filter, after).await?;
+            Ok(part.map(|part| (Bytes::from(part.lines), Some(part.last_id))))
+        }
+    });
+    Ok(HttpResponse::Ok().content_type("application/x-ndjson").streaming(pages))
+}
+
+/// Take exported dead letters in: what the ledger does not know becomes pending here.
+#[utoipa::path(
+    post, path = "/api/v1/dead-letters/import", tag = "dead letters", request_body = ImportWish,
+    responses(
+        (status = 200, body = Carried),
+        RefusedBody,
+        Refused
+    )
+)]
+pub(in crate::admin::api) async fn import(
+    admin: web::Data<Admin>,
+    caller: web::ReqData<Caller>,
+    request: HttpRequest,
+    wish: web::Json<Object<ImportWish>>,
+) -> Result<web::Json<Carried>, ApiError> {
+    let Object(wish) = wish.into_inner();
+    let (store, rules) = (admin.store()?, &admin.rules);
+    check_note(wish.note.as_deref())?;
+    let text = wish.lines.join("\n");
+    // Looked at as a whole first: all of it can be read, or nothing is imported.
+    let looked = desk::import(store, rules, &mut Cursor::new(&text), None).await;
+    let mut carried = looked.map_err(refused)?;
+    if !wish.dry_run {
+        let actor = actor(&caller, &request);
+        let deed = Deed { note: wish.note.as_deref(), ..Deed::new(Action::Import, &actor) };
+        let log = store.log_deed(&deed).await?;
+        let imported = desk::import(store, rules, &mut Cursor::new(&text), Some(log)).await;
+        carried = imported.map_err(refused)?;
+    }
+    Ok(web::Json(carried))
+}
+
+fn refused(error: LineError) -> ApiError {
+    match error {
+        LineError::Line { .. } => ApiError::BadRequest(error.to_string()),
+        LineError::File(_) => ApiError::BadRequest("the lines can't be read".to_owned()),
+        LineError::Store(error) => ApiError::Store(error),
+    }
+}

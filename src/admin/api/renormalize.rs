@@ -1,0 +1,144 @@
+//! `/api/v1/webhooks/renormalize`: stored webhooks are read again by the present normalizer.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::error::{Refused, RefusedBody};
+use super::wish::{check_rate, check_values};
+use super::{ApiError, actor};
+use crate::admin::{Admin, Caller};
+use crate::renormalize::{Renormalizer, deed};
+use crate::store::history::{Filter, RowOutcome};
+use crate::strict_json::{Object, names};
+
+/// What is to be read again.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RenormalizeWish {
+    /// Only from these WAHA servers.
+    #[serde(default)]
+    sources: Vec<String>,
+    /// Only of these sessions.
+    #[serde(default)]
+    sessions: Vec<String>,
+    /// Only of these event types.
+    #[serde(default)]
+    events: Vec<String>,
+    /// Only with these outcomes.
+    #[serde(default, deserialize_with = "names")]
+    #[schema(inline)]
+    outcomes: Vec<RowOutcome>,
+    /// Only with these reasons.
+    #[serde(default)]
+    reasons: Vec<String>,
+    /// Only what arrived at this time or later.
+    since: Option<DateTime<Utc>>,
+    /// Only what arrived before this time.
+    until: Option<DateTime<Utc>>,
+    /// Only what a normalizer below this version read.
+    normalizer_below: Option<i32>,
+    /// All of them: needed where nothing else says which.
+    #[serde(default)]
+    all: bool,
+    /// Count them; change nothing.
+    #[serde(default)]
+    dry_run: bool,
+    /// Most per second.
+    #[schema(exclusive_minimum = 0, maximum = 1_000_000)]
+    rate: Option<f64>,
+}
+
+/// How many are named.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Renormalizing {
+    /// All that the filter names.
+    webhooks: u64,
+    /// Those whose body is stored; about others nothing can be done.
+    with_body: u64,
+    /// The entry of the audit log that counts them when it is done; none after a dry run.
+    audit_log: Option<i64>,
+}
+
+/// Read stored webhooks again, beside the traffic and after the answer.
+///
+/// The entry of the audit log has the count once it is done.
+#[utoipa::path(
+    post, path = "/api/v1/webhooks/renormalize", tag = "webhooks", request_body = RenormalizeWish,
+    responses(
+        (status = 200, body = Renormalizing, description = "What would be read again."),
+        (status = 202, body = Renormalizing, description = "It was begun."),
+        RefusedBody,
+        Refused
+    )
+)]
+pub(super) async fn renormalize(
+    admin: web::Data<Admin>,
+    caller: web::ReqData<Caller>,
+    request: HttpRequest,
+    wish: web::Json<Object<RenormalizeWish>>,
+) -> Result<HttpResponse, ApiError> {
+    let Object(wish) = wish.into_inner();
+    let (dry_run, rate) = (wish.dry_run, wish.rate);
+    let filter = wish.filter()?;
+    let store = admin.store()?;
+    let groups = store.history_groups(&filter).await?;
+    let sum = |count: fn(&crate::store::history::Group) -> i64| {
+        groups.iter().map(|group| count(group).unsigned_abs()).sum()
+    };
+    let (webhooks, with_body) = (sum(|group| group.total), sum(|group| group.with_body));
+    if dry_run {
+        let counted = Renormalizing { webhooks, with_body, audit_log: None };
+        return Ok(HttpResponse::Ok().json(counted));
+    }
+    let log = store.log_deed(&deed(&filter, &actor(&caller, &request))).await?;
+    tokio::spawn(run(admin.into_inner(), filter, rate, log));
+    let begun = Renormalizing { webhooks, with_body, audit_log: Some(log) };
+    Ok(HttpResponse::Accepted().json(begun))
+}
+
+/// Reads beside the request, until it is done or the process stops.
+async fn run(admin: Arc<Admin>, filter: Filter, rate: Option<f64>, log: i64) {
+    let Some(store) = admin.store.as_deref() else { return };
+    let renormalizer = Renormalizer { store, rules: &admin.rules, writes: true, rate };
+    let reading = renormalizer.run(filter, |_| ());
+    let Some(tally) = admin.stop.run_until_cancelled(reading).await else { return };
+    let counted = match tally {
+        Ok(tally) => store.count_deed(log, tally.read_again()).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = counted {
+        tracing::warn!(error = error.detail(), "reading webhooks again was interrupted");
+    }
+}
+
+impl RenormalizeWish {
+    fn filter(self) -> Result<Filter, ApiError> {
+        let lists = [&self.sources, &self.sessions, &self.events, &self.reasons];
+        let is_named = lists.iter().any(|list| !list.is_empty())
+            || !self.outcomes.is_empty()
+            || self.since.is_some()
+            || self.until.is_some()
+            || self.normalizer_below.is_some();
+        if !is_named && !self.all {
+            let problem = "nothing says which: say it, or all".to_owned();
+            return Err(ApiError::BadRequest(problem));
+        }
+        check_values(&lists, self.outcomes.len(), [self.since, self.until])?;
+        check_rate(self.rate)?;
+        Ok(Filter {
+            sources: self.sources,
+            sessions: self.sessions,
+            event_types: self.events,
+            outcomes: self.outcomes,
+            reasons: self.reasons,
+            since: self.since,
+            until: self.until,
+            normalizer_below: self.normalizer_below,
+            ..Filter::default()
+        })
+    }
+}

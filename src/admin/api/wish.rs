@@ -1,0 +1,51 @@
+//! What every request that acts must keep to, whatever it asks for.
+
+use chrono::{DateTime, Datelike, Utc};
+
+use super::ApiError;
+
+/// Values of one list in a filter, at most.
+const VALUES_MAX: usize = 1_000;
+
+/// Most webhooks per second that can be asked for.
+const RATE_MAX: f64 = 1_000_000.0;
+
+/// PostgreSQL refuses a NUL in a text.
+pub(super) fn check_note(note: Option<&str>) -> Result<(), ApiError> {
+    match note {
+        Some(note) if note.contains('\0') => {
+            Err(ApiError::BadRequest("note holds a NUL".to_owned()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A rate is above 0, and bounded.
+pub(super) fn check_rate(rate: Option<f64>) -> Result<(), ApiError> {
+    if rate.is_none_or(|rate| rate > 0.0 && rate <= RATE_MAX) {
+        return Ok(());
+    }
+    Err(ApiError::BadRequest("rate is not above 0 and at most 1000000".to_owned()))
+}
+
+/// Whether every database can be asked for a filter: its lists of texts, the length of its list of
+/// something else, its times.
+pub(super) fn check_values(
+    lists: &[&Vec<String>],
+    others: usize,
+    times: [Option<DateTime<Utc>>; 2],
+) -> Result<(), ApiError> {
+    let wrong = |problem: &str| Err(ApiError::BadRequest(problem.to_owned()));
+    if lists.iter().any(|list| list.len() > VALUES_MAX) || others > VALUES_MAX {
+        return wrong("a list has more than 1000 values");
+    }
+    // No row holds a NUL, and PostgreSQL refuses to look for one.
+    if lists.iter().copied().flatten().any(|text| text.contains('\0')) {
+        return wrong("a text holds a NUL");
+    }
+    let is_storable = |time: &DateTime<Utc>| (1970..=9999).contains(&time.year());
+    if !times.iter().flatten().all(is_storable) {
+        return wrong("a time is not between 1970 and 9999");
+    }
+    Ok(())
+}

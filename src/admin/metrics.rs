@@ -1,0 +1,23 @@
+//! `GET /metrics`: everything of `telemetry/METRICS.md`, in Prometheus' text format.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{HttpResponse, web};
+
+use super::Admin;
+use crate::problem::problem;
+use crate::telemetry::metrics;
+
+/// All metrics, with depths as they are now.
+pub(super) async fn metrics(admin: web::Data<Admin>) -> HttpResponse {
+    admin.observer.look().await;
+    match admin.metrics.text() {
+        Ok(text) => {
+            HttpResponse::Ok().insert_header((CONTENT_TYPE, metrics::CONTENT_TYPE)).body(text)
+        }
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "can't export metrics");
+            problem(StatusCode::INTERNAL_SERVER_ERROR, "the metrics can't be exported")
+        }
+    }
+}

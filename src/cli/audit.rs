@@ -1,0 +1,81 @@
+//! `audit list`: who did what, when and from where.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Subcommand};
+
+use super::table::{plain, print, table};
+use super::time;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::lifecycle::open_store;
+use crate::store::audit::AuditLog;
+
+/// Options of `audit`.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  waha-ingest audit list\n  waha-ingest audit list --action discard --json"
+)]
+pub struct Options {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// List what was done, newest first.
+    List {
+        /// Only this: replay, cancel, discard, restore, edit, import, renormalize, keys.
+        #[arg(long)]
+        action: Option<String>,
+        /// At most so many.
+        #[arg(long, default_value_t = 50)]
+        limit: u64,
+        /// For programs: one JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Runs it.
+pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let store = open_store(config, &clock).await?;
+    let Action::List { action, limit, json } = options.action;
+    let logs = store.audit_logs(action.as_deref(), None, limit).await?;
+    if json {
+        for log in &logs {
+            println!("{}", to_json(log));
+        }
+    } else {
+        print_table(&logs);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_table(logs: &[AuditLog]) {
+    let mut table = table(&["when", "who", "from", "what", "count", "which", "note"]);
+    for log in logs {
+        let from = format!("{} {}", log.channel, log.place);
+        let which = log.filter.as_deref().unwrap_or("-");
+        let note = log.note.as_deref().unwrap_or("-");
+        let cells = [&log.actor, &from, &log.action, &log.affected.to_string(), which, note];
+        let when = std::iter::once(time::short(log.done_at));
+        table.add_row(when.chain(cells.into_iter().map(plain)));
+    }
+    print(table);
+}
+
+fn to_json(log: &AuditLog) -> serde_json::Value {
+    let parsed = |text: &Option<String>| -> Option<serde_json::Value> {
+        text.as_deref().and_then(|text| serde_json::from_str(text).ok())
+    };
+    serde_json::json!({
+        "id": log.id, "done_at": log.done_at.to_rfc3339(), "actor": log.actor,
+        "channel": log.channel, "place": log.place, "action": log.action,
+        "filter": parsed(&log.filter), "affected": log.affected,
+        "old_values": parsed(&log.old_values), "new_values": parsed(&log.new_values),
+        "note": log.note,
+    })
+}

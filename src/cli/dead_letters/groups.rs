@@ -1,0 +1,70 @@
+//! `dead-letters groups`: how many of each cause.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::Context;
+use super::which::Which;
+use crate::cli::table::{plain, print, table};
+use crate::cli::time;
+use crate::store::dead_letter::{Group, State};
+
+/// Sessions named in a cell.
+const SESSIONS_NAMED: usize = 3;
+
+/// Options of `dead-letters groups`.
+#[derive(Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    which: Which,
+    /// At most so many.
+    #[arg(long, default_value_t = 50)]
+    limit: u64,
+    /// For programs: one JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(context: &Context<'_>, options: &Options) -> anyhow::Result<ExitCode> {
+    let filter = options.which.clone().filter(&[State::Pending]);
+    let groups = context.store.dead_letter_groups(&filter, options.limit).await?;
+    if options.json {
+        for group in &groups {
+            println!("{}", serde_json::to_string(group)?);
+        }
+    } else {
+        print_table(&groups);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_table(groups: &[Group]) {
+    let headings =
+        ["group", "count", "first", "last", "reason", "event types", "sessions", "error"];
+    let mut table = table(&headings);
+    for group in groups {
+        let row = [
+            group.group.clone(),
+            group.count.to_string(),
+            time::short(group.first_failed_at),
+            time::short(group.last_failed_at),
+            group.reason.clone(),
+            group.event_types.join(", "),
+            sessions(group),
+            group.error.clone(),
+        ];
+        table.add_row(row.iter().map(|cell| plain(cell)));
+    }
+    print(table);
+}
+
+fn sessions(group: &Group) -> String {
+    let named = group.sessions.iter().take(SESSIONS_NAMED);
+    let mut text = named.map(|one| one.session.as_str()).collect::<Vec<_>>().join(", ");
+    let more = group.session_count.saturating_sub(SESSIONS_NAMED as u64);
+    if more > 0 {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}

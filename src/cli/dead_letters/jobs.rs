@@ -1,0 +1,94 @@
+//! `dead-letters jobs` and `dead-letters cancel`.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Args;
+
+use super::Context;
+use crate::cli::actor::actor;
+use crate::cli::table::{plain, print, table};
+use crate::cli::time;
+use crate::store::job::{Job, JobState};
+
+/// Options of `dead-letters jobs`.
+#[derive(Args)]
+pub(super) struct Options {
+    /// At most so many.
+    #[arg(long, default_value_t = 20)]
+    limit: u64,
+    /// For programs: one JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Options of `dead-letters cancel`.
+#[derive(Args)]
+pub(super) struct Cancel {
+    /// Number of the job, as `jobs` shows it.
+    id: i64,
+}
+
+/// How many replays of a job ended how.
+type Outcomes = BTreeMap<String, i64>;
+
+pub(super) async fn run(context: &Context<'_>, options: Options) -> anyhow::Result<ExitCode> {
+    let jobs = context.store.jobs(None, options.limit).await?;
+    let ids: Vec<i64> = jobs.iter().map(|job| job.id).collect();
+    let mut outcomes: BTreeMap<i64, Outcomes> = BTreeMap::new();
+    for row in context.store.job_outcomes(&ids).await? {
+        let outcome = row.outcome.unwrap_or_else(|| "on_their_way".to_owned());
+        outcomes.entry(row.job_id).or_default().insert(outcome, row.count);
+    }
+    let now = context.clock.now();
+    let rows = jobs
+        .iter()
+        .map(|job| (job, JobState::of(job, now), outcomes.remove(&job.id).unwrap_or_default()));
+    if options.json {
+        rows.for_each(|(job, state, outcomes)| println!("{}", to_json(job, state, &outcomes)));
+    } else {
+        print_table(rows);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn cancel(context: &Context<'_>, options: Cancel) -> anyhow::Result<ExitCode> {
+    let job = context.store.cancel_job(options.id, &actor()).await?;
+    let job = job.with_context(|| format!("no job {} is running", options.id))?;
+    println!("cancelled job {}: {} of {} were replayed", job.id, job.replayed, job.total);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_table<'a>(jobs: impl Iterator<Item = (&'a Job, JobState, Outcomes)>) {
+    let headings =
+        ["id", "state", "replayed", "of", "started", "ended", "by", "rate", "which", "ends"];
+    let mut table = table(&headings);
+    for (job, state, outcomes) in jobs {
+        let ends = outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}"));
+        let row = [
+            job.id.to_string(),
+            state.name().to_owned(),
+            job.replayed.to_string(),
+            job.total.to_string(),
+            time::short(job.started_at),
+            job.ended_at.map_or_else(|| "-".to_owned(), time::short),
+            job.requested_by.clone(),
+            job.rate.map_or_else(|| "-".to_owned(), |rate| rate.to_string()),
+            job.filter.clone(),
+            ends.collect::<Vec<_>>().join(", "),
+        ];
+        table.add_row(row.iter().map(|cell| plain(cell)));
+    }
+    print(table);
+}
+
+fn to_json(job: &Job, state: JobState, outcomes: &Outcomes) -> serde_json::Value {
+    serde_json::json!({
+        "id": job.id, "state": state.name(), "replayed": job.replayed, "total": job.total,
+        "filter": serde_json::from_str::<serde_json::Value>(&job.filter).ok(), "rate": job.rate,
+        "requested_by": job.requested_by, "requested_from": job.requested_from,
+        "started_at": job.started_at.to_rfc3339(),
+        "ended_at": job.ended_at.map(|at| at.to_rfc3339()), "outcomes": outcomes,
+    })
+}

@@ -1,0 +1,119 @@
+//! `dead-letters list`.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::Context;
+use super::which::Which;
+use crate::cli::table::{plain, print, table};
+use crate::cli::time;
+use crate::store::dead_letter::{Page, Replay, State, Summary};
+
+/// Rows read at a time.
+const PAGE: u64 = 500;
+
+/// Options of `dead-letters list`.
+#[derive(Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    which: Which,
+    /// At most so many.
+    #[arg(long, default_value_t = 50)]
+    limit: u64,
+    /// Only numbers above this one: the next page.
+    #[arg(long, default_value_t = 0, value_name = "ID")]
+    after: i64,
+    /// For programs: one JSON object a line.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(context: &Context<'_>, options: Options) -> anyhow::Result<ExitCode> {
+    let filter = options.which.filter(&[State::Pending]);
+    let (mut left, mut after_id) = (options.limit, options.after);
+    while left > 0 {
+        let page = Page { after_id, ..Page::first(left.min(PAGE)) };
+        let letters = context.store.dead_letters(&filter, page).await?;
+        let Some(last) = letters.last() else { return Ok(ExitCode::SUCCESS) };
+        after_id = last.id;
+        left -= letters.len() as u64;
+        let ids: Vec<i64> = letters.iter().map(|letter| letter.id).collect();
+        let replays = context.store.replays_of(&ids).await?;
+        let replays = |letter: &Summary| replays.get(&letter.id).map_or(&[][..], Vec::as_slice);
+        if options.json {
+            for letter in &letters {
+                println!("{}", to_json(letter, replays(letter)));
+            }
+        } else {
+            print_page(&letters, replays);
+        }
+    }
+    if !options.json {
+        eprintln!("there may be more: --after {after_id}, or a higher --limit");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_page<'a>(letters: &[Summary], replays: impl Fn(&Summary) -> &'a [Replay]) {
+    let headings =
+        ["id", "state", "reason", "event", "session", "tries", "last failure", "replays", "note"];
+    let mut table = table(&headings);
+    for letter in letters {
+        let row = [
+            letter.id.to_string(),
+            letter.state.clone(),
+            letter.reason.clone(),
+            letter.event_type.clone(),
+            letter.session.clone(),
+            letter.attempts.to_string(),
+            time::short(letter.last_failed_at),
+            replayed(letter.replays, replays(letter)),
+            letter.note.clone().unwrap_or_default(),
+        ];
+        table.add_row(row.iter().map(|cell| plain(cell)));
+    }
+    print(table);
+}
+
+/// How often, and how the last time ended.
+pub(super) fn replayed(count: i32, replays: &[Replay]) -> String {
+    match replays.last() {
+        None if count == 0 => "-".to_owned(),
+        None => count.to_string(),
+        Some(replay) => format!("{count}, {}", ending(replay)),
+    }
+}
+
+/// How a replay ended.
+pub(super) fn ending(replay: &Replay) -> String {
+    match (&replay.outcome, &replay.reason) {
+        (None, _) => "on its way".to_owned(),
+        (Some(outcome), None) => outcome.clone(),
+        (Some(outcome), Some(reason)) => format!("{outcome} ({reason})"),
+    }
+}
+
+fn to_json(letter: &Summary, replays: &[Replay]) -> serde_json::Value {
+    serde_json::json!({
+        "id": letter.id, "state": letter.state, "reason": letter.reason, "error": letter.error,
+        "group": letter.fingerprint, "source": letter.source, "session": letter.session,
+        "event_type": letter.event_type, "webhook_id": letter.webhook_id,
+        "attempts": letter.attempts, "received_at": letter.received_at.to_rfc3339(),
+        "first_failed_at": letter.first_failed_at.to_rfc3339(),
+        "last_failed_at": letter.last_failed_at.to_rfc3339(), "body_bytes": letter.body_bytes,
+        "replays": letter.replays,
+        "last_replay": replays.last().map(replay_json),
+        "resolved_at": letter.resolved_at.map(|at| at.to_rfc3339()),
+        "resolved_by": letter.resolved_by, "note": letter.note,
+    })
+}
+
+/// A replay for programs.
+pub(super) fn replay_json(replay: &Replay) -> serde_json::Value {
+    serde_json::json!({
+        "job": replay.job_id, "replayed_at": replay.replayed_at.to_rfc3339(),
+        "ended_at": replay.ended_at.map(|at| at.to_rfc3339()),
+        "outcome": replay.outcome, "reason": replay.reason,
+    })
+}

@@ -1,0 +1,124 @@
+//! What a bulk action would touch: said, then asked for.
+
+use anyhow::ensure;
+use clap::Args;
+
+use super::Context;
+use super::which::Which;
+use crate::cli::table::plain;
+use crate::cli::{confirm, progress_bar, time};
+use crate::desk::{Forecast, Prospect, forecast};
+use crate::store::dead_letter::{Extent, Filter, State};
+
+/// Sessions that are named one by one.
+const SESSIONS_NAMED: usize = 10;
+
+/// Which, and how carefully.
+#[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub(super) struct Scope {
+    #[command(flatten)]
+    which: Which,
+    /// All of them: needed where nothing else says which.
+    #[arg(long)]
+    all: bool,
+    /// Say what would be touched and how many would succeed if processed now; change nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Don't ask.
+    #[arg(long)]
+    yes: bool,
+    /// For programs.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// What was agreed to.
+pub(super) struct Agreed {
+    pub(super) filter: Filter,
+    pub(super) extent: Extent,
+    pub(super) json: bool,
+}
+
+impl Scope {
+    /// Says what would be touched. Some if it is to be done.
+    pub(super) async fn ask(
+        self,
+        context: &Context<'_>,
+        verb: &str,
+        states: &[State],
+    ) -> anyhow::Result<Option<Agreed>> {
+        let filter = self.which.filter(states);
+        ensure!(
+            filter.is_named() || self.all,
+            "say which: --group, --reason, --source, --session, --event, --chat, --since, --until, \
+             --id, or --all"
+        );
+        ensure!(
+            filter.states.iter().all(|state| states.contains(state)),
+            "only dead letters in state {} can be {verb}",
+            states.iter().map(|state| state.name()).collect::<Vec<_>>().join(" or ")
+        );
+        if self.dry_run {
+            dry_run(context, &filter, verb, self.json).await?;
+            return Ok(None);
+        }
+        let extent = context.store.dead_letter_extent(&filter).await?;
+        eprint!("{}", told(&extent, verb));
+        if extent.count > 0 && !confirm("Go on?", self.yes)? {
+            return Ok(None);
+        }
+        Ok(Some(Agreed { filter, extent, json: self.json }))
+    }
+}
+
+async fn dry_run(
+    context: &Context<'_>,
+    filter: &Filter,
+    verb: &str,
+    json: bool,
+) -> anyhow::Result<()> {
+    let bar = progress_bar(context.store.dead_letter_extent(filter).await?.count);
+    let rules = &context.config.rules;
+    let forecast = forecast(&context.store, rules, filter, |more| bar.inc(more)).await?;
+    bar.finish_and_clear();
+    if json {
+        println!("{}", serde_json::to_string(&forecast)?);
+        return Ok(());
+    }
+    let Forecast { extent, would_end } = forecast;
+    print!("{}{}", told(&extent, verb), prospect(&would_end));
+    Ok(())
+}
+
+/// How many, of what age, from where.
+fn told(extent: &Extent, verb: &str) -> String {
+    let mut text = format!("{} dead letters would be {verb}\n", extent.count);
+    if let (Some(oldest), Some(newest)) = (extent.oldest_at, extent.newest_at) {
+        let (oldest, newest) = (time::short(oldest), time::short(newest));
+        text.push_str(&format!("  received   {oldest} to {newest}\n"));
+    }
+    for one in extent.sessions.iter().take(SESSIONS_NAMED) {
+        let name = plain(&format!("{}/{}", one.source, one.session));
+        text.push_str(&format!("  {:>9}  of session {name}\n", one.count));
+    }
+    if extent.sessions.len() > SESSIONS_NAMED {
+        let more = extent.sessions.len() - SESSIONS_NAMED;
+        text.push_str(&format!("             and of {more} more sessions\n"));
+    }
+    text
+}
+
+/// How they would end.
+pub(super) fn prospect(prospect: &Prospect) -> String {
+    let mut text = format!(
+        "{} would succeed if they were processed now ({} applied, {} ignored)\n",
+        prospect.succeed(),
+        prospect.applied,
+        prospect.ignored
+    );
+    for (reason, count) in &prospect.dead_lettered {
+        text.push_str(&format!("{count} would be dead letters again ({reason})\n"));
+    }
+    text
+}

@@ -1,0 +1,84 @@
+//! `[admin]`: the admin listener and who may use it.
+
+use std::net::SocketAddr;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::reader::Reader;
+use super::source::{NAME_RULE, is_name};
+use crate::admin::{Access, Role, Token};
+
+/// Shortest secret, in bytes: nobody limits how often somebody guesses.
+const SECRET_BYTES_MIN: usize = 16;
+
+/// Who may use the admin listener.
+pub struct AdminConfig {
+    /// Who may come in, by name; none means everybody, on a loopback address only.
+    pub tokens: Vec<TokenConfig>,
+    /// Whether `/metrics` needs no token.
+    pub open_metrics: bool,
+}
+
+/// Somebody who may use the admin listener.
+pub struct TokenConfig {
+    /// What it is called in logs and in the audit log.
+    pub name: String,
+    /// What its holder may do.
+    pub role: Role,
+    /// What the holder must know.
+    pub secret: SecretString,
+}
+
+impl AdminConfig {
+    /// As the listener uses it.
+    pub fn access(&self) -> Access {
+        Access::new(self.access_tokens(), self.open_metrics)
+    }
+
+    /// The tokens as the listener uses them.
+    pub fn access_tokens(&self) -> Vec<Token> {
+        let token = |it: &TokenConfig| Token::new(&it.name, it.role, &it.secret);
+        self.tokens.iter().map(token).collect()
+    }
+}
+
+/// Where the listener listens, if anywhere.
+pub(super) fn read_listen(reader: &mut Reader) -> Option<SocketAddr> {
+    reader.optional_text("admin.listen").is_some().then(|| reader.address("admin.listen"))
+}
+
+pub(super) fn read(reader: &mut Reader, listen: Option<SocketAddr>) -> AdminConfig {
+    let names = reader.names_below("admin.tokens");
+    let tokens: Vec<TokenConfig> =
+        names.into_iter().filter_map(|name| read_token(reader, name)).collect();
+    let is_local = listen.is_none_or(|address| address.ip().to_canonical().is_loopback());
+    reader.check(
+        "admin.listen",
+        is_local || !tokens.is_empty(),
+        "any address but a loopback one needs tokens: give at least one [admin.tokens.NAME]",
+    );
+    check_different(reader, &tokens);
+    AdminConfig { tokens, open_metrics: reader.flag("admin.open_metrics") }
+}
+
+fn read_token(reader: &mut Reader, name: String) -> Option<TokenConfig> {
+    let key = |field: &str| format!("admin.tokens.{name}.{field}");
+    reader.check(&format!("admin.tokens.{name}"), is_name(&name), NAME_RULE);
+    let roles = [Role::Viewer, Role::Operator].map(|role| (role.name(), role));
+    let role = reader.choice(&key("role"), &roles);
+    let secret =
+        reader.secret(&key("secret"), &key("secret_file")).unwrap_or_else(|| String::new().into());
+    let is_long = secret.expose_secret().len() >= SECRET_BYTES_MIN;
+    let problem = format!("must have at least {SECRET_BYTES_MIN} bytes (or give secret_file)");
+    reader.check(&key("secret"), is_long, problem);
+    is_long.then_some(TokenConfig { name, role, secret })
+}
+
+fn check_different(reader: &mut Reader, tokens: &[TokenConfig]) {
+    for (index, token) in tokens.iter().enumerate() {
+        let is_taken =
+            |other: &TokenConfig| other.secret.expose_secret() == token.secret.expose_secret();
+        let key = format!("admin.tokens.{}.secret", token.name);
+        reader.check(&key, !tokens[..index].iter().any(is_taken), "another token has the same");
+    }
+}

@@ -1,0 +1,75 @@
+//! What a bulk action would touch, and how many would succeed if they were processed now.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Reading;
+use crate::normalize::Rules;
+use crate::store::dead_letter::{Extent, Filter, Page, Summary};
+use crate::store::{Store, StoreError, hold, parts};
+
+/// Rows read at a time.
+const PAGE: usize = 500;
+
+/// What a filter names, and what would become of it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Forecast {
+    /// How many, of what age, from where.
+    #[serde(flatten)]
+    pub extent: Extent,
+    /// How they would end if they were processed now.
+    pub would_end: Prospect,
+}
+
+/// How many would end how.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Prospect {
+    /// Their changes would be in the tables.
+    pub applied: u64,
+    /// They would tell nothing for our tables.
+    pub ignored: u64,
+    /// They would be dead letters again, by reason.
+    pub dead_lettered: BTreeMap<&'static str, u64>,
+}
+
+impl Prospect {
+    /// Adds one.
+    pub fn add(&mut self, reading: &Reading) {
+        match reading.outcome {
+            "applied" => self.applied += 1,
+            "ignored" => self.ignored += 1,
+            _ => *self.dead_lettered.entry(reading.reason.unwrap_or_default()).or_default() += 1,
+        }
+    }
+
+    /// How many would not be dead letters again.
+    pub fn succeed(&self) -> u64 {
+        self.applied + self.ignored
+    }
+}
+
+/// Looks at everything that a filter names; changes nothing. `ticked` is told how many were read.
+pub async fn forecast(
+    store: &Store,
+    rules: &Rules,
+    filter: &Filter,
+    mut ticked: impl FnMut(u64),
+) -> Result<Forecast, StoreError> {
+    let extent = hold(|| store.dead_letter_extent(filter)).await?;
+    let mut would_end = Prospect::default();
+    let mut page = Page { last_id: extent.last_id, ..Page::first(PAGE as u64) };
+    loop {
+        let rows = hold(|| store.dead_letters(filter, page)).await?;
+        let Some(last) = rows.last() else { return Ok(Forecast { extent, would_end }) };
+        page.after_id = last.id;
+        for part in parts(&rows, PAGE, |row: &Summary| row.body_bytes) {
+            let ids: Vec<i64> = part.iter().map(|row| row.id).collect();
+            for letter in hold(|| store.whole_letters(&ids)).await? {
+                would_end.add(&Reading::of(&letter.webhook(), rules));
+            }
+            ticked(part.len() as u64);
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What the present normalizer says of a webhook.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::change::Changes;
+use crate::normalize::{Normalized, Rules, normalize};
+use crate::webhook::Webhook;
+
+/// How a webhook would end if it were processed now and the tables took it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Reading {
+    /// `applied`, `ignored` or `dead_lettered`.
+    pub outcome: &'static str,
+    /// Why, for the last two.
+    pub reason: Option<&'static str>,
+    /// What is wrong with it; no text of people.
+    pub error: Option<String>,
+    /// How many changes it tells, by what they are about.
+    pub tells: BTreeMap<&'static str, usize>,
+}
+
+impl Reading {
+    /// Reads it; nothing is written.
+    pub fn of(webhook: &Webhook, rules: &Rules) -> Self {
+        let (reason, error) = match catch_unwind(AssertUnwindSafe(|| normalize(webhook, rules))) {
+            Ok(Ok(Normalized::Changes(changes))) => {
+                let (reason, error) = (None, None);
+                return Self { outcome: "applied", reason, error, tells: tells(&changes) };
+            }
+            Ok(Ok(Normalized::Ignored(ignored))) => {
+                let (reason, tells) = (Some(ignored.reason()), BTreeMap::new());
+                return Self { outcome: "ignored", reason, error: None, tells };
+            }
+            Ok(Err(error)) => (error.reason(), error.to_string()),
+            Err(_) => ("panic", "reading it panicked".to_owned()),
+        };
+        let (reason, error) = (Some(reason), Some(error));
+        Self { outcome: "dead_lettered", reason, error, tells: BTreeMap::new() }
+    }
+
+    /// Whether it would not be a dead letter again.
+    pub fn succeeds(&self) -> bool {
+        self.outcome != "dead_lettered"
+    }
+}
+
+impl fmt::Display for Reading {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reason = self.reason.unwrap_or_default();
+        match &self.error {
+            Some(error) => write!(formatter, "dead letter, {reason}: {error}"),
+            None if self.outcome == "ignored" => write!(formatter, "ignored, {reason}"),
+            None => {
+                let counts = self.tells.iter().map(|(what, count)| format!("{count} {what}"));
+                write!(formatter, "tells of {}", counts.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
+}
+
+fn tells(changes: &Changes) -> BTreeMap<&'static str, usize> {
+    let counts = [
+        ("sessions", changes.sessions.len()),
+        ("chats", changes.chats.len()),
+        ("messages", changes.messages.len()),
+        ("edits", changes.edits.len()),
+        ("revocations", changes.revocations.len()),
+        ("reactions", changes.reactions.len()),
+        ("votes", changes.votes.len()),
+        ("answers to invitations", changes.event_responses.len()),
+        ("acks of members", changes.member_acks.len()),
+        ("calls", changes.calls.len()),
+        ("read marks", changes.reads.len()),
+        ("contacts", changes.contacts.len()),
+        ("members", changes.participants.len()),
+        ("wishes to join", changes.join_requests.len()),
+        ("labels", changes.labels.len()),
+        ("labels on chats", changes.chat_labels.len()),
+    ];
+    counts.into_iter().filter(|(_, count)| *count > 0).collect()
+}

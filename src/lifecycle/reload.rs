@@ -1,0 +1,171 @@
+//! Reads the configuration again while the process runs, and takes new keys and tokens over without a
+//! restart.
+//!
+//! Started by `lifecycle`. It looks on SIGHUP and every few seconds, by content: Kubernetes swaps a
+//! link above a mounted secret, which changes neither the name nor always the time of the file. What
+//! must stay true: a configuration with a problem changes nothing, and a file that is being written
+//! is not taken half: without SIGHUP a change counts once two looks agree on it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::{Admin, Token};
+use crate::config::{Config, SourceConfig, Verification};
+use crate::server::Door;
+use crate::store::audit::{Action, Actor, Channel, Deed};
+use crate::webhook::source::{KeyChange, KeyPrint};
+
+/// How often it looks.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// The sources of a configuration: their names and what their keys are known by; none if a source
+/// verifies nothing.
+type Sources = Vec<(String, Option<Vec<KeyPrint>>)>;
+
+/// What a reload can change, as a configuration has it.
+#[derive(Clone, PartialEq)]
+struct Secrets {
+    sources: Sources,
+    tokens: Vec<Token>,
+}
+
+/// What is looked at, and what was seen last.
+struct Reload {
+    file: Option<PathBuf>,
+    /// Whose keys change; none in a process that does not serve.
+    door: Option<Arc<Door>>,
+    /// Whose tokens change; it also has the tables, for the audit log.
+    admin: Arc<Admin>,
+    in_force: Secrets,
+    seen: Secrets,
+    problem: Option<String>,
+}
+
+/// Looks until `stop`.
+pub(super) fn start(
+    config: &Config,
+    door: Option<Arc<Door>>,
+    admin: Arc<Admin>,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    let hangup = signal(SignalKind::hangup())?;
+    let in_force = Config::load(config.file.as_deref()).map(|config| Secrets::of(&config));
+    let in_force = in_force.unwrap_or_else(|_| Secrets::of(config));
+    let (file, seen) = (config.file.clone(), in_force.clone());
+    let reload = Reload { file, door, admin, in_force, seen, problem: None };
+    tokio::spawn(async move { stop.run_until_cancelled(reload.run(hangup)).await });
+    Ok(())
+}
+
+impl Reload {
+    async fn run(mut self, mut hangup: Signal) {
+        loop {
+            let is_asked = tokio::select! {
+                _ = hangup.recv() => true,
+                () = tokio::time::sleep(LOOK_EVERY) => false,
+            };
+            match Config::load(self.file.as_deref()) {
+                Ok(config) => self.take(&config, is_asked).await,
+                Err(error) => self.refuse(error.to_string(), is_asked),
+            }
+        }
+    }
+
+    async fn take(&mut self, config: &Config, is_asked: bool) {
+        if self.problem.take().is_some() || is_asked {
+            tracing::info!("the configuration was read again");
+        }
+        let seen = Secrets::of(config);
+        if seen != self.in_force && (is_asked || seen == self.seen) {
+            self.replace_keys(config).await;
+            self.replace_tokens(config).await;
+            if seen.shape() != self.in_force.shape() {
+                tracing::warn!(
+                    "sources were added, removed or verify otherwise, or tokens began or ceased to be needed: restart for that"
+                );
+            }
+            self.in_force.clone_from(&seen);
+        }
+        self.seen = seen;
+    }
+
+    /// Says once what is wrong; what was in force stays.
+    fn refuse(&mut self, problem: String, is_asked: bool) {
+        if is_asked || self.problem.as_ref() != Some(&problem) {
+            tracing::error!(error = problem, "the configuration was not taken over");
+        }
+        self.problem = Some(problem);
+    }
+
+    async fn replace_keys(&self, config: &Config) {
+        let Some(door) = &self.door else { return };
+        for source in &config.sources {
+            if let Verification::HmacSha512(keys) = &source.verification
+                && let Some(known) = door.sources.get(&source.name)
+                && let Some(KeyChange { added, removed, count }) = known.replace_keys(keys)
+            {
+                tracing::info!(
+                    webhook.source = source.name,
+                    keys.added = added,
+                    keys.removed = removed,
+                    keys.count = count,
+                    "the keys of a source changed"
+                );
+                let values = json!({ "source": source.name, "added": added, "removed": removed });
+                self.log_deed(values, count).await;
+            }
+        }
+    }
+
+    async fn replace_tokens(&self, config: &Config) {
+        if self.admin.access.replace_tokens(config.admin.access_tokens()) {
+            let names: Vec<&str> = config.admin.tokens.iter().map(|it| it.name.as_str()).collect();
+            tracing::info!(tokens.names = ?names, "the tokens of the admin listener changed");
+            self.log_deed(json!({ "tokens": names }), names.len()).await;
+        }
+    }
+
+    /// In the audit log, where this process has the tables; `serve` has none, and its log tells it.
+    async fn log_deed(&self, new_values: Value, count: usize) {
+        let Some(store) = &self.admin.store else { return };
+        let actor = Actor {
+            name: "configuration".to_owned(),
+            channel: Channel::Process,
+            place: whoami::hostname().unwrap_or_else(|_| "unknown".to_owned()),
+        };
+        let deed = Deed {
+            affected: count as u64,
+            new_values: Some(new_values),
+            ..Deed::new(Action::Keys, &actor)
+        };
+        if let Err(error) = store.log_deed(&deed).await {
+            tracing::warn!(error = error.detail(), "a change of keys is not in the audit log");
+        }
+    }
+}
+
+impl Secrets {
+    fn of(config: &Config) -> Self {
+        Self { sources: sources(config), tokens: config.admin.access_tokens() }
+    }
+
+    /// What only a restart can change.
+    fn shape(&self) -> (Vec<(&str, bool)>, bool) {
+        let sources = self.sources.iter();
+        let shapes = sources.map(|(name, keys)| (name.as_str(), keys.is_some()));
+        (shapes.collect(), self.tokens.is_empty())
+    }
+}
+
+fn sources(config: &Config) -> Sources {
+    let prints = |source: &SourceConfig| match &source.verification {
+        Verification::HmacSha512(keys) => Some(keys.iter().map(KeyPrint::of).collect()),
+        Verification::None => None,
+    };
+    config.sources.iter().map(|source| (source.name.clone(), prints(source))).collect()
+}

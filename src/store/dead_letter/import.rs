@@ -1,0 +1,92 @@
+//! Takes dead letters in from elsewhere: each as one more accepted webhook of this installation, with
+//! its row in the ledger, a receipt of its own, and its count in the audit log, in one transaction.
+//!
+//! What must stay true: a webhook that the ledger knows is left alone, so importing twice or what was
+//! never away changes nothing; and the equation counts what was imported as accepted.
+
+use std::collections::HashSet;
+
+use sea_orm::Value;
+
+use super::bury::{COLUMNS, Cause, KEY};
+use super::{State, TABLE};
+use crate::queue::Failure;
+use crate::store::apply::is_mine;
+use crate::store::audit;
+use crate::store::ledger::{self, Entry};
+use crate::store::upsert::Upsert;
+use crate::store::{Outcome, Store, StoreError};
+use crate::webhook::{Webhook, WebhookKey};
+
+/// What the ledger says of an imported webhook.
+const REASON: &str = "imported";
+
+/// A dead letter from elsewhere.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    /// The webhook, with a new receipt.
+    pub webhook: Webhook,
+    /// Why it was given up.
+    pub reason: String,
+    /// The last error.
+    pub error: String,
+    /// Every failed attempt that is known, oldest first.
+    pub failures: Vec<Failure>,
+    /// How often it was tried.
+    pub attempts: usize,
+}
+
+impl Letter {
+    fn entry(&self) -> Entry<'_> {
+        Entry {
+            webhook: &self.webhook,
+            outcome: Outcome::DeadLettered(REASON),
+            attempts: u32::try_from(self.attempts).unwrap_or(u32::MAX),
+            keeps_body: false,
+        }
+    }
+}
+
+/// What came of importing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Those that are pending here now.
+    pub imported: u64,
+    /// Those that the ledger knew already.
+    pub known: u64,
+}
+
+impl Store {
+    /// Imports some, all or none; counts them in the entry `log` of the audit log.
+    pub async fn import_letters(
+        &self,
+        letters: &[Letter],
+        log: i64,
+    ) -> Result<Imported, StoreError> {
+        let _turn = self.turn().await;
+        let (db, now) = (self.begin().await?, self.clock.now());
+        let mut seen = HashSet::new();
+        let mut first: Vec<&Letter> =
+            letters.iter().filter(|letter| seen.insert(letter.webhook.key())).collect();
+        first.sort_unstable_by_key(|letter| letter.webhook.key());
+        let entries: Vec<Entry<'_>> = first.iter().map(|letter| letter.entry()).collect();
+        let owners = ledger::write(&db, self.dialect, &entries, now).await?;
+        first.retain(|letter| is_mine(&owners, &letter.webhook));
+        let row = |letter: &&Letter| -> Vec<Value> {
+            let Letter { webhook, reason, error, failures, attempts } = letter;
+            let cause = Cause { reason, error, failures, attempts: *attempts };
+            cause.row(webhook, State::Pending, now)
+        };
+        let rows = first.iter().map(row).collect();
+        Upsert::new(self.dialect, TABLE, &KEY, &COLUMNS).run(&db, rows).await?;
+        let imported = first.len() as u64;
+        audit::count(&db, log, imported).await?;
+        db.commit().await?;
+        Ok(Imported { imported, known: letters.len() as u64 - imported })
+    }
+
+    /// How many of these the ledger knows.
+    pub async fn count_known(&self, keys: &[&WebhookKey]) -> Result<u64, StoreError> {
+        Ok(ledger::owners(&self.db, keys.iter().copied()).await?.len() as u64)
+    }
+}

@@ -1,0 +1,112 @@
+//! Reads dead letters: lists without bodies, page by page; whole ones a few at a time.
+
+use std::collections::HashMap;
+
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func};
+use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
+
+use entity::dead_letters::{Column, Entity};
+use entity::{dead_letter_edits as edits, dead_letter_replays as replays};
+
+use super::{DeadLetter, Edit, Filter, Replay, Summary};
+use crate::store::{Store, StoreError};
+
+/// A page of a list that is read in the order of ids.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    /// Only ids above this one.
+    pub after_id: i64,
+    /// Only ids up to this one.
+    pub last_id: i64,
+    /// At most so many.
+    pub limit: u64,
+}
+
+impl Page {
+    /// The first page, of at most so many.
+    pub fn first(limit: u64) -> Self {
+        Self { after_id: 0, last_id: i64::MAX, limit }
+    }
+}
+
+impl Store {
+    /// Dead letters without their bodies, oldest first.
+    pub async fn dead_letters(
+        &self,
+        filter: &Filter,
+        page: Page,
+    ) -> Result<Vec<Summary>, StoreError> {
+        let backend = self.db.get_database_backend();
+        let rows = select(filter, page, backend)
+            .select_only()
+            .columns([Column::Id, Column::Source, Column::Session, Column::EventType])
+            .columns([Column::WebhookId, Column::Reason, Column::Error, Column::Fingerprint])
+            .columns([Column::Attempts, Column::State, Column::Replays, Column::ReceivedAt])
+            .columns([Column::FirstFailedAt, Column::LastFailedAt, Column::ResolvedAt])
+            .columns([Column::ResolvedBy, Column::Note])
+            .column_as(body_bytes(backend), "body_bytes");
+        Ok(rows.into_model::<Summary>().all(&self.db).await?)
+    }
+
+    /// These dead letters with their bodies, oldest first. The caller bounds their number.
+    pub async fn whole_letters(&self, ids: &[i64]) -> Result<Vec<DeadLetter>, StoreError> {
+        let rows = Entity::find()
+            .filter(Column::Id.is_in(ids.iter().copied()))
+            .order_by_asc(Column::Id)
+            .all(&self.db);
+        Ok(rows.await?.into_iter().map(DeadLetter::from).collect())
+    }
+
+    /// The replays of these dead letters, oldest first.
+    pub async fn replays_of(&self, ids: &[i64]) -> Result<HashMap<i64, Vec<Replay>>, StoreError> {
+        let rows = replays::Entity::find()
+            .filter(replays::Column::DeadLetterId.is_in(ids.iter().copied()))
+            .order_by_asc(replays::Column::Id)
+            .all(&self.db);
+        let mut by_letter: HashMap<i64, Vec<Replay>> = HashMap::new();
+        for replay in rows.await? {
+            by_letter.entry(replay.dead_letter_id).or_default().push(replay);
+        }
+        Ok(by_letter)
+    }
+
+    /// The edits of a dead letter, oldest first.
+    pub async fn edits_of(&self, id: i64) -> Result<Vec<Edit>, StoreError> {
+        let rows = edits::Entity::find()
+            .select_only()
+            .columns([edits::Column::Id, edits::Column::EditedBy, edits::Column::EditedAt])
+            .filter(edits::Column::DeadLetterId.eq(id))
+            .order_by_asc(edits::Column::Id);
+        Ok(rows.into_model::<Edit>().all(&self.db).await?)
+    }
+
+    /// The body that an edit replaced.
+    pub async fn body_before(&self, edit_id: i64) -> Result<Option<Vec<u8>>, StoreError> {
+        let row = edits::Entity::find_by_id(edit_id).one(&self.db).await?;
+        Ok(row.map(|row| row.body))
+    }
+}
+
+/// The rows of a page, in the order of their ids.
+pub(in crate::store) fn select(filter: &Filter, page: Page, backend: DbBackend) -> Select<Entity> {
+    Entity::find()
+        .filter(Column::Id.gt(page.after_id))
+        .filter(Column::Id.lte(page.last_id))
+        .filter(filter.condition(backend))
+        .order_by_asc(Column::Id)
+        .limit(page.limit)
+}
+
+/// Lengths have different types on each database.
+fn body_bytes(backend: DbBackend) -> Expr {
+    let length = Func::cust("LENGTH").arg(Expr::col(Column::Body));
+    Expr::expr(length).cast_as(Alias::new(big_integer(backend)))
+}
+
+/// What a number is cast to, so that all databases answer with 64 bits.
+pub(in crate::store) fn big_integer(backend: DbBackend) -> &'static str {
+    match backend {
+        DbBackend::MySql => "SIGNED",
+        _ => "BIGINT",
+    }
+}

@@ -1,0 +1,23 @@
+//! Waits for the database, for work that an operator asked for and that no queue keeps.
+
+use super::{ErrorClass, StoreError};
+use crate::outage::Outage;
+
+/// Tries until it is no outage that answers.
+pub(crate) async fn hold<T, F: Future<Output = Result<T, StoreError>>>(
+    attempt: impl Fn() -> F,
+) -> Result<T, StoreError> {
+    let mut outage = Outage::new();
+    loop {
+        match attempt().await {
+            Err(error) if error.class() == ErrorClass::Outage => {
+                let delay = outage.next_wait();
+                if outage.is_news() {
+                    tracing::warn!(error = error.detail(), "the database is away: waiting for it");
+                }
+                tokio::time::sleep(delay).await;
+            }
+            result => return result,
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! A step of a job: mark some dead letters, tell what is to be published, note what was.
+
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, JoinType, QueryFilter,
+    QueryOrder, QuerySelect, RelationTrait, Value,
+};
+
+use entity::dead_letter_replays as replays;
+use entity::dead_letters::{Column, Entity};
+
+use super::{Job, LEASE, REPLAYS, fetch, update_of};
+use crate::store::dead_letter::{Page, State, big_integer, select};
+use crate::store::upsert::Upsert;
+use crate::store::{Store, StoreError, audit};
+
+const COLUMNS: [&str; 4] = ["job_id", "dead_letter_id", "replayed_at", "updated_at"];
+
+/// What a step did.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// So many were marked; they are to be published.
+    Marked(Job),
+    /// All were looked at; the job is done.
+    Done(Job),
+    /// An operator cancelled it.
+    Cancelled(Job),
+    /// Another process has taken it over.
+    Lost(Job),
+}
+
+impl Store {
+    /// Marks the next dead letters of a job, `limit` at most, and renews its lease.
+    pub async fn step_job(&self, job: &Job, limit: u64) -> Result<Step, StoreError> {
+        let _turn = self.turn().await;
+        let (db, now) = (self.begin().await?, self.clock.now());
+        // Holds the job's row until the end of the transaction, and makes SQLite a writer.
+        if !renew(&db, job, now).await? {
+            let job = fetch(&db, job.id).await?;
+            return Ok(if job.state == "cancelled" {
+                Step::Cancelled(job)
+            } else {
+                Step::Lost(job)
+            });
+        }
+        let current = fetch(&db, job.id).await?;
+        let ids = next(&db, &current, limit).await?;
+        let Some(last) = ids.last() else {
+            let mut update = update_of(job.id, &job.lease_owner, now);
+            update
+                .value(Alias::new("state"), "done")
+                .value(Alias::new("active_key"), None::<String>)
+                .value(Alias::new("ended_at"), now);
+            db.execute(&update).await?;
+            let job = fetch(&db, job.id).await?;
+            db.commit().await?;
+            return Ok(Step::Done(job));
+        };
+        mark(&db, &current, &ids, now).await?;
+        let rows = ids.iter().map(|id| {
+            let row: Vec<Value> = vec![job.id.into(), (*id).into(), now.into(), now.into()];
+            row
+        });
+        Upsert::new(self.dialect, REPLAYS, &["job_id", "dead_letter_id"], &COLUMNS)
+            .run(&db, rows.collect())
+            .await?;
+        let more = i64::try_from(ids.len()).unwrap_or(i64::MAX);
+        let mut update = update_of(job.id, &job.lease_owner, now);
+        update
+            .value(Alias::new("cursor_id"), *last)
+            .value(Alias::new("replayed"), Expr::col(Alias::new("replayed")).add(more));
+        db.execute(&update).await?;
+        let job = fetch(&db, job.id).await?;
+        db.commit().await?;
+        Ok(Step::Marked(job))
+    }
+
+    /// Keeps the lease while a job waits. False when the job is no longer this process'.
+    pub async fn renew_job(&self, job: &Job) -> Result<bool, StoreError> {
+        let _turn = self.turn().await;
+        let (db, now) = (self.begin().await?, self.clock.now());
+        let renewed = renew(&db, job, now).await?;
+        db.commit().await?;
+        Ok(renewed)
+    }
+
+    /// What a job has marked and not yet published, with the length of its body; oldest first.
+    pub async fn unpublished(&self, job: &Job, limit: u64) -> Result<Vec<(i64, i64)>, StoreError> {
+        let length =
+            sea_orm::sea_query::Func::cust("LENGTH").arg(Expr::col((Entity, Column::Body)));
+        let integer = Alias::new(big_integer(self.db.get_database_backend()));
+        let rows = replays::Entity::find()
+            .select_only()
+            .column(replays::Column::DeadLetterId)
+            .column_as(Expr::expr(length).cast_as(integer), "body_bytes")
+            .join(JoinType::InnerJoin, replays::Relation::DeadLetters.def())
+            .filter(replays::Column::JobId.eq(job.id))
+            .filter(replays::Column::PublishedAt.is_null())
+            .filter(replays::Column::EndedAt.is_null())
+            .order_by_asc(replays::Column::DeadLetterId)
+            .limit(limit);
+        Ok(rows.into_tuple().all(&self.db).await?)
+    }
+
+    /// Notes that the queue has these.
+    pub async fn note_published(&self, job: &Job, ids: &[i64]) -> Result<(), StoreError> {
+        let _turn = self.turn().await;
+        let now = self.clock.now();
+        let column = |name: &'static str| Expr::col(Alias::new(name));
+        let mut update = Query::update();
+        update
+            .table(Alias::new(REPLAYS))
+            .value(Alias::new("published_at"), now)
+            .value(Alias::new("updated_at"), now)
+            .and_where(column("job_id").eq(job.id))
+            .and_where(column("dead_letter_id").is_in(ids.iter().copied()));
+        self.db.execute(&update).await?;
+        Ok(())
+    }
+}
+
+async fn renew(
+    db: &DatabaseTransaction,
+    job: &Job,
+    now: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    let mut update = update_of(job.id, &job.lease_owner, now);
+    update.value(Alias::new("leased_until"), now + LEASE);
+    Ok(db.execute(&update).await?.rows_affected() == 1)
+}
+
+/// The numbers that come next, held until the transaction ends.
+async fn next(db: &DatabaseTransaction, job: &Job, limit: u64) -> Result<Vec<i64>, StoreError> {
+    let filter = serde_json::from_str(&job.filter).map_err(|_| StoreError::Filter(job.id))?;
+    let page = Page { after_id: job.cursor_id, last_id: job.last_id, limit };
+    let rows = select(&filter, page, db.get_database_backend());
+    Ok(rows.select_only().column(Column::Id).lock_exclusive().into_tuple().all(db).await?)
+}
+
+async fn mark(
+    db: &DatabaseTransaction,
+    job: &Job,
+    ids: &[i64],
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let mut update = Query::update();
+    update
+        .table(Alias::new("dead_letters"))
+        .values([
+            (Alias::new("state"), Expr::val(State::Replaying.name())),
+            (Alias::new("replays"), Expr::col(Alias::new("replays")).add(1)),
+            (Alias::new("resolved_at"), Expr::val(now)),
+            (Alias::new("resolved_by"), Expr::val(audit::fitting(&job.requested_by))),
+            (Alias::new("updated_at"), Expr::val(now)),
+        ])
+        .and_where(Expr::col(Alias::new("id")).is_in(ids.iter().copied()));
+    db.execute(&update).await?;
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! Who is new comes into being in a short transaction before the batch's: sessions, people with all
+//! their ids, chats.
+//!
+//! Made within the batch's, new rows would keep every other worker that meets the same people
+//! waiting until it commits, and two of them in different orders would wait for one another.
+//! Nothing but who exists and who is who is said here, which never changes back: it does no harm if
+//! the batch fails after all, and says the same again when it is tried again.
+
+use crate::change::{Changes, ContactChange};
+use crate::store::dialect::Dialect;
+use crate::store::ids::Known;
+use crate::store::write::Writer;
+use crate::store::{Store, StoreError};
+
+impl Store {
+    /// Makes rows for whom nobody has told of, and unites who turn out to be one; returns what is
+    /// known then. SQLite has one writer at a time, who does this on the way.
+    pub(in crate::store) async fn meet(&self, changes: &Changes) -> Result<Known, StoreError> {
+        let known = self.ids.known_of(changes);
+        if self.dialect == Dialect::Sqlite || news(changes, &known).sessions.is_empty() {
+            return Ok(known);
+        }
+        let _one_at_a_time = self.meeting.lock().await;
+        // Whoever was there before may have met the same.
+        let known = self.ids.known_of(changes);
+        let news = news(changes, &known);
+        if news.sessions.is_empty() {
+            return Ok(known);
+        }
+        let transaction = self.begin().await?;
+        let writer = Writer { db: &transaction, dialect: self.dialect, now: self.clock.now() };
+        let written = writer.write(news, known).await?;
+        transaction.commit().await?;
+        self.ids.learn(written.known.clone());
+        Ok(written.known)
+    }
+}
+
+/// Who exists and who is who, as far as it is news.
+fn news(changes: &Changes, known: &Known) -> Changes {
+    let mut news = Changes::default();
+    for key in changes.sessions.keys().filter(|key| !known.sessions.contains_key(key)) {
+        news.session(key);
+    }
+    for key in changes.people().into_iter().filter(|key| !known.people.contains_key(key)) {
+        news.session(&key.session);
+        news.contacts.insert(key, ContactChange::default());
+    }
+    for link in changes.links.iter().filter(|link| !known.knows(link)) {
+        news.session(&link.session);
+        news.links.insert(link.clone());
+    }
+    for key in changes.chats.keys().filter(|key| !known.chats.contains_key(key)) {
+        news.chat(key);
+    }
+    news
+}

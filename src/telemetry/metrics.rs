@@ -1,0 +1,93 @@
+//! Metrics for Prometheus: one registry of our own, filled by door, worker and observer.
+//!
+//! Made by `lifecycle` and handed around; nothing here is global. What must stay true: names, labels
+//! and units are those of `METRICS.md`, a contract with alert rules and dashboards, and every label
+//! comes from a closed set: nobody outside can make a new series.
+
+pub mod door;
+pub(super) mod family;
+pub mod gauges;
+pub mod worker;
+
+use prometheus::core::Collector;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{Encoder, IntGaugeVec, Registry, TextEncoder};
+
+use super::dependency::Dependencies;
+use door::DoorMetrics;
+use gauges::Gauges;
+use worker::WorkerMetrics;
+
+/// Stands for every source and event type that is not known: their names come from outside.
+pub const OTHER: &str = "other";
+
+/// The format of [`Metrics::text`].
+pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
+
+/// Which families a process exports: those of what it runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope {
+    /// It has a door.
+    pub serves: bool,
+    /// It has a worker.
+    pub works: bool,
+    /// Its queue is a broker.
+    pub has_broker: bool,
+}
+
+/// All metrics of a process.
+pub struct Metrics {
+    registry: Registry,
+    /// What the door counts.
+    pub door: DoorMetrics,
+    /// What the worker counts.
+    pub worker: WorkerMetrics,
+    /// What the observer sees.
+    pub gauges: Gauges,
+    /// Whether database, queue and spool answer.
+    pub dependencies: Dependencies,
+}
+
+impl Metrics {
+    /// Registers what a process of this scope exports. `sources` are the configured ones.
+    pub fn new(scope: Scope, sources: &[String]) -> Self {
+        let metrics = Self {
+            registry: Registry::new(),
+            door: DoorMetrics::new(sources),
+            worker: WorkerMetrics::new(),
+            gauges: Gauges::new(),
+            dependencies: Dependencies::new(),
+        };
+        metrics.register(vec![build_info()]);
+        metrics.register(vec![Box::new(ProcessCollector::for_self())]);
+        metrics.register(metrics.gauges.families(scope));
+        metrics.register(metrics.dependencies.families());
+        if scope.serves {
+            metrics.register(metrics.door.families());
+        }
+        if scope.works {
+            metrics.register(metrics.worker.families());
+        }
+        metrics
+    }
+
+    fn register(&self, families: Vec<Box<dyn Collector>>) {
+        for family in families {
+            self.registry.register(family).expect("each family has a name of its own");
+        }
+    }
+
+    /// All of them in Prometheus' text format.
+    pub fn text(&self) -> Result<String, prometheus::Error> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+}
+
+fn build_info() -> Box<dyn Collector> {
+    let info: IntGaugeVec =
+        family::gauges("build_info", "Always 1; says which release runs.", &["version"]);
+    info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+    Box::new(info)
+}

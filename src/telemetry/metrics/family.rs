@@ -1,0 +1,57 @@
+//! Makes families: metrics of one name, with our namespace in front.
+//!
+//! Called by the other files of `metrics`. Names are constants, so what the library refuses is a
+//! mistake in this folder, which every start and every test would show.
+
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts,
+};
+
+const NAMESPACE: &str = "waha_ingest";
+const IS_VALID: &str = "names, labels and buckets are valid constants";
+
+fn options(name: &str, help: &str) -> Opts {
+    Opts::new(name, help).namespace(NAMESPACE)
+}
+
+fn histogram_options(name: &str, help: &str, buckets: &[f64]) -> HistogramOpts {
+    HistogramOpts::new(name, help).namespace(NAMESPACE).buckets(buckets.to_vec())
+}
+
+pub(in crate::telemetry) fn counters(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    IntCounterVec::new(options(name, help), labels).expect(IS_VALID)
+}
+
+pub(in crate::telemetry) fn counter(name: &str, help: &str) -> prometheus::IntCounter {
+    prometheus::IntCounter::with_opts(options(name, help)).expect(IS_VALID)
+}
+
+pub(in crate::telemetry) fn gauges(name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+    IntGaugeVec::new(options(name, help), labels).expect(IS_VALID)
+}
+
+pub(in crate::telemetry) fn gauge(name: &str, help: &str) -> IntGauge {
+    IntGauge::with_opts(options(name, help)).expect(IS_VALID)
+}
+
+pub(in crate::telemetry) fn times(name: &str, help: &str, labels: &[&str]) -> GaugeVec {
+    GaugeVec::new(options(name, help), labels).expect(IS_VALID)
+}
+
+pub(in crate::telemetry) fn time(name: &str, help: &str) -> Gauge {
+    Gauge::with_opts(options(name, help)).expect(IS_VALID)
+}
+
+pub(in crate::telemetry) fn histogram(name: &str, help: &str, buckets: &[f64]) -> Histogram {
+    Histogram::with_opts(histogram_options(name, help, buckets)).expect(IS_VALID)
+}
+
+pub(in crate::telemetry) fn histograms(
+    name: &str,
+    help: &str,
+    labels: &[&str],
+    buckets: &[f64],
+) -> HistogramVec {
+    HistogramVec::new(histogram_options(name, help, buckets), labels).expect(IS_VALID)
+}

@@ -1,0 +1,171 @@
+//! What the observer sees: depth and age of the lanes, sizes of files, dead letters, sessions.
+//!
+//! Set by `observer`, shortly before they are read.
+
+use prometheus::core::Collector;
+use prometheus::{GaugeVec, IntCounter, IntGauge, IntGaugeVec};
+
+use super::{OTHER, Scope, family};
+use crate::queue::{Depth, FileDepth, Lane};
+use crate::store::dead_letter::State;
+
+/// The statuses that WAHA gives to sessions.
+pub const SESSION_STATUSES: [&str; 6] =
+    ["STOPPED", "STARTING", "SCAN_QR_CODE", "WORKING", "FAILED", "PASSKEY_REQUIRED"];
+
+/// Of a session that told none yet.
+const NO_STATUS: &str = "unknown";
+
+/// What the observer sees.
+#[derive(Clone)]
+pub struct Gauges {
+    queue_webhooks: IntGaugeVec,
+    oldest_age: GaugeVec,
+    queue_bytes: IntGauge,
+    queue_bytes_max: IntGauge,
+    spool_webhooks: IntGauge,
+    spool_bytes: IntGauge,
+    spool_bytes_max: IntGauge,
+    spooled: IntCounter,
+    dead_letters: IntGaugeVec,
+    sessions: IntGaugeVec,
+    silent_sessions: IntGauge,
+}
+
+/// Milliseconds in Prometheus' unit.
+pub fn seconds(ms: i64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "times are far below 2^52 ms")]
+    let ms = ms as f64;
+    ms / 1000.0
+}
+
+/// Saturates, at more than there will ever be.
+fn whole(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+impl Gauges {
+    pub(super) fn new() -> Self {
+        let gauge = family::gauge;
+        Self {
+            queue_webhooks: family::gauges(
+                "queue_webhooks",
+                "Webhooks that wait, spooled ones included: ready or in hand, or for their next attempt.",
+                &["lane", "state"],
+            ),
+            oldest_age: family::times(
+                "oldest_waiting_age_seconds",
+                "Since when the oldest ready webhook of a lane waits, by its arrival at the door; 0 when none waits. No series where this process can't know it.",
+                &["lane"],
+            ),
+            queue_bytes: gauge("queue_bytes", "Used size of the embedded queue."),
+            queue_bytes_max: gauge("queue_bytes_max", "Size from which on the door answers 503."),
+            spool_webhooks: gauge("spool_webhooks", "Webhooks in the spool."),
+            spool_bytes: gauge("spool_bytes", "Used size of the spool."),
+            spool_bytes_max: gauge(
+                "spool_bytes_max",
+                "Size of the spool from which on the door answers 503 while the broker is away.",
+            ),
+            spooled: family::counter("webhooks_spooled_total", "Webhooks that went to the spool."),
+            dead_letters: family::gauges("dead_letters", "Dead letters by state.", &["state"]),
+            sessions: family::gauges("sessions", "Sessions by WAHA's status.", &["status"]),
+            silent_sessions: gauge(
+                "silent_sessions",
+                "Working sessions from which nothing came for longer than is usual for them.",
+            ),
+        }
+    }
+
+    pub(super) fn families(&self, scope: Scope) -> Vec<Box<dyn Collector>> {
+        let mut families: Vec<Box<dyn Collector>> =
+            vec![Box::new(self.queue_webhooks.clone()), Box::new(self.oldest_age.clone())];
+        if !scope.has_broker {
+            families.push(Box::new(self.queue_bytes.clone()));
+            families.push(Box::new(self.queue_bytes_max.clone()));
+        } else if scope.serves {
+            families.push(Box::new(self.spooled.clone()));
+            for gauge in [&self.spool_webhooks, &self.spool_bytes, &self.spool_bytes_max] {
+                families.push(Box::new(gauge.clone()));
+            }
+        }
+        if scope.works {
+            families.push(Box::new(self.dead_letters.clone()));
+            families.push(Box::new(self.sessions.clone()));
+            families.push(Box::new(self.silent_sessions.clone()));
+        }
+        families
+    }
+
+    /// What waits.
+    pub fn set_depth(&self, depth: &Depth, now_ms: i64) {
+        for lane in &depth.lanes {
+            let name = lane.lane.name();
+            let set = |state, count| {
+                self.queue_webhooks.with_label_values(&[name, state]).set(whole(count));
+            };
+            set("ready", lane.ready);
+            set("retrying", lane.retrying);
+            match lane.oldest_received_at_ms {
+                Some(oldest) => {
+                    let age = seconds((now_ms - oldest).max(0));
+                    self.oldest_age.with_label_values(&[name]).set(age);
+                }
+                None if lane.ready == 0 && depth.broker_answers != Some(false) => {
+                    self.oldest_age.with_label_values(&[name]).set(0.0);
+                }
+                None => self.forget_age(lane.lane),
+            }
+        }
+        if let Some(file) = depth.file {
+            self.set_file(file, depth.broker_answers.is_some());
+        }
+        self.spooled.inc_by(depth.spooled.saturating_sub(self.spooled.get()));
+    }
+
+    fn set_file(&self, file: FileDepth, is_spool: bool) {
+        if is_spool {
+            self.spool_webhooks.set(whole(file.webhooks));
+            self.spool_bytes.set(whole(file.bytes));
+            self.spool_bytes_max.set(whole(file.bytes_max));
+        } else {
+            self.queue_bytes.set(whole(file.bytes));
+            self.queue_bytes_max.set(whole(file.bytes_max));
+        }
+    }
+
+    fn forget_age(&self, lane: Lane) {
+        // An error means that there was none.
+        let _ = self.oldest_age.remove_label_values(&[lane.name()]);
+    }
+
+    /// Nobody knows what waits: an old figure would look like a new one.
+    pub fn forget_depth(&self) {
+        self.queue_webhooks.reset();
+        self.oldest_age.reset();
+    }
+
+    /// Dead letters by state; a state that is not named has none.
+    pub fn set_dead_letters(&self, counts: &[(String, u64)]) {
+        for state in State::ALL {
+            let count = counts.iter().find(|(name, _)| name == state.name());
+            let count = count.map_or(0, |(_, count)| whole(*count));
+            self.dead_letters.with_label_values(&[state.name()]).set(count);
+        }
+    }
+
+    /// Sessions by status, and how many of them are silent.
+    pub fn set_sessions(&self, counts: &[(Option<String>, u64)], silent: u64) {
+        let known = |status: &Option<String>| match status.as_deref() {
+            None => NO_STATUS,
+            Some(status) => {
+                SESSION_STATUSES.into_iter().find(|known| *known == status).unwrap_or(OTHER)
+            }
+        };
+        for status in SESSION_STATUSES.into_iter().chain([NO_STATUS, OTHER]) {
+            let these = counts.iter().filter(|(told, _)| known(told) == status);
+            let count: u64 = these.map(|(_, count)| count).sum();
+            self.sessions.with_label_values(&[status]).set(whole(count));
+        }
+        self.silent_sessions.set(whole(silent));
+    }
+}

@@ -1,0 +1,94 @@
+//! What the worker tells about a delivery: a line in the log, within its span, a step in its trace, and
+//! a count.
+//!
+//! Called by `process`, once per attempt, at its end. One line per problem: a delivery that ends well
+//! is told at debug level only.
+
+use std::time::{Duration, SystemTime};
+
+use super::Worker;
+use super::error::ProcessError;
+use crate::queue::Delivery;
+use crate::store::Outcome;
+use crate::telemetry::span;
+use crate::trace::{Stage, Step};
+
+impl Worker {
+    /// The step of one delivery of a batch that was begun at `since`.
+    pub(super) fn step(
+        &self,
+        delivery: &Delivery,
+        since: Option<SystemTime>,
+        batch_size: usize,
+    ) -> Step {
+        let mut step = Step::beside(Stage::Apply, delivery.webhook(), since);
+        step.set("queue.backend", self.queue.backend());
+        step.set("delivery.attempt", i64::from(delivery.attempt()));
+        step.set("batch.size", i64::try_from(batch_size).unwrap_or(i64::MAX));
+        step
+    }
+
+    pub(super) fn tell_end(&self, delivery: &Delivery, outcome: Outcome, mut step: Step) {
+        self.metrics.ended(delivery.webhook(), outcome, self.clock.now_ms());
+        step.set("outcome", outcome.name());
+        if let Some(reason) = outcome.reason() {
+            step.set("reason", reason);
+        }
+        if !tracing::enabled!(tracing::Level::DEBUG) {
+            return;
+        }
+        let _span = span::of_delivery(delivery, self.queue.backend()).entered();
+        tracing::debug!(outcome = outcome.name(), reason = outcome.reason(), "webhook ended");
+    }
+
+    pub(super) fn tell_retry(
+        &self,
+        delivery: &Delivery,
+        error: &ProcessError,
+        delay: Duration,
+        mut step: Step,
+    ) {
+        self.metrics.retried(delivery.webhook());
+        step.set("outcome", "retried");
+        step.set("reason", error.reason());
+        step.fail(error.detail());
+        let _span = span::of_delivery(delivery, self.queue.backend()).entered();
+        tracing::warn!(
+            reason = error.reason(),
+            error = error.detail(),
+            retry.delay_ms = millis(delay),
+            "webhook failed, trying again later"
+        );
+    }
+
+    pub(super) fn tell_burial(
+        &self,
+        delivery: &Delivery,
+        outcome: Outcome,
+        error: &ProcessError,
+        mut step: Step,
+    ) {
+        self.metrics.ended(delivery.webhook(), outcome, self.clock.now_ms());
+        step.set("outcome", outcome.name());
+        step.set("reason", error.reason());
+        step.fail(error.detail());
+        let _span = span::of_delivery(delivery, self.queue.backend()).entered();
+        tracing::error!(
+            outcome = outcome.name(),
+            reason = error.reason(),
+            error = error.detail(),
+            "webhook is a dead letter"
+        );
+    }
+
+    /// A delivery goes back to its queue, with no attempt used.
+    pub(super) fn tell_given_back(&self, delivery: &Delivery, mut step: Step) {
+        self.metrics.returned(delivery.webhook());
+        step.set("outcome", "given_back");
+    }
+}
+
+/// A duration as logged.
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,139 @@
+//! What `/metrics` exports: exactly what is documented, and nothing that somebody outside made up.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::app::KEY;
+use crate::database::{Database, Kind};
+use crate::process::Setting;
+use crate::rabbitmq_node::prefix;
+use crate::scrape::Scrape;
+use crate::wait::wait_for;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const DOCUMENTED: &str = include_str!("../../src/telemetry/METRICS.md");
+
+/// Type and labels of each family, by name.
+type Families = BTreeMap<String, (String, BTreeSet<String>)>;
+
+/// The rows of the documented table that are exported by any of `parts`.
+fn documented(parts: &[&str]) -> Families {
+    let rows = DOCUMENTED.lines().filter(|line| line.starts_with("| `waha_ingest_"));
+    let cells = rows.map(|row| row.split('|').map(str::trim).collect::<Vec<_>>());
+    let here = cells.filter(|cells| parts.contains(&cells[4]));
+    here.map(|cells| {
+        let labels = cells[3].split(", ").filter(|label| !label.is_empty()).map(str::to_owned);
+        (cells[1].trim_matches('`').to_owned(), (cells[2].to_owned(), labels.collect()))
+    })
+    .collect()
+}
+
+async fn exercise(door: &Setting<'_>) {
+    let client = Client::new(door);
+    for event in ["message", "made.up"] {
+        client.post("default", &json!({ "event": event, "session": "s" }).to_string()).await;
+    }
+    client.post("default", "no JSON").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_process_exports_what_is_documented() {
+    let (folder, database) = (tempfile::tempdir().unwrap(), Database::create(Kind::Sqlite).await);
+    let setting = Setting::new(folder.path(), &database.url);
+    let _up = setting.up().await;
+    exercise(&setting).await;
+    ended(&setting, 3).await;
+    exports(&setting, documented(&["all", "serve", "work", "embedded"])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn door_and_worker_apart_export_what_is_documented() {
+    let (folders, database) =
+        ([(); 2].map(|()| tempfile::tempdir().unwrap()), Database::create(Kind::Sqlite).await);
+    let prefix = prefix();
+    let [door, worker] = folders.each_ref().map(|it| broker_setting(it, &database.url, &prefix));
+    let _serve = door.spawn(&["serve"]);
+    door.answers("readyz").await;
+    let _work = worker.spawn(&["work"]);
+    exercise(&door).await;
+    ended(&worker, 3).await;
+    exports(&worker, documented(&["all", "work"])).await;
+    exports(&door, documented(&["all", "serve", "spool"])).await;
+}
+
+/// Waits for all families: an age that a process can't know just now has no series.
+async fn exports(setting: &Setting<'_>, families: Families) {
+    wait_for("all that is documented", PATIENCE, || async {
+        (Scrape::of(setting).await.families() == families).then_some(())
+    })
+    .await;
+}
+
+/// The metrics once so many deliveries have ended.
+async fn ended(setting: &Setting<'_>, count: u64) -> Scrape {
+    setting.answers("readyz").await;
+    wait_for("ended deliveries", PATIENCE, || async {
+        let scrape = Scrape::of(setting).await;
+        #[expect(clippy::cast_precision_loss, reason = "a few")]
+        let is_done = scrape.sum("waha_ingest_deliveries_total", &[]) >= count as f64;
+        is_done.then_some(scrape)
+    })
+    .await
+}
+
+fn broker_setting<'a>(folder: &'a TempDir, database_url: &'a str, prefix: &str) -> Setting<'a> {
+    let mut setting = Setting::new(folder.path(), database_url);
+    setting.queue_url = Some(std::env::var("TEST_AMQP_URL").expect("run tests/run"));
+    let file = folder.path().join("waha-ingest.toml");
+    std::fs::write(file, format!("queue.prefix = \"{prefix}\"")).unwrap();
+    setting
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_outside_can_make_series() {
+    let (folder, database) = (tempfile::tempdir().unwrap(), Database::create(Kind::Sqlite).await);
+    let setting = Setting::new(folder.path(), &database.url);
+    let _up = setting.up().await;
+    let client = Client::new(&setting);
+    exercise(&setting).await;
+    let before = ended(&setting, 3).await.series();
+    for number in 0..100 {
+        let made_up = json!({ "event": format!("made.up.{number}"), "session": "s" }).to_string();
+        client.post("default", &made_up).await;
+        client.post(&format!("source{number}"), &made_up).await;
+    }
+    let after = ended(&setting, 103).await;
+    let new: BTreeSet<String> = after.series().difference(&before).cloned().collect();
+    assert!(new.iter().all(|series| series.contains("source=\"other\"")), "{new:?}");
+    assert!(new.len() <= 1, "one series for all unknown sources: {new:?}");
+    let received = "waha_ingest_webhooks_received_total";
+    let [accepted, unknown] = [
+        [("event_type", "other"), ("response", "accepted")],
+        [("source", "other"), ("response", "unknown_source")],
+    ];
+    let sums = [after.sum(received, &accepted), after.sum(received, &unknown)];
+    assert_eq!(sums.map(|sum| sum.to_string()), ["101", "100"]);
+}
+
+/// Posts signed bodies to any source.
+struct Client {
+    url: String,
+    client: reqwest::Client,
+}
+
+impl Client {
+    fn new(setting: &Setting<'_>) -> Self {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { url: setting.url(), client }
+    }
+
+    async fn post(&self, source: &str, body: &str) {
+        let signature = waha_ingest::webhook::source::sign(&KEY.into(), body.as_bytes());
+        let url = self.url.replace("default", source);
+        let request = self.client.post(url).header("x-webhook-hmac", signature);
+        request.body(body.to_owned()).send().await.unwrap();
+    }
+}
