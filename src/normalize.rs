@@ -24,6 +24,7 @@ mod revoke;
 mod session;
 
 use crate::change::{CallState, Changes};
+use crate::waha::json;
 use crate::webhook::envelope::{Envelope, EnvelopeError};
 use crate::webhook::{EventType, Webhook};
 
@@ -111,7 +112,8 @@ pub fn normalize(webhook: &Webhook, rules: &Rules) -> Result<Normalized, Normali
         _ => None,
     };
     let webhook = named.as_ref().unwrap_or(webhook);
-    let value = crate::waha::json::parse(webhook.body())?;
+    let text = json::storable(webhook.body());
+    let value = json::parse(&text)?;
     let body = Body::new(webhook, &value);
     match webhook.event_type() {
         EventType::SessionStatus => session::status(&body, rules),

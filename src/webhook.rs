@@ -30,7 +30,7 @@ pub type Headers = BTreeMap<String, String>;
 ///
 /// The id alone is no key: WAHA's NOWEB and GOWS engines give `message` and `message.any` one event
 /// id, and names of sessions are equal across sources.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct WebhookKey {
     /// Name of the configured WAHA server.
     pub source: String,
@@ -84,7 +84,7 @@ impl Default for Receipt {
 pub struct Webhook(Arc<WebhookParts>);
 
 /// The parts of a [`Webhook`], as queues and dead letters store them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebhookParts {
     /// What makes two requests the same webhook.
     pub key: WebhookKey,
@@ -98,7 +98,8 @@ pub struct WebhookParts {
     pub replay: bool,
     /// Request headers worth keeping.
     pub headers: Headers,
-    /// The body, byte for byte as it was signed.
+    /// The body, byte for byte as it was signed. What it is serialized with stands beside it.
+    #[serde(skip)]
     pub body: Bytes,
 }
 
@@ -110,6 +111,11 @@ impl From<WebhookParts> for Webhook {
 }
 
 impl Webhook {
+    /// All of it.
+    pub fn parts(&self) -> &WebhookParts {
+        &self.0
+    }
+
     /// What makes two requests the same webhook.
     pub fn key(&self) -> &WebhookKey {
         &self.0.key

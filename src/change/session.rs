@@ -1,18 +1,20 @@
 //! What is told about a session: its status, and who it is.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use super::{Merge, Register};
 
-/// A session is known by its source and its name; equal names on two sources are two sessions.
+/// A session is known by its source and its name; equal names on two sources are two sessions. Nearly
+/// every other key holds one, so clones share the texts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionKey {
     /// Name of the configured WAHA server.
-    pub source: String,
+    pub source: Arc<str>,
     /// The session's name there.
-    pub name: String,
+    pub name: Arc<str>,
 }
 
 /// What is told about a session.

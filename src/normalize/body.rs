@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 
 use super::{NormalizeError, Rules, link, name, session};
 use crate::change::{Changes, ChatKey, Link, SessionKey, Version};
 use crate::waha::jid::{ChatKind, chat_form};
-use crate::waha::json::Node;
+use crate::waha::json::{Node, Value};
 use crate::waha::message_id::MessageId;
 use crate::webhook::Webhook;
 use crate::webhook::envelope::is_key_text;
@@ -32,14 +31,17 @@ pub(super) struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    pub(super) fn new(webhook: &'a Webhook, value: &'a Value) -> Self {
+    pub(super) fn new(webhook: &'a Webhook, value: &'a Value<'a>) -> Self {
         let root = Node::from(value);
         let key = webhook.key();
         let mut body = Self {
             webhook,
             root,
             payload: root.at("payload"),
-            session: SessionKey { source: key.source.clone(), name: key.session.clone() },
+            session: SessionKey {
+                source: key.source.as_str().into(),
+                name: key.session.as_str().into(),
+            },
             version: Version::of(webhook),
             links: BTreeSet::new(),
         };

@@ -124,6 +124,9 @@ impl<'a> Pairs<'a> {
 
 /// (LID, phone), if these are one of each, in whatever order.
 fn pair(one: Node<'_>, other: Node<'_>) -> Option<(String, String)> {
+    if !other.is_there() {
+        return None;
+    }
     let (one, other) = (id(one)?, id(other)?);
     match (server(&one)?, server(&other)?) {
         ("lid", "c.us") => Some((one, other)),

@@ -64,6 +64,13 @@ fn identity_version(body: &Body<'_>, identity: &Identity) -> Version {
     if body.webhook.event_type() == EventType::SessionStatus {
         return body.version;
     }
-    let hash = first_u64(&Sha256::digest(format!("{identity:?}")));
-    Version::coarse(body.webhook.at_ms(), hash)
+    let Identity { engine, waha_version, me_id, me_lid, me_jid, push_name, metadata, user_id } =
+        identity;
+    let mut sha = Sha256::new();
+    for text in [engine, waha_version, me_id, me_lid, me_jid, push_name, metadata, user_id] {
+        sha.update(text.as_deref().unwrap_or_default());
+        // No text holds it.
+        sha.update([0]);
+    }
+    Version::coarse(body.webhook.at_ms(), first_u64(&sha.finalize()))
 }

@@ -21,7 +21,7 @@ pub(super) async fn session_ids(
     keys: &[&SessionKey],
 ) -> Result<HashMap<SessionKey, i64>, DbErr> {
     let found = by_pairs(db, "waha_sessions", ("source", "name"), "id", keys, |key| {
-        (key.source.clone(), key.name.clone())
+        (key.source.to_string(), key.name.to_string())
     });
     Ok(found.await?.into_iter().map(|(key, id)| (key.clone(), id)).collect())
 }

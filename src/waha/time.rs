@@ -1,9 +1,7 @@
 //! Times: seconds, fractions, milliseconds and RFC 3339 occur in one field (WAHA's engines differ).
 
+use super::json::{Node, Value};
 use chrono::{DateTime, SubsecRound, Utc};
-use serde_json::Value;
-
-use super::json::Node;
 
 /// Above this a number is milliseconds: in seconds it would be the year 5138.
 const MILLISECONDS_FROM: f64 = 1e11;
@@ -14,7 +12,7 @@ const SECONDS_MAX: i64 = 253_402_300_799;
 pub fn time(node: Node<'_>) -> Option<DateTime<Utc>> {
     match node.value()? {
         Value::Number(number) => from_number(number.as_f64()?),
-        Value::String(text) => from_text(text.trim()),
+        Value::Str(text) => from_text(text.trim()),
         // A 64-bit number of a protobuf library: {low, high, unsigned}.
         Value::Object(_) => from_long(node.at("low").int()?, node.at("high").int()?),
         Value::Null | Value::Bool(_) | Value::Array(_) => None,
@@ -55,7 +53,7 @@ mod tests {
     use super::*;
 
     fn ms(json: &str) -> Option<i64> {
-        let value: Value = serde_json::from_str(json).unwrap();
+        let value = super::super::json::parse(json).unwrap();
         time(Node::from(&value)).map(|time| time.timestamp_millis())
     }
 

@@ -6,8 +6,9 @@
 //! ```
 //!
 //! In one process, in turns, three times each: actix verifying alone, lapin confirming alone, both in
-//! the smallest handler that is correct, and `serve` as it is (door, spool, RabbitMQ queue). The load
-//! comes over raw sockets from the same machine, so that the client costs little.
+//! the smallest handler that is correct, once for a plain queue and once for the exchange and queues of
+//! `serve`, and `serve` as it is (door, spool, RabbitMQ queue). The load comes over raw sockets from the
+//! same machine, so that the client costs little.
 
 #[path = "door/bare.rs"]
 mod bare;
@@ -20,7 +21,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use waha_ingest::clock::{Clock, SystemClock};
 use waha_ingest::config::Config;
-use waha_ingest::queue::rabbitmq::{Options as BrokerOptions, RabbitmqQueue};
 use waha_ingest::queue::spool::Spool;
 use waha_ingest::queue::sqlite::Options;
 use waha_ingest::queue::{Delivery, Depth, Failure, Lane, Queue, QueueError};
@@ -29,6 +29,7 @@ use waha_ingest::telemetry::metrics::door::DoorMetrics;
 use waha_ingest::webhook::Webhook;
 use waha_ingest::webhook::source::Source;
 
+use bare::Target;
 use load::{Figures, KEY, load, median, setting};
 
 /// Runs of each variant; the median counts.
@@ -44,9 +45,9 @@ async fn main() {
         RUN.as_secs()
     );
     println!(
-        "| connections | body | verify | confirm | both, minimal | serve | serve / both | p50 | p99 | CPU s per 1,000: both | serve |"
+        "| connections | body | verify | confirm | both, plain queue | both, our queues | serve | serve / plain | serve / our queues | p50 | p99 | CPU s per 1,000: both, our queues | serve |"
     );
-    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+    println!("|{}", " --- |".repeat(13));
     for body_bytes in chosen("BODY", [2_500, 12_000]) {
         for connections in chosen("CONNECTIONS", [16, 64, 256]) {
             row(&url, connections, body_bytes).await;
@@ -61,21 +62,24 @@ fn chosen<const N: usize>(variable: &str, all: [usize; N]) -> Vec<usize> {
 }
 
 async fn row(url: &str, connections: usize, body_bytes: usize) {
-    let (mut verify, mut confirm, mut both, mut serve) = (vec![], vec![], vec![], vec![]);
+    let (mut verify, mut confirm, mut serve) = (vec![], vec![], vec![]);
+    let (mut plain, mut both) = (vec![], vec![]);
     for _ in 0..RUNS {
         verify.push(door(Arc::new(Discard), connections, body_bytes).await);
         confirm.push(bare::confirm(url, connections, body_bytes, RUN).await);
-        both.push(both_minimal(url, connections, body_bytes).await);
+        plain.push(both_minimal(url, Target::Plain, connections, body_bytes).await);
+        both.push(both_minimal(url, Target::Ours, connections, body_bytes).await);
         serve.push(serve_as_it_is(url, connections, body_bytes).await);
     }
     let rate = |runs: &[Figures]| median(runs.iter().map(|run| run.per_second));
     let cpu = |runs: &[Figures]| median(runs.iter().map(|run| run.cpu_s_per_1000));
-    let (both_cpu, both, figures) = (cpu(&both), rate(&both), &serve);
+    let (both_cpu, both, plain, figures) = (cpu(&both), rate(&both), rate(&plain), &serve);
     println!(
-        "| {connections} | {body_bytes} | {:.0} | {:.0} | {both:.0} | {:.0} | {:.0} % | {:.1} | {:.1} | {both_cpu:.3} | {:.3} |",
+        "| {connections} | {body_bytes} | {:.0} | {:.0} | {plain:.0} | {both:.0} | {:.0} | {:.0} % | {:.0} % | {:.1} | {:.1} | {both_cpu:.3} | {:.3} |",
         rate(&verify),
         rate(&confirm),
         rate(figures),
+        100.0 * rate(figures) / plain,
         100.0 * rate(figures) / both,
         median(figures.iter().map(|run| run.p50_ms)),
         median(figures.iter().map(|run| run.p99_ms)),
@@ -86,9 +90,7 @@ async fn row(url: &str, connections: usize, body_bytes: usize) {
 async fn serve_as_it_is(url: &str, connections: usize, body_bytes: usize) -> Figures {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let prefix = bare::prefix();
-    let mut options = BrokerOptions::new(vec![url.into()]);
-    options.prefix = prefix.clone();
-    let broker = Arc::new(RabbitmqQueue::open(options));
+    let broker = Arc::new(bare::ours(url, &prefix).await);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let path = folder.path().join("spool.db");
     let spool = Spool::open(broker, &path, Options::new(1 << 40, clock), Duration::from_secs(1));
@@ -97,10 +99,10 @@ async fn serve_as_it_is(url: &str, connections: usize, body_bytes: usize) -> Fig
     figures
 }
 
-async fn both_minimal(url: &str, connections: usize, body_bytes: usize) -> Figures {
+async fn both_minimal(url: &str, target: Target, connections: usize, body_bytes: usize) -> Figures {
     let listener = listen(([127, 0, 0, 1], 0).into()).expect("a free port");
     let address = listener.local_addr().expect("an address");
-    let (server, outlet) = bare::serve(listener, url).await;
+    let (server, outlet) = bare::serve(listener, url, target).await;
     let handle = server.handle();
     tokio::spawn(server);
     let figures = load(address, connections, body_bytes, RUN).await;

@@ -7,21 +7,24 @@
 //! ```
 //!
 //! For each database: a made-up history waits on RabbitMQ, and one worker with the default settings
-//! drains it. Then the rows of the ledger (raw body included) and of the messages are read back, the
-//! tables emptied, and the same rows written by plain upserts of 500 in one transaction each.
+//! drains it. Then the rows are read back, the tables emptied, and the same rows, raw bodies included,
+//! written by plain upserts: see `drain/bare.rs`.
 
 #[path = "door/load.rs"]
 #[expect(dead_code, reason = "shared with the other benchmark")]
 mod load;
 
+#[path = "drain/bare.rs"]
+mod bare;
+
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use entity::{waha_messages, webhook_events};
-use sea_orm::sea_query::OnConflict;
+use entity::webhook_events;
 use sea_orm::{
-    ActiveModelTrait, ConnectionTrait, Database, DatabaseConnection, EntityTrait, IntoActiveModel,
-    TransactionTrait,
+    ColumnTrait, ConnectionTrait, Database, DatabaseConnection, EntityTrait, PaginatorTrait,
+    QuerySelect,
 };
 use tokio_util::sync::CancellationToken;
 use waha_ingest::clock::{Clock, SystemClock};
@@ -37,35 +40,53 @@ use waha_ingest::webhook::verify::{RawRequest, verify};
 use waha_ingest::webhook::{Receipt, Webhook};
 use waha_ingest::worker::Worker;
 
-use load::{cpu_seconds, memory_mb, setting};
+use load::{cpu_seconds, median, memory_mb, setting};
 
-/// Rows of one bare upsert, as many as the worker's batch.
-const BATCH: usize = 500;
+/// How long the broker still writes what it was sent: quorum queues move it from log to segments.
+const BROKER_SETTLES: Duration = Duration::from_secs(10);
+
+/// Rounds for each database; the median counts.
+const ROUNDS: usize = 3;
 
 #[tokio::main]
 async fn main() {
     let count = setting("COUNT").unwrap_or(100_000);
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let sqlite = format!("sqlite://{}?mode=rwc", folder.path().join("bench.db").display());
-    let server = |variable| std::env::var(variable).expect("tests/bench sets it");
-    println!("{count} webhooks");
+    println!("{count} webhooks, median of {ROUNDS} rounds");
     println!(
         "| database | work: webhooks/s | CPU s per 1,000 | bare upserts: webhooks/s | work / bare |"
     );
     println!("| --- | --- | --- | --- | --- |");
-    for (name, url) in [
-        ("SQLite", sqlite),
-        ("PostgreSQL", on_server(&server("TEST_POSTGRES_URL")).await),
-        ("MariaDB", on_server(&server("TEST_MYSQL_URL")).await),
-    ] {
+    for name in ["SQLite", "PostgreSQL", "MariaDB"] {
         if setting("ONLY").is_none_or(|only: String| only == name) {
-            row(name, &url, count).await;
+            row(name, count).await;
         }
     }
     println!("memory of this process, publisher included: {} MB", memory_mb());
 }
 
-async fn row(name: &str, url: &str, count: usize) {
+#[expect(clippy::cast_precision_loss, reason = "figures are small")]
+async fn row(name: &str, count: usize) {
+    let (mut work, mut cpu, mut bare) = (vec![], vec![], vec![]);
+    for number in 0..ROUNDS {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let round = round(name, &database(name, number, folder.path()).await, number, count).await;
+        work.push(count as f64 / round.work.as_secs_f64());
+        cpu.push(round.cpu_seconds * 1000.0 / count as f64);
+        bare.push(count as f64 / round.bare.as_secs_f64());
+    }
+    let [work, cpu, bare] = [work, cpu, bare].map(|figures| median(figures.into_iter()));
+    let percent = 100.0 * work / bare;
+    println!("| {name} | {work:.0} | {cpu:.2} | {bare:.0} | {percent:.0} % |");
+}
+
+/// What one round took.
+struct Round {
+    work: Duration,
+    cpu_seconds: f64,
+    bare: Duration,
+}
+
+async fn round(name: &str, url: &str, number: usize, count: usize) -> Round {
     let config = Config::load_defaults().expect("defaults");
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let options = StoreOptions {
@@ -76,7 +97,13 @@ async fn row(name: &str, url: &str, count: usize) {
     };
     let store = Arc::new(Store::open(&options, Arc::clone(&clock)).await.expect("a database"));
     migration::up(store.connection()).await.expect("tables");
-    let queue = Arc::new(filled_queue(name, count).await);
+    let concurrency = setting("CONCURRENCY").unwrap_or(config.concurrency);
+    // As `work` does.
+    let prefetch = u16::try_from(config.batch_max * concurrency * 2).expect("a small number");
+    let webhooks = webhooks(count);
+    let prefix = format!("drain{number}.{name}.");
+    let queue = Arc::new(filled_queue(prefix, &webhooks, prefetch).await);
+    tokio::time::sleep(BROKER_SETTLES).await;
     let (started, cpu) = (Instant::now(), cpu_seconds());
     let worker = Arc::new(Worker {
         queue: queue.clone(),
@@ -85,44 +112,35 @@ async fn row(name: &str, url: &str, count: usize) {
         rules: config.rules,
         policy: config.retry,
         batch_max: config.batch_max,
-        concurrency: setting("CONCURRENCY").unwrap_or(config.concurrency),
+        concurrency,
         hold_max: config.hold_max,
         metrics: WorkerMetrics::new(),
         dependencies: Dependencies::new(),
     });
     let stop = CancellationToken::new();
     let working = tokio::spawn(worker.run(stop.clone()));
-    let ledger = wait_until_drained(store.connection(), count).await;
-    let (time, cpu) = (started.elapsed(), cpu_seconds() - cpu);
+    wait_until_drained(store.connection(), count).await;
+    let (work, cpu_seconds) = (started.elapsed(), cpu_seconds() - cpu);
     stop.cancel();
     working.await.expect("a worker");
-    let bare = bare_upserts(store.connection(), ledger).await;
-    print(name, count, time, cpu, bare);
+    Round { work, cpu_seconds, bare: bare::upserts(store.connection(), &webhooks).await }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "figures are small")]
-fn print(name: &str, count: usize, time: Duration, cpu: f64, bare: Duration) {
-    let per_second = |time: Duration| count as f64 / time.as_secs_f64();
-    println!(
-        "| {name} | {:.0} | {:.2} | {:.0} | {:.0} % |",
-        per_second(time),
-        cpu * 1000.0 / count as f64,
-        per_second(bare),
-        100.0 * per_second(time) / per_second(bare)
-    );
-}
-
-async fn filled_queue(name: &str, count: usize) -> RabbitmqQueue {
-    let url = std::env::var("TEST_AMQP_URL").expect("tests/bench sets it");
-    let mut options = Options::new(vec![url.into()]);
-    options.prefix = format!("drain.{name}.");
-    let queue = RabbitmqQueue::open(options);
+fn webhooks(count: usize) -> Vec<Webhook> {
     let messages = u32::try_from(count).expect("a count");
     let people = setting("PEOPLE").unwrap_or(250);
     let plan = Plan { messages, sessions: 8, people, ..Plan::default() };
-    let webhooks: Vec<Sent> = history(&plan).take(count).collect();
+    history(&plan).take(count).map(|sent| webhook(&sent)).collect()
+}
+
+async fn filled_queue(prefix: String, webhooks: &[Webhook], prefetch: u16) -> RabbitmqQueue {
+    let url = std::env::var("TEST_AMQP_URL").expect("tests/bench sets it");
+    let mut options = Options::new(vec![url.into()]);
+    options.prefix = prefix;
+    options.prefetch = prefetch;
+    let queue = RabbitmqQueue::open(options);
     for window in webhooks.chunks(256) {
-        let publishes = window.iter().map(|sent| queue.publish(webhook(sent)));
+        let publishes = window.iter().map(|webhook| queue.publish(webhook.clone()));
         for published in futures_util::future::join_all(publishes).await {
             published.expect("a confirm");
         }
@@ -138,81 +156,33 @@ fn webhook(sent: &Sent) -> Webhook {
     verify(&source, request, Receipt::new(), SystemClock.now_ms()).expect("no signature").0
 }
 
-/// Returns the ledger once it holds everything.
-async fn wait_until_drained(db: &DatabaseConnection, count: usize) -> Vec<webhook_events::Model> {
-    use sea_orm::PaginatorTrait;
+/// Waits until all are in the ledger. Counting costs the database; the highest id is at hand.
+async fn wait_until_drained(db: &DatabaseConnection, count: usize) {
+    use webhook_events::{Column, Entity};
+    let count = u64::try_from(count).expect("a count");
     loop {
-        let rows = webhook_events::Entity::find().count(db).await.expect("a count");
-        if usize::try_from(rows).expect("a count") >= count {
-            return webhook_events::Entity::find().all(db).await.expect("rows");
+        let highest = Entity::find().select_only().column_as(Column::Id.max(), "id");
+        let highest: Option<Option<i64>> = highest.into_tuple().one(db).await.expect("an id");
+        let highest = highest.flatten().unwrap_or_default().unsigned_abs();
+        if highest >= count && Entity::find().count(db).await.expect("a count") >= count {
+            return;
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// Writes the same rows again with nothing around: how long it takes.
-async fn bare_upserts(db: &DatabaseConnection, ledger: Vec<webhook_events::Model>) -> Duration {
-    let messages = waha_messages::Entity::find().all(db).await.expect("rows");
-    for table in ["webhook_duplicates", "webhook_events", "waha_messages"] {
-        db.execute_unprepared(&format!("DELETE FROM {table}")).await.expect("an empty table");
-    }
-    let batches = ledger.len().div_ceil(BATCH);
-    let per_batch = messages.len().div_ceil(batches);
-    let mut messages = messages.into_iter().map(fresh::<_, waha_messages::ActiveModel>);
-    let mut ledger = ledger.into_iter().map(fresh::<_, webhook_events::ActiveModel>);
-    let started = Instant::now();
-    for _ in 0..batches {
-        let transaction = db.begin().await.expect("a transaction");
-        let events: Vec<_> = ledger.by_ref().take(BATCH).collect();
-        let told: Vec<_> = messages.by_ref().take(per_batch).collect();
-        webhook_events::Entity::insert_many(events)
-            .on_conflict(
-                OnConflict::columns(["source", "session", "event_type", "webhook_id"])
-                    .update_columns(["outcome", "processed_at"])
-                    .to_owned(),
-            )
-            .exec_without_returning(&transaction)
-            .await
-            .expect("ledger rows");
-        if !told.is_empty() {
-            waha_messages::Entity::insert_many(told)
-                .on_conflict(
-                    OnConflict::columns(["session_id", "chat_id", "message_id"])
-                        .update_columns(["content", "status", "updated_at"])
-                        .to_owned(),
-                )
-                .exec_without_returning(&transaction)
-                .await
-                .expect("message rows");
-        }
-        transaction.commit().await.expect("a commit");
-    }
-    started.elapsed()
-}
-
-/// A row to be inserted, with a new id.
-fn fresh<M, A>(model: M) -> A
-where
-    A: ActiveModelTrait,
-    M: IntoActiveModel<A>,
-{
-    use sea_orm::Iterable;
-    let mut row = model.into_active_model();
-    for column in <A::Entity as EntityTrait>::Column::iter() {
-        if sea_orm::IdenStatic::as_str(&column) == "id" {
-            row.not_set(column);
-        } else {
-            row.reset(column);
-        }
-    }
-    row
-}
-
-/// A new database on a server, whose URL names its administrator.
-async fn on_server(admin_url: &str) -> String {
-    let admin = Database::connect(admin_url).await.expect("a server");
-    admin.execute_unprepared("CREATE DATABASE bench_drain").await.expect("a database");
+/// The URL of a new database.
+async fn database(name: &str, number: usize, folder: &Path) -> String {
+    let variable = match name {
+        "PostgreSQL" => "TEST_POSTGRES_URL",
+        "MariaDB" => "TEST_MYSQL_URL",
+        _ => return format!("sqlite://{}?mode=rwc", folder.join("bench.db").display()),
+    };
+    let admin_url = std::env::var(variable).expect("tests/bench sets it");
+    let admin = Database::connect(&admin_url).await.expect("a server");
+    let name = format!("bench_drain_{number}");
+    admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.expect("a database");
     let (server, rest) = admin_url.rsplit_once('/').expect("a URL");
     let parameters = rest.split_once('?').map(|(_, p)| format!("?{p}")).unwrap_or_default();
-    format!("{server}/bench_drain{parameters}")
+    format!("{server}/{name}{parameters}")
 }

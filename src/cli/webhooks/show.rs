@@ -64,6 +64,7 @@ fn print(row: &Row) {
 
 /// Indented if it is JSON, odd escapes and all.
 pub(in crate::cli) fn pretty(body: &[u8]) -> String {
-    let indented = crate::waha::json::parse(body).map(|value| format!("{value:#}"));
-    indented.unwrap_or_else(|_| String::from_utf8_lossy(body).into_owned())
+    let value = serde_json::from_str::<serde_json::Value>(&crate::waha::json::storable(body));
+    let as_it_is = |_| String::from_utf8_lossy(body).into_owned();
+    value.map_or_else(as_it_is, |value| format!("{value:#}"))
 }

@@ -19,7 +19,7 @@ use crate::queue::sqlite::connect;
 const UNCERTAIN_MIN: u64 = 16;
 
 /// How long counting waits for more to count: one fsync for all of them.
-const PAUSE: Duration = Duration::from_millis(10);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Counts while it lives; dropped, it writes the rest and marks the file as closed.
 pub(super) struct Counter {

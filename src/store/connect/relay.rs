@@ -14,8 +14,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tempfile::TempDir;
+use tokio::io::{BufReader, copy_buf};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::task::JoinHandle;
+
+/// Bytes carried at a time: a statement with a batch of bodies has a megabyte, a socket's buffer a fifth.
+const STATEMENT_BYTES: usize = 256 * 1024;
 
 /// Carries connections until it is dropped.
 pub(in crate::store) struct Relay {
@@ -72,11 +76,13 @@ impl Server {
             Err(error) => return self.report(&error),
         };
         self.is_away.store(false, Ordering::Relaxed);
-        let (mut from_client, mut to_client) = client.into_split();
-        let (mut from_server, mut to_server) = server.into_split();
+        let (from_client, mut to_client) = client.into_split();
+        let (from_server, mut to_server) = server.into_split();
+        let mut from_client = BufReader::with_capacity(STATEMENT_BYTES, from_client);
+        let mut from_server = BufReader::new(from_server);
         tokio::select! {
-            _ = tokio::io::copy(&mut from_client, &mut to_server) => {}
-            _ = tokio::io::copy(&mut from_server, &mut to_client) => {}
+            _ = copy_buf(&mut from_client, &mut to_server) => {}
+            _ = copy_buf(&mut from_server, &mut to_client) => {}
         }
     }
 

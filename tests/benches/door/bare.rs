@@ -14,6 +14,8 @@ use lapin::options::{
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use tokio::task::JoinSet;
+use waha_ingest::queue::rabbitmq::{Options, RUNGS, RabbitmqQueue};
+use waha_ingest::queue::{Lane, Queue};
 use waha_ingest::webhook::source::Source;
 
 use super::load::{Figures, KEY, body, cpu_seconds, figures};
@@ -21,20 +23,32 @@ use super::load::{Figures, KEY, body, cpu_seconds, figures};
 /// As many as the real queue uses.
 const CHANNELS: usize = 4;
 
-/// A connection with channels in confirm mode, and a quorum queue of its own.
+/// What is published to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// A quorum queue of its own without arguments, by the default exchange.
+    Plain,
+    /// The exchanges and queues that `serve` publishes to.
+    Ours,
+}
+
+/// A connection with channels in confirm mode.
 #[derive(Clone)]
 pub struct Bare {
     channels: Vec<Channel>,
     next: Arc<AtomicUsize>,
-    queue: String,
+    url: String,
+    prefix: String,
+    exchange: String,
+    routing_key: String,
     _connection: Arc<Connection>,
 }
 
 impl Bare {
-    async fn open(url: &str) -> Self {
+    async fn open(url: &str, target: Target) -> Self {
         let properties = ConnectionProperties::default();
         let connection = Connection::connect(url, properties).await.expect("a broker");
-        let queue = format!("{}bare", prefix());
+        let prefix = prefix();
         let mut channels = Vec::new();
         for _ in 0..CHANNELS {
             let channel = connection.create_channel().await.expect("a channel");
@@ -42,28 +56,52 @@ impl Bare {
             channel.confirm_select(confirms).await.expect("confirms");
             channels.push(channel);
         }
-        let mut arguments = FieldTable::default();
-        arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
-        let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-        let name = queue.as_str().into();
-        channels[0].queue_declare(name, options, arguments).await.expect("a queue");
-        Self { channels, next: Arc::default(), queue, _connection: Arc::new(connection) }
+        let (exchange, routing_key) = match target {
+            Target::Plain => (String::new(), declare(&channels[0], &prefix).await),
+            Target::Ours => {
+                drop(ours(url, &prefix).await);
+                (format!("{prefix}waha.webhooks"), "default.message".to_owned())
+            }
+        };
+        let (next, url) = (Arc::default(), url.to_owned());
+        let connection = Arc::new(connection);
+        Self { channels, next, url, prefix, exchange, routing_key, _connection: connection }
     }
 
     async fn publish(&self, body: &[u8]) {
         let channel = &self.channels[self.next.fetch_add(1, Ordering::Relaxed) % CHANNELS];
         let options = BasicPublishOptions { mandatory: true, immediate: false };
         let properties = BasicProperties::default().with_delivery_mode(2);
-        let name = self.queue.as_str().into();
-        let confirm = channel.basic_publish("".into(), name, options, body, properties).await;
+        let (exchange, key) = (self.exchange.as_str().into(), self.routing_key.as_str().into());
+        let confirm = channel.basic_publish(exchange, key, options, body, properties).await;
         let confirmation = confirm.expect("a publish").await.expect("a confirm");
         assert!(confirmation.is_ack(), "not confirmed");
     }
 
     pub async fn remove(&self) {
-        let options = QueueDeleteOptions::default();
-        let _ = self.channels[0].queue_delete(self.queue.as_str().into(), options).await;
+        remove(&self.url, &self.prefix).await;
     }
+}
+
+async fn declare(channel: &Channel, prefix: &str) -> String {
+    let queue = format!("{prefix}bare");
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    let options = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    let declared = channel.queue_declare(queue.as_str().into(), options, arguments).await;
+    declared.expect("a queue");
+    queue
+}
+
+/// The real queue, once it is connected and everything is declared.
+pub async fn ours(url: &str, prefix: &str) -> RabbitmqQueue {
+    let mut options = Options::new(vec![url.into()]);
+    options.prefix = prefix.to_owned();
+    let queue = RabbitmqQueue::open(options);
+    while queue.depth().await.is_err() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    queue
 }
 
 /// A prefix that nothing else uses.
@@ -74,7 +112,7 @@ pub fn prefix() -> String {
 
 /// lapin alone, with so many publishers that wait for their confirms.
 pub async fn confirm(url: &str, publishers: usize, body_bytes: usize, time: Duration) -> Figures {
-    let bare = Bare::open(url).await;
+    let bare = Bare::open(url, Target::Plain).await;
     let (started, cpu) = (Instant::now(), cpu_seconds());
     let mut all = JoinSet::new();
     for number in 0..publishers {
@@ -99,8 +137,8 @@ pub async fn confirm(url: &str, publishers: usize, body_bytes: usize, time: Dura
 }
 
 /// Verifies, publishes, waits for the confirm, answers 202.
-pub async fn serve(listener: TcpListener, url: &str) -> (Server, Bare) {
-    let bare = Bare::open(url).await;
+pub async fn serve(listener: TcpListener, url: &str, target: Target) -> (Server, Bare) {
+    let bare = Bare::open(url, target).await;
     let source = web::Data::new(Source::signed("default", &[KEY.into()]));
     let outlet = web::Data::new(bare.clone());
     let server = HttpServer::new(move || {
@@ -134,8 +172,12 @@ pub async fn remove(url: &str, prefix: &str) {
     let properties = ConnectionProperties::default();
     let connection = Connection::connect(url, properties).await.expect("a broker");
     let channel = connection.create_channel().await.expect("a channel");
-    for lane in ["sessions", "messages", "calls", "chats"] {
-        let name = format!("{prefix}waha.{lane}");
-        let _ = channel.queue_delete(name.as_str().into(), QueueDeleteOptions::default()).await;
+    let mut queues = vec![format!("{prefix}bare")];
+    for lane in Lane::ALL.map(Lane::name) {
+        let rungs = RUNGS.map(|rung| format!("{prefix}waha.retry.{lane}.{}", rung.as_millis()));
+        queues.extend(rungs.into_iter().chain([format!("{prefix}waha.{lane}")]));
+    }
+    for queue in queues {
+        let _ = channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await;
     }
 }
