@@ -5,6 +5,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Serialize;
 use tokio::time::{Instant, timeout};
 
 use super::Door;
@@ -21,6 +22,12 @@ use crate::webhook::{EventType, Headers, Receipt, Webhook};
 
 /// Longest header value that travels with a webhook.
 const HEADER_BYTES_MAX: usize = 512;
+
+/// The answer to an accepted webhook.
+#[derive(Serialize)]
+struct Accepted<'a> {
+    id: &'a str,
+}
 
 /// Takes one webhook in.
 pub async fn receive(
@@ -46,7 +53,7 @@ pub async fn receive(
     })?;
     door.metrics.answered(name, event_type, accepted);
     door.metrics.accepted_at(door.clock.now_ms());
-    Ok(HttpResponse::build(StatusCode::ACCEPTED).json(serde_json::json!({ "id": id })))
+    Ok(HttpResponse::build(StatusCode::ACCEPTED).json(Accepted { id: &id }))
 }
 
 /// A verified webhook, and the memory that its body holds.

@@ -3,7 +3,10 @@
 //! Skims the body once without building it. What is read here is fixed for good; the payload is
 //! read by `normalize`, later and with all its variants.
 
-use serde::{Deserialize, Deserializer, de::IgnoredAny};
+use std::fmt;
+
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::strict_json::Object;
 
@@ -63,20 +66,50 @@ enum Scalar {
 }
 
 fn scalar<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Scalar, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Any {
-        Text(String),
-        Number(serde_json::Number),
-        Null(()),
-        Other(IgnoredAny),
+    deserializer.deserialize_any(AnyKind)
+}
+
+/// Takes a value of any kind without building it, as an untagged enum would.
+struct AnyKind;
+
+impl<'de> Visitor<'de> for AnyKind {
+    type Value = Scalar;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("any value")
     }
-    Ok(match Any::deserialize(deserializer)? {
-        Any::Text(text) => Scalar::Text(text),
-        Any::Number(number) => Scalar::Text(number.to_string()),
-        Any::Null(()) => Scalar::Absent,
-        Any::Other(_) => Scalar::Other,
-    })
+
+    fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
+        Ok(Scalar::Text(text.to_owned()))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Scalar, E> {
+        Ok(Scalar::Text(number.to_string()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Scalar, E> {
+        Ok(Scalar::Text(number.to_string()))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Scalar, E> {
+        Ok(Scalar::Text(serde_json::Value::from(number).to_string()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Scalar, E> {
+        Ok(Scalar::Absent)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Scalar, E> {
+        Ok(Scalar::Other)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Scalar, A::Error> {
+        IgnoredAny.visit_seq(items).map(|_| Scalar::Other)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Scalar, A::Error> {
+        IgnoredAny.visit_map(members).map(|_| Scalar::Other)
+    }
 }
 
 impl Envelope {
@@ -161,6 +194,12 @@ mod tests {
         assert_eq!(Envelope::read(br#"["message"]"#), Err(EnvelopeError::NotJson));
         assert_eq!(Envelope::read(br#"{"session":"a"}"#), Err(EnvelopeError::NoEvent));
         assert_eq!(Envelope::read(br#"{"event":"m","session":""}"#), Err(EnvelopeError::NoSession));
-        assert_eq!(Envelope::read(br#"{"event":{},"session":"a"}"#), Err(EnvelopeError::NoEvent));
+        for odd in [r#"{"a":[1]}"#, "[{}]", "true", "null", r#""""#] {
+            let body = format!(r#"{{"event":{odd},"session":"a"}}"#);
+            assert_eq!(Envelope::read(body.as_bytes()), Err(EnvelopeError::NoEvent), "{odd}");
+        }
+        let odd =
+            Envelope::read(br#"{"event":"m","session":-1,"id":1.5,"timestamp":1e3}"#).unwrap();
+        assert_eq!((odd.session.as_str(), odd.id.as_deref()), ("-1", Some("1.5")));
     }
 }

@@ -36,6 +36,8 @@ use load::{Figures, KEY, load, median, setting};
 const RUNS: usize = 3;
 /// How long one run takes.
 const RUN: Duration = Duration::from_secs(4);
+/// How long the broker has before each run.
+const BROKER_SETTLES: Duration = Duration::from_secs(5);
 
 #[tokio::main]
 async fn main() {
@@ -66,9 +68,13 @@ async fn row(url: &str, connections: usize, body_bytes: usize) {
     let (mut plain, mut both) = (vec![], vec![]);
     for _ in 0..RUNS {
         verify.push(door(Arc::new(Discard), connections, body_bytes).await);
+        settle().await;
         confirm.push(bare::confirm(url, connections, body_bytes, RUN).await);
+        settle().await;
         plain.push(both_minimal(url, Target::Plain, connections, body_bytes).await);
+        settle().await;
         both.push(both_minimal(url, Target::Ours, connections, body_bytes).await);
+        settle().await;
         serve.push(serve_as_it_is(url, connections, body_bytes).await);
     }
     let rate = |runs: &[Figures]| median(runs.iter().map(|run| run.per_second));
@@ -85,6 +91,11 @@ async fn row(url: &str, connections: usize, body_bytes: usize) {
         median(figures.iter().map(|run| run.p99_ms)),
         cpu(figures),
     );
+}
+
+/// The broker goes on writing for a while: quorum queues move what they took from log to segments.
+async fn settle() {
+    tokio::time::sleep(BROKER_SETTLES).await;
 }
 
 async fn serve_as_it_is(url: &str, connections: usize, body_bytes: usize) -> Figures {
