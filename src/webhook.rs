@@ -45,13 +45,18 @@ pub struct WebhookKey {
 impl WebhookKey {
     /// A hash that is stable across processes and releases (the first 8 bytes of a SHA-256).
     pub fn hash(&self) -> u64 {
-        let mut sha = Sha256::new();
-        for part in [&self.source, &self.session, &self.event_type, &self.id] {
-            sha.update(part.as_bytes());
-            sha.update([0]);
-        }
-        first_u64(&sha.finalize())
+        hash_texts([&self.source, &self.session, &self.event_type, &self.id].map(String::as_str))
     }
+}
+
+/// A hash of texts that hold no NUL, which stands between them.
+pub fn hash_texts<const N: usize>(texts: [&str; N]) -> u64 {
+    let mut sha = Sha256::new();
+    for text in texts {
+        sha.update(text);
+        sha.update([0]);
+    }
+    first_u64(&sha.finalize())
 }
 
 /// The first eight bytes of a digest as a number.

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use sha2::{Digest, Sha256};
-
 use super::body::{Body, id};
 use super::{NormalizeError, Normalized, Rules};
 use crate::change::{Identity, Register, SessionStatus, StatusPoint, Version};
 use crate::waha::json::Node;
 use crate::waha::time::time;
-use crate::webhook::{EventType, first_u64};
+use crate::webhook::{EventType, hash_texts};
 
 /// WAHA repeats three states at most.
 const STATUSES_MAX: usize = 10;
@@ -66,11 +64,7 @@ fn identity_version(body: &Body<'_>, identity: &Identity) -> Version {
     }
     let Identity { engine, waha_version, me_id, me_lid, me_jid, push_name, metadata, user_id } =
         identity;
-    let mut sha = Sha256::new();
-    for text in [engine, waha_version, me_id, me_lid, me_jid, push_name, metadata, user_id] {
-        sha.update(text.as_deref().unwrap_or_default());
-        // No text holds it.
-        sha.update([0]);
-    }
-    Version::coarse(body.webhook.at_ms(), first_u64(&sha.finalize()))
+    let texts = [engine, waha_version, me_id, me_lid, me_jid, push_name, metadata, user_id];
+    let hash = hash_texts(texts.map(|text| text.as_deref().unwrap_or_default()));
+    Version::coarse(body.webhook.at_ms(), hash)
 }

@@ -1,7 +1,8 @@
 //! Times: seconds, fractions, milliseconds and RFC 3339 occur in one field (WAHA's engines differ).
 
-use super::json::{Node, Value};
 use chrono::{DateTime, SubsecRound, Utc};
+
+use super::json::{Node, Value};
 
 /// Above this a number is milliseconds: in seconds it would be the year 5138.
 const MILLISECONDS_FROM: f64 = 1e11;
@@ -51,9 +52,10 @@ fn believable(time: DateTime<Utc>) -> Option<DateTime<Utc>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::waha::json::parse;
 
     fn ms(json: &str) -> Option<i64> {
-        let value = super::super::json::parse(json).unwrap();
+        let value = parse(json).unwrap();
         time(Node::from(&value)).map(|time| time.timestamp_millis())
     }
 

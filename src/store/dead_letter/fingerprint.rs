@@ -1,15 +1,10 @@
 //! Groups dead letters by cause: same reason, event type and error, whatever numbers are in it.
 
-use sha2::{Digest, Sha256};
+use crate::webhook::hash_texts;
 
 /// 16 hex digits that are the same for one cause.
 pub(super) fn fingerprint(reason: &str, event_type: &str, error: &str) -> String {
-    let mut sha = Sha256::new();
-    for part in [reason, event_type, &without_numbers(error)] {
-        sha.update(part.as_bytes());
-        sha.update([0]);
-    }
-    hex::encode(&sha.finalize()[..8])
+    format!("{:016x}", hash_texts([reason, event_type, &without_numbers(error)]))
 }
 
 /// Each run of digits becomes `#`.
