@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::Server;
+use actix_web::web::ServiceConfig;
 use actix_web::{App, HttpServer, web};
 use tokio::sync::Semaphore;
 
@@ -24,6 +25,8 @@ use crate::webhook::source::Source;
 
 pub use error::ReceiveError;
 
+/// What the paths of webhooks start with; the source's name follows.
+const WEBHOOKS: &str = "/webhooks/";
 /// WAHA closes idle sockets after about 4 s (agentkeepalive); closing first would break requests.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a client may take to send the head of a request.
@@ -79,6 +82,19 @@ pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     TcpListener::bind(address)
 }
 
+/// A route for each source, because a fixed path is compared, while a pattern costs a search; and one
+/// for whatever is no source.
+fn routes(app: &mut ServiceConfig, door: &Door) {
+    let known = door.sources.keys().map(|name| format!("{WEBHOOKS}{name}"));
+    for path in known.chain([format!("{WEBHOOKS}{{source}}")]) {
+        app.service(
+            web::resource(path)
+                .route(web::post().to(receive::receive))
+                .default_service(web::to(error::method_not_allowed)),
+        );
+    }
+}
+
 /// The public listener; answers until its handle is told to stop.
 pub fn serve_public(
     listener: TcpListener,
@@ -89,11 +105,7 @@ pub fn serve_public(
     let server = HttpServer::new(move || {
         App::new()
             .app_data(door.clone())
-            .service(
-                web::resource("/webhooks/{source}")
-                    .route(web::post().to(receive::receive))
-                    .default_service(web::to(error::method_not_allowed)),
-            )
+            .configure(|app| routes(app, &door))
             .default_service(web::to(error::not_found))
     });
     Ok(server

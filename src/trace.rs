@@ -72,9 +72,9 @@ impl Stage {
 }
 
 /// A step that goes on; dropped, it is over. Empty where traces are not configured or the webhook's
-/// trace is not sampled.
+/// trace is not sampled. Boxed, because a span is large and steps live in the futures of all requests.
 #[derive(Default)]
-pub struct Step(Option<Span>);
+pub struct Step(Option<Box<Span>>);
 
 /// The time, for a step that is begun later than it began; none where traces are not configured.
 pub fn since() -> Option<SystemTime> {
@@ -85,7 +85,7 @@ impl Step {
     /// Begins a step of a webhook, now or at an earlier `since`. The webhook goes on from it.
     pub fn begin(stage: Stage, webhook: Webhook, since: Option<SystemTime>) -> (Self, Webhook) {
         let step = Self::beside(stage, &webhook, since);
-        let Some(place) = step.0.as_ref().and_then(place) else { return (step, webhook) };
+        let Some(place) = step.0.as_deref().and_then(place) else { return (step, webhook) };
         (step, webhook.with_trace_parent(place))
     }
 
@@ -98,7 +98,7 @@ impl Step {
         if span.is_recording() {
             span.set_attributes(attributes(webhook));
         }
-        Self(Some(span))
+        Self(Some(Box::new(span)))
     }
 
     /// Says something about the step; never bodies or personal data.

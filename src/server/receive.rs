@@ -3,14 +3,17 @@
 //! Knows `webhook` and `queue` only, beside what it counts. Nothing is read of a body before its signature is checked, and
 //! 202 is answered only after the webhook is durable.
 
+use std::sync::LazyLock;
+
 use actix_web::http::StatusCode;
+use actix_web::http::header::HeaderName;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use tokio::time::{Instant, timeout};
 
-use super::Door;
 use super::body::{Reserved, read_body};
 use super::error::ReceiveError;
+use super::{Door, WEBHOOKS};
 use crate::telemetry::metrics::door::Response;
 use crate::telemetry::span;
 use crate::trace::{self, Stage, Step};
@@ -23,6 +26,11 @@ use crate::webhook::{EventType, Headers, Receipt, Webhook};
 /// Longest header value that travels with a webhook.
 const HEADER_BYTES_MAX: usize = 512;
 
+static HMAC: HeaderName = HeaderName::from_static(HMAC_HEADER);
+static HMAC_ALGORITHM: HeaderName = HeaderName::from_static(HMAC_ALGORITHM_HEADER);
+static KEPT: LazyLock<[HeaderName; KEPT_HEADERS.len()]> =
+    LazyLock::new(|| KEPT_HEADERS.map(HeaderName::from_static));
+
 /// The answer to an accepted webhook.
 #[derive(Serialize)]
 struct Accepted<'a> {
@@ -32,12 +40,11 @@ struct Accepted<'a> {
 /// Takes one webhook in.
 pub async fn receive(
     request: HttpRequest,
-    source: web::Path<String>,
     payload: web::Payload,
     door: web::Data<Door>,
 ) -> Result<HttpResponse, ReceiveError> {
     let since = trace::since();
-    let known = door.sources.get(source.as_str());
+    let known = request.path().strip_prefix(WEBHOOKS).and_then(|name| door.sources.get(name));
     let name = known.map(Source::name);
     let read = read(&request, known, payload, &door).await;
     // The event type of what can't be trusted is not looked at.
@@ -66,8 +73,8 @@ async fn read(
     let source = source.ok_or(ReceiveError::UnknownSource)?;
     let (body, memory) = read_body(request, payload, door).await?;
     let raw = RawRequest {
-        hmac: header(request, HMAC_HEADER),
-        hmac_algorithm: header(request, HMAC_ALGORITHM_HEADER),
+        hmac: header(request, &HMAC),
+        hmac_algorithm: header(request, &HMAC_ALGORITHM),
         headers: kept_headers(request),
         body,
     };
@@ -92,14 +99,14 @@ async fn publish(door: &Door, webhook: Webhook) -> Result<(), ReceiveError> {
     })
 }
 
-fn header(request: &HttpRequest, name: &str) -> Option<String> {
-    Some(request.headers().get(name)?.to_str().ok()?.to_owned())
+fn header<'a>(request: &'a HttpRequest, name: &HeaderName) -> Option<&'a str> {
+    request.headers().get(name)?.to_str().ok()
 }
 
 fn kept_headers(request: &HttpRequest) -> Headers {
-    KEPT_HEADERS
-        .into_iter()
-        .filter_map(|name| Some((name.to_owned(), header(request, name)?)))
+    KEPT.iter()
+        .filter_map(|name| Some((name, header(request, name)?)))
         .filter(|(_, value)| value.len() <= HEADER_BYTES_MAX)
+        .map(|(name, value)| (name.to_string(), value.to_owned()))
         .collect()
 }

@@ -56,12 +56,13 @@ struct Wire {
     timestamp: Scalar,
 }
 
-/// Text or number, told as text; anything else is `Other`.
+/// Text or number; anything else is `Other`.
 #[derive(Default)]
 enum Scalar {
     #[default]
     Absent,
     Text(String),
+    Integer(i64),
     Other,
 }
 
@@ -84,11 +85,11 @@ impl<'de> Visitor<'de> for AnyKind {
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Scalar, E> {
-        Ok(Scalar::Text(number.to_string()))
+        Ok(Scalar::Integer(number))
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Scalar, E> {
-        Ok(Scalar::Text(number.to_string()))
+        Ok(i64::try_from(number).map_or_else(|_| Scalar::Text(number.to_string()), Scalar::Integer))
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Scalar, E> {
@@ -125,7 +126,7 @@ impl Envelope {
             event: wire.event.name(EVENT_TYPE_CHARS_MAX).ok_or(EnvelopeError::NoEvent)?,
             session: session.ok_or(EnvelopeError::NoSession)?,
             id: wire.id.text(),
-            timestamp_ms: wire.timestamp.text().and_then(|text| milliseconds(&text)),
+            timestamp_ms: wire.timestamp.milliseconds(),
         })
     }
 }
@@ -134,7 +135,15 @@ impl Scalar {
     fn text(self) -> Option<String> {
         match self {
             Self::Text(text) if !text.is_empty() => Some(text),
+            Self::Integer(number) => Some(number.to_string()),
             Self::Text(_) | Self::Absent | Self::Other => None,
+        }
+    }
+
+    fn milliseconds(self) -> Option<i64> {
+        match self {
+            Self::Integer(number) => Some(number),
+            other => milliseconds(&other.text()?),
         }
     }
 

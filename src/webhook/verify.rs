@@ -12,6 +12,8 @@ use super::source::{KeyIndex, Source};
 use super::trace_parent::TRACE_PARENT_HEADER;
 use super::{Headers, Receipt, Webhook, WebhookKey, WebhookParts};
 
+/// Length of an HMAC-SHA512.
+const SIGNATURE_BYTES: usize = 64;
 /// Longest webhook id that is kept as told; a longer one is replaced by its hash.
 const ID_CHARS_MAX: usize = 128;
 /// A webhook time further ahead of the arrival than this is not believed.
@@ -32,11 +34,11 @@ pub const KEPT_HEADERS: [&str; 4] =
     [REQUEST_ID_HEADER, TIMESTAMP_HEADER, "user-agent", TRACE_PARENT_HEADER];
 
 /// What came in over HTTP.
-pub struct RawRequest {
+pub struct RawRequest<'a> {
     /// Value of [`HMAC_HEADER`].
-    pub hmac: Option<String>,
+    pub hmac: Option<&'a str>,
     /// Value of [`HMAC_ALGORITHM_HEADER`].
-    pub hmac_algorithm: Option<String>,
+    pub hmac_algorithm: Option<&'a str>,
     /// Those of [`KEPT_HEADERS`] that were sent.
     pub headers: Headers,
     /// The body as it came over the wire.
@@ -60,7 +62,7 @@ pub enum VerifyError {
 /// Checks the signature, then fixes identity and time of the webhook.
 pub fn verify(
     source: &Source,
-    request: RawRequest,
+    request: RawRequest<'_>,
     receipt: Receipt,
     received_at_ms: i64,
 ) -> Result<(Webhook, KeyIndex), VerifyError> {
@@ -73,16 +75,23 @@ pub fn verify(
     Ok((Webhook::from(parts), key_index))
 }
 
-fn check_signature(source: &Source, request: &RawRequest) -> Result<KeyIndex, VerifyError> {
+fn check_signature(source: &Source, request: &RawRequest<'_>) -> Result<KeyIndex, VerifyError> {
     if source.is_verified() {
-        request.hmac.as_ref().ok_or(VerifyError::Unsigned)?;
-        let algorithm = request.hmac_algorithm.as_deref().unwrap_or("sha512");
+        request.hmac.ok_or(VerifyError::Unsigned)?;
+        let algorithm = request.hmac_algorithm.unwrap_or("sha512");
         if !algorithm.eq_ignore_ascii_case("sha512") {
             return Err(VerifyError::Algorithm);
         }
     }
-    let signature = request.hmac.as_deref().and_then(|text| hex::decode(text.trim()).ok());
-    source.matching_key(&request.body, signature.as_deref()).ok_or(VerifyError::Signature)
+    let signature = request.hmac.and_then(signature);
+    let signature = signature.as_ref().map(<[u8; SIGNATURE_BYTES]>::as_slice);
+    source.matching_key(&request.body, signature).ok_or(VerifyError::Signature)
+}
+
+/// Reads hex; none if it is anything but a SHA-512.
+fn signature(text: &str) -> Option<[u8; SIGNATURE_BYTES]> {
+    let mut signature = [0; SIGNATURE_BYTES];
+    hex::decode_to_slice(text.trim(), &mut signature).is_ok().then_some(signature)
 }
 
 fn webhook_key(
@@ -129,7 +138,7 @@ mod tests {
 
     const NOW: i64 = 1_776_240_201_000;
 
-    fn request(body: &'static [u8], headers: &[(&str, &str)]) -> RawRequest {
+    fn request(body: &'static [u8], headers: &[(&str, &str)]) -> RawRequest<'static> {
         let headers = headers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         RawRequest { hmac: None, hmac_algorithm: None, headers, body: Bytes::from_static(body) }
     }
@@ -166,10 +175,8 @@ mod tests {
     #[test]
     fn unsigned_odd_or_wrong_requests_are_refused() {
         let source = Source::signed("default", &["secret".into()]);
-        let check = |hmac: Option<&str>, algorithm: Option<&str>| {
-            let mut request = request(b"{}", &[]);
-            request.hmac = hmac.map(str::to_owned);
-            request.hmac_algorithm = algorithm.map(str::to_owned);
+        let check = |hmac, hmac_algorithm| {
+            let request = RawRequest { hmac, hmac_algorithm, ..request(b"{}", &[]) };
             verify(&source, request, Receipt(1), NOW).map(|_| ()).unwrap_err()
         };
         assert_eq!(check(None, None), VerifyError::Unsigned);

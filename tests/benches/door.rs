@@ -2,60 +2,63 @@
 //! figures, asserts nothing.
 //!
 //! ```sh
-//! tests/bench door        # starts a private broker; CONNECTIONS=64 BODY=2500 for one row
+//! tests/bench door        # starts a private broker; CONNECTIONS=64 BODY=2500 RUNS=5 for one row
 //! ```
 //!
-//! In one process, in turns, three times each: actix verifying alone, lapin confirming alone, both in
-//! the smallest handler that is correct, once for a plain queue and once for the exchange and queues of
-//! `serve`, and `serve` as it is (door, spool, RabbitMQ queue). The load comes over raw sockets from the
-//! same machine, so that the client costs little.
+//! In turns, three times each: actix verifying alone, lapin confirming alone, both in the smallest
+//! handler that is correct, once for a plain queue and once for the exchange and queues of `serve`, and
+//! the real `serve`. Each is a process of its own, with the same allocator; the load comes over raw
+//! sockets from this process, so that the client costs little.
+//!
+//! The order changes with each round: a quorum queue moves what it took from its log to segments after
+//! every 512 MB, which would hit the same one each time.
 
 #[path = "door/bare.rs"]
 mod bare;
 #[path = "door/load.rs"]
 mod load;
+#[path = "door/server.rs"]
+mod server;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use waha_ingest::clock::{Clock, SystemClock};
-use waha_ingest::config::Config;
-use waha_ingest::queue::spool::Spool;
-use waha_ingest::queue::sqlite::Options;
-use waha_ingest::queue::{Delivery, Depth, Failure, Lane, Queue, QueueError};
-use waha_ingest::server::{Door, listen, serve_public};
-use waha_ingest::telemetry::metrics::door::DoorMetrics;
-use waha_ingest::webhook::Webhook;
-use waha_ingest::webhook::source::Source;
+use load::{Figures, cpu_seconds, load, median, memory_mb, setting};
+use mimalloc::MiMalloc;
+use server::{Server, Variant};
 
-use bare::Target;
-use load::{Figures, KEY, load, median, setting};
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
-/// Runs of each variant; the median counts.
-const RUNS: usize = 3;
 /// How long one run takes.
 const RUN: Duration = Duration::from_secs(4);
-/// How long the broker has before each run.
-const BROKER_SETTLES: Duration = Duration::from_secs(5);
+/// How long a process and the broker have before each run.
+const SETTLES: Duration = Duration::from_secs(5);
+
+/// What one run of a variant showed.
+struct Run {
+    figures: Figures,
+    cpu_s_per_1000: f64,
+    memory_mb: u64,
+}
 
 #[tokio::main]
 async fn main() {
     let url = std::env::var("TEST_AMQP_URL").expect("TEST_AMQP_URL names a private broker");
+    server::be_a_child(&url).await;
+    let runs = setting("RUNS").unwrap_or(3);
+    let seconds = RUN.as_secs();
     println!(
-        "webhooks/s, median of {RUNS} runs of {} s; latency in ms; CPU with the client",
-        RUN.as_secs()
+        "webhooks/s, median of {runs} runs of {seconds} s; latency in ms; CPU s per 1,000; MB"
     );
     println!(
-        "| connections | body | verify | confirm | both, plain queue | both, our queues | serve | serve / plain | serve / our queues | p50 | p99 | CPU s per 1,000: both, our queues | serve |"
+        "| connections | body | verify | confirm | both, plain queue | both, our queues | serve | serve / plain | serve / our queues | p50 | p99 | CPU both | CPU serve | memory both | memory serve |"
     );
-    println!("|{}", " --- |".repeat(13));
+    println!("|{}", " --- |".repeat(15));
     for body_bytes in chosen("BODY", [2_500, 12_000]) {
         for connections in chosen("CONNECTIONS", [16, 64, 256]) {
-            row(&url, connections, body_bytes).await;
+            row(&url, runs, connections, body_bytes).await;
         }
     }
-    println!("memory of this process, client included: {} MB", load::memory_mb());
 }
 
 /// All, or the one that a variable names.
@@ -63,107 +66,49 @@ fn chosen<const N: usize>(variable: &str, all: [usize; N]) -> Vec<usize> {
     setting(variable).map_or(all.to_vec(), |one| vec![one])
 }
 
-async fn row(url: &str, connections: usize, body_bytes: usize) {
-    let (mut verify, mut confirm, mut serve) = (vec![], vec![], vec![]);
-    let (mut plain, mut both) = (vec![], vec![]);
-    for _ in 0..RUNS {
-        verify.push(door(Arc::new(Discard), connections, body_bytes).await);
-        settle().await;
-        confirm.push(bare::confirm(url, connections, body_bytes, RUN).await);
-        settle().await;
-        plain.push(both_minimal(url, Target::Plain, connections, body_bytes).await);
-        settle().await;
-        both.push(both_minimal(url, Target::Ours, connections, body_bytes).await);
-        settle().await;
-        serve.push(serve_as_it_is(url, connections, body_bytes).await);
+async fn row(url: &str, rounds: usize, connections: usize, body_bytes: usize) {
+    let mut confirm = Vec::new();
+    let mut runs = Variant::ALL.map(|_| Vec::new());
+    for round in 0..rounds {
+        confirm.push(bare::confirm(url, connections, body_bytes, RUN).await.per_second);
+        for turn in 0..Variant::ALL.len() {
+            let variant = Variant::ALL[(turn + round) % Variant::ALL.len()];
+            runs[variant as usize].push(run(variant, url, connections, body_bytes).await);
+        }
     }
-    let rate = |runs: &[Figures]| median(runs.iter().map(|run| run.per_second));
-    let cpu = |runs: &[Figures]| median(runs.iter().map(|run| run.cpu_s_per_1000));
-    let (both_cpu, both, plain, figures) = (cpu(&both), rate(&both), rate(&plain), &serve);
+    let of =
+        |variant: Variant, value: fn(&Run) -> f64| median(runs[variant as usize].iter().map(value));
+    let rate = |variant| of(variant, |run| run.figures.per_second);
+    let cpu = |variant| of(variant, |run| run.cpu_s_per_1000);
+    let memory = |variant: Variant| runs[variant as usize].iter().map(|run| run.memory_mb).max();
+    let serve = rate(Variant::Serve);
     println!(
-        "| {connections} | {body_bytes} | {:.0} | {:.0} | {plain:.0} | {both:.0} | {:.0} | {:.0} % | {:.0} % | {:.1} | {:.1} | {both_cpu:.3} | {:.3} |",
-        rate(&verify),
-        rate(&confirm),
-        rate(figures),
-        100.0 * rate(figures) / plain,
-        100.0 * rate(figures) / both,
-        median(figures.iter().map(|run| run.p50_ms)),
-        median(figures.iter().map(|run| run.p99_ms)),
-        cpu(figures),
+        "| {connections} | {body_bytes} | {:.0} | {:.0} | {:.0} | {:.0} | {serve:.0} | {:.0} % | {:.0} % | {:.1} | {:.1} | {:.3} | {:.3} | {} | {} |",
+        rate(Variant::Verify),
+        median(confirm.into_iter()),
+        rate(Variant::Plain),
+        rate(Variant::Ours),
+        100.0 * serve / rate(Variant::Plain),
+        100.0 * serve / rate(Variant::Ours),
+        of(Variant::Serve, |run| run.figures.p50_ms),
+        of(Variant::Serve, |run| run.figures.p99_ms),
+        cpu(Variant::Ours),
+        cpu(Variant::Serve),
+        memory(Variant::Ours).unwrap_or_default(),
+        memory(Variant::Serve).unwrap_or_default(),
     );
 }
 
-/// The broker goes on writing for a while: quorum queues move what they took from log to segments.
-async fn settle() {
-    tokio::time::sleep(BROKER_SETTLES).await;
-}
-
-async fn serve_as_it_is(url: &str, connections: usize, body_bytes: usize) -> Figures {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let prefix = bare::prefix();
-    let broker = Arc::new(bare::ours(url, &prefix).await);
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let path = folder.path().join("spool.db");
-    let spool = Spool::open(broker, &path, Options::new(1 << 40, clock), Duration::from_secs(1));
-    let figures = door(Arc::new(spool.expect("a spool")), connections, body_bytes).await;
-    bare::remove(url, &prefix).await;
-    figures
-}
-
-async fn both_minimal(url: &str, target: Target, connections: usize, body_bytes: usize) -> Figures {
-    let listener = listen(([127, 0, 0, 1], 0).into()).expect("a free port");
-    let address = listener.local_addr().expect("an address");
-    let (server, outlet) = bare::serve(listener, url, target).await;
-    let handle = server.handle();
-    tokio::spawn(server);
-    let figures = load(address, connections, body_bytes, RUN).await;
-    handle.stop(false).await;
-    outlet.remove().await;
-    figures
-}
-
-/// The real door before some queue.
-async fn door(queue: Arc<dyn Queue>, connections: usize, body_bytes: usize) -> Figures {
-    let config = Config::load_defaults().expect("defaults");
-    let source = Source::signed("default", &[KEY.into()]);
-    let door =
-        Door::new(vec![source], queue, Arc::new(SystemClock), config.limits, DoorMetrics::new(&[]));
-    let listener = listen(([127, 0, 0, 1], 0).into()).expect("a free port");
-    let address = listener.local_addr().expect("an address");
-    let server = serve_public(listener, Arc::new(door), config.stop_grace).expect("a server");
-    let handle = server.handle();
-    tokio::spawn(server);
-    let figures = load(address, connections, body_bytes, RUN).await;
-    handle.stop(false).await;
-    figures
-}
-
-/// Takes everything and keeps nothing: what is left is actix and the signature.
-struct Discard;
-
-#[async_trait]
-impl Queue for Discard {
-    fn backend(&self) -> &'static str {
-        "discard"
+async fn run(variant: Variant, url: &str, connections: usize, body_bytes: usize) -> Run {
+    let server = Server::start(variant, url).await;
+    tokio::time::sleep(SETTLES).await;
+    let cpu = cpu_seconds(server.id());
+    let figures = load(server.address(), connections, body_bytes, RUN).await;
+    let cpu = cpu_seconds(server.id()) - cpu;
+    let memory_mb = memory_mb(server.id());
+    server.remove().await;
+    if setting::<String>("VERBOSE").is_some() {
+        eprintln!("{variant:?} {connections} {body_bytes}: {:.0}/s", figures.per_second);
     }
-
-    async fn publish(&self, _: Webhook) -> Result<(), QueueError> {
-        Ok(())
-    }
-
-    async fn receive(&self, _: Lane, _: usize, _: Duration) -> Result<Vec<Delivery>, QueueError> {
-        Ok(Vec::new())
-    }
-
-    async fn ack(&self, _: Vec<Delivery>) -> Result<(), QueueError> {
-        Ok(())
-    }
-
-    async fn retry(&self, _: Delivery, _: Failure, _: Duration) -> Result<(), QueueError> {
-        Ok(())
-    }
-
-    async fn depth(&self) -> Result<Depth, QueueError> {
-        Ok(Depth::default())
-    }
+    Run { cpu_s_per_1000: 1000.0 * cpu / figures.count, figures, memory_mb }
 }

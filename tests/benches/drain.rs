@@ -61,7 +61,7 @@ async fn main() {
             row(name, count).await;
         }
     }
-    println!("memory of this process, publisher included: {} MB", memory_mb());
+    println!("memory of this process, publisher included: {} MB", memory_mb(std::process::id()));
 }
 
 #[expect(clippy::cast_precision_loss, reason = "figures are small")]
@@ -104,7 +104,8 @@ async fn round(name: &str, url: &str, number: usize, count: usize) -> Round {
     let prefix = format!("drain{number}.{name}.");
     let queue = Arc::new(filled_queue(prefix, &webhooks, prefetch).await);
     tokio::time::sleep(BROKER_SETTLES).await;
-    let (started, cpu) = (Instant::now(), cpu_seconds());
+    let process = std::process::id();
+    let (started, cpu) = (Instant::now(), cpu_seconds(process));
     let worker = Arc::new(Worker {
         queue: queue.clone(),
         store: Arc::clone(&store),
@@ -120,7 +121,7 @@ async fn round(name: &str, url: &str, number: usize, count: usize) -> Round {
     let stop = CancellationToken::new();
     let working = tokio::spawn(worker.run(stop.clone()));
     wait_until_drained(store.connection(), count).await;
-    let (work, cpu_seconds) = (started.elapsed(), cpu_seconds() - cpu);
+    let (work, cpu_seconds) = (started.elapsed(), cpu_seconds(process) - cpu);
     stop.cancel();
     working.await.expect("a worker");
     Round { work, cpu_seconds, bare: bare::upserts(store.connection(), &webhooks).await }

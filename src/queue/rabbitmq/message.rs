@@ -7,6 +7,7 @@ use bytes::Bytes;
 use lapin::BasicProperties;
 use lapin::message::Delivery as Message;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
@@ -17,6 +18,9 @@ use crate::webhook::{Headers, Receipt, Webhook, WebhookKey, WebhookParts, first_
 /// Everything but the body, as JSON. One header, because the broker reads each on its own.
 const WEBHOOK: &str = "waha-webhook";
 const FAILURES: &str = "waha-failures";
+
+/// Most webhooks' headers need no more.
+const JSON_BYTES: usize = 512;
 
 /// Written to disk by every queue, whatever its kind.
 const PERSISTENT: u8 = 2;
@@ -42,24 +46,28 @@ pub(super) fn properties(
     failures: &[Failure],
 ) -> Result<BasicProperties, serde_json::Error> {
     let mut headers = FieldTable::default();
-    let mut put = |name: &str, text: String| {
+    let mut put = |name: &str, text: Vec<u8>| {
         headers.insert(name.into(), AMQPValue::LongString(text.into()));
     };
-    put(WEBHOOK, serde_json::to_string(webhook.parts())?);
+    put(WEBHOOK, json(webhook.parts())?);
     // Also by its own name, for others who bind queues of theirs and go on with the trace.
     if let Some(parent) = webhook.trace_parent() {
-        put(TRACE_PARENT_HEADER, parent.to_string());
+        put(TRACE_PARENT_HEADER, parent.to_string().into_bytes());
     }
     if !failures.is_empty() {
-        put(FAILURES, serde_json::to_string(failures)?);
+        put(FAILURES, json(failures)?);
     }
     Ok(BasicProperties::default()
         .with_delivery_mode(PERSISTENT)
         .with_content_type("application/json".into())
-        .with_app_id("waha-ingest".into())
         .with_message_id(message_id(webhook).into())
-        .with_type(short(&webhook.key().event_type))
         .with_headers(headers))
+}
+
+fn json(value: impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
+    let mut json = Vec::with_capacity(JSON_BYTES);
+    serde_json::to_writer(&mut json, &value)?;
+    Ok(json)
 }
 
 /// A text that fits: at most 255 bytes.

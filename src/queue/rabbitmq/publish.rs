@@ -3,12 +3,14 @@
 //! Called by `rabbitmq.rs` for new webhooks and retries. What must stay true: `Ok` means that the
 //! broker confirmed this very message, and one that it refuses fails alone.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, PublisherConfirm};
 use tokio::runtime::Handle;
@@ -26,11 +28,17 @@ const CONFIRM_MAX: Duration = Duration::from_secs(30);
 /// Open channels in confirm mode.
 pub(super) struct Outlet {
     connection: Arc<Connection>,
-    channels: Vec<Lock<Channel>>,
+    lines: Vec<Line>,
     next: AtomicUsize,
 }
 
-/// A channel, used in turns. The broker counts messages as they come in, lapin when it is called: the
+/// A channel that messages go out on, in turns.
+struct Line {
+    channel: Arc<Channel>,
+    turn: Lock<()>,
+}
+
+/// For steps that must not mix. The broker counts messages as they come in, lapin when it is called: the
 /// two agree only if both happen in one step.
 pub(super) struct Lock<T>(Mutex<T>);
 
@@ -52,13 +60,13 @@ impl Outlet {
         topology: &Topology,
     ) -> Result<Self, BrokerError> {
         topology.declare(&connection.create_channel().await?).await?;
-        let mut channels = Vec::with_capacity(CHANNELS);
+        let mut lines = Vec::with_capacity(CHANNELS);
         for _ in 0..CHANNELS {
             let channel = connection.create_channel().await?;
             channel.confirm_select(ConfirmSelectOptions { nowait: false }).await?;
-            channels.push(Lock::new(channel));
+            lines.push(Line { channel: Arc::new(channel), turn: Lock::new(()) });
         }
-        Ok(Self { connection, channels, next: AtomicUsize::new(0) })
+        Ok(Self { connection, lines, next: AtomicUsize::new(0) })
     }
 
     /// The connection, for counting.
@@ -68,7 +76,7 @@ impl Outlet {
 
     /// Whether all channels can be used.
     pub(super) fn is_sound(&self) -> bool {
-        self.channels.iter().all(|channel| channel.with(|channel| channel.status().connected()))
+        self.lines.iter().all(|line| line.channel.status().connected())
     }
 
     /// Publishes and waits for the confirm.
@@ -81,28 +89,31 @@ impl Outlet {
         if self.connection.status().blocked() {
             return Err(BrokerError::Blocked);
         }
-        let id = properties.message_id().clone();
-        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.channels.len();
-        let (begun, sending) = self.channels[turn].with(|channel| {
-            let channel = channel.clone();
-            let mut sending = Box::pin(async move {
-                let options = BasicPublishOptions { mandatory: true, immediate: false };
-                let Address { exchange, routing_key } = to;
-                channel.basic_publish(exchange, routing_key, options, &body, properties).await
-            });
-            (begin(sending.as_mut()), sending)
-        });
-        let confirming = SeenThrough::new(async move {
-            let confirm = match begun {
-                Poll::Ready(confirm) => confirm,
-                Poll::Pending => sending.await,
-            };
-            confirmed(confirm?, id.as_ref().map(lapin::types::ShortString::as_str)).await
+        let line = &self.lines[self.next.fetch_add(1, Ordering::Relaxed) % self.lines.len()];
+        let mut call = SeenThrough::new(publish(Arc::clone(&line.channel), to, properties, body));
+        let mut turn = Some(&line.turn);
+        // The first step hands the message over.
+        let confirming = poll_fn(|context| match turn.take() {
+            Some(turn) => turn.with(|()| call.poll_unpin(context)),
+            None => call.poll_unpin(context),
         });
         timeout(CONFIRM_MAX, confirming)
             .await
             .unwrap_or(Err(BrokerError::Silent(CONFIRM_MAX.as_secs())))
     }
+}
+
+async fn publish(
+    channel: Arc<Channel>,
+    to: Address,
+    properties: BasicProperties,
+    body: bytes::Bytes,
+) -> Result<(), BrokerError> {
+    let id = properties.message_id().clone();
+    let options = BasicPublishOptions { mandatory: true, immediate: false };
+    let Address { exchange, routing_key } = to;
+    let confirm = channel.basic_publish(exchange, routing_key, options, &body, properties).await?;
+    confirmed(confirm, id.as_ref().map(lapin::types::ShortString::as_str)).await
 }
 
 /// A call that goes on in a task of its own if its caller stops waiting: a confirm must not be

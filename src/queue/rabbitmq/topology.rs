@@ -100,6 +100,7 @@ impl Place {
 #[derive(Clone, Debug)]
 pub(super) struct Topology {
     prefix: String,
+    webhooks: ShortString,
     rungs: Vec<Duration>,
 }
 
@@ -119,7 +120,8 @@ pub(super) struct Count {
 
 impl Topology {
     pub(super) fn new(prefix: &str, rungs: &[Duration]) -> Self {
-        Self { prefix: prefix.to_owned(), rungs: rungs.to_vec() }
+        let webhooks = named(prefix, "webhooks");
+        Self { prefix: prefix.to_owned(), webhooks, rungs: rungs.to_vec() }
     }
 
     pub(super) fn rungs(&self) -> &[Duration] {
@@ -127,13 +129,13 @@ impl Topology {
     }
 
     fn named(&self, name: &str) -> ShortString {
-        short(&format!("{}waha.{name}", self.prefix))
+        named(&self.prefix, name)
     }
 
     /// Where new webhooks go; others may bind queues of their own there.
     pub(super) fn webhooks(&self, source: &str, event_type: &str) -> Address {
         let routing_key = short(&format!("{source}.{event_type}"));
-        Address { exchange: self.named("webhooks"), routing_key }
+        Address { exchange: self.webhooks.clone(), routing_key }
     }
 
     /// Where a webhook goes that is to be in this place at once.
@@ -167,7 +169,7 @@ impl Topology {
         }
         for (event_type, lane) in BINDINGS {
             let key = short(&format!("*.{event_type}"));
-            bind(channel, self.queue(Place::Lane(lane)), self.named("webhooks"), key).await?;
+            bind(channel, self.queue(Place::Lane(lane)), self.webhooks.clone(), key).await?;
         }
         let chats = self.queue(Place::Lane(Lane::Chats));
         bind(channel, chats, self.named("unknown"), "".into()).await?;
@@ -231,6 +233,10 @@ impl Topology {
     pub(super) async fn count(channel: &Channel, queue: ShortString) -> Result<Count, BrokerError> {
         declare_queue(channel, queue, true, table([])).await
     }
+}
+
+fn named(prefix: &str, name: &str) -> ShortString {
+    short(&format!("{prefix}waha.{name}"))
 }
 
 fn rung_key(lane: Lane, rung: Duration) -> String {

@@ -54,15 +54,17 @@ impl Counter {
 
     /// Counts one more.
     pub(super) fn add(&self) {
-        self.shared.uncounted.fetch_add(1, Ordering::AcqRel);
-        self.shared.bell.notify_one();
+        // Ringing is a system call, so only the first of those that are counted together does it.
+        if self.shared.uncounted.fetch_add(1, Ordering::AcqRel) == 0 {
+            self.shared.ring();
+        }
     }
 }
 
 impl Drop for Counter {
     fn drop(&mut self) {
         self.shared.is_over.store(true, Ordering::Release);
-        self.shared.bell.notify_one();
+        self.shared.ring();
         if let Some(thread) = self.thread.take() {
             // A panic there has been reported by the thread.
             let _ = thread.join();
@@ -83,13 +85,19 @@ impl Shared {
         }
     }
 
+    /// With the lock, so that no ring falls between the other side's last look and its sleep.
+    fn ring(&self) {
+        let _asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
+        self.bell.notify_one();
+    }
+
     /// Waits for something to count, and for more to count with it.
     fn wait(&self) {
         let asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.uncounted.load(Ordering::Acquire) == 0 {
-            // A ring that comes just before it sleeps costs no more than this.
-            let _ = self.bell.wait_timeout(asleep, 10 * PAUSE);
-        }
+        let is_idle = |(): &mut ()| {
+            self.uncounted.load(Ordering::Acquire) == 0 && !self.is_over.load(Ordering::Acquire)
+        };
+        drop(self.bell.wait_while(asleep, is_idle));
         thread::sleep(PAUSE);
     }
 

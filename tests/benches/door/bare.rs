@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use actix_web::dev::Server;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use hdrhistogram::Histogram;
 use lapin::options::{
@@ -18,7 +17,7 @@ use waha_ingest::queue::rabbitmq::{Options, RUNGS, RabbitmqQueue};
 use waha_ingest::queue::{Lane, Queue};
 use waha_ingest::webhook::source::Source;
 
-use super::load::{Figures, KEY, body, cpu_seconds, figures};
+use super::load::{Figures, KEY, body, figures};
 
 /// As many as the real queue uses.
 const CHANNELS: usize = 4;
@@ -37,18 +36,15 @@ pub enum Target {
 pub struct Bare {
     channels: Vec<Channel>,
     next: Arc<AtomicUsize>,
-    url: String,
-    prefix: String,
     exchange: String,
     routing_key: String,
     _connection: Arc<Connection>,
 }
 
 impl Bare {
-    async fn open(url: &str, target: Target) -> Self {
+    async fn open(url: &str, prefix: &str, target: Target) -> Self {
         let properties = ConnectionProperties::default();
         let connection = Connection::connect(url, properties).await.expect("a broker");
-        let prefix = prefix();
         let mut channels = Vec::new();
         for _ in 0..CHANNELS {
             let channel = connection.create_channel().await.expect("a channel");
@@ -57,15 +53,11 @@ impl Bare {
             channels.push(channel);
         }
         let (exchange, routing_key) = match target {
-            Target::Plain => (String::new(), declare(&channels[0], &prefix).await),
-            Target::Ours => {
-                drop(ours(url, &prefix).await);
-                (format!("{prefix}waha.webhooks"), "default.message".to_owned())
-            }
+            Target::Plain => (String::new(), declare(&channels[0], prefix).await),
+            Target::Ours => (format!("{prefix}waha.webhooks"), "default.message".to_owned()),
         };
-        let (next, url) = (Arc::default(), url.to_owned());
-        let connection = Arc::new(connection);
-        Self { channels, next, url, prefix, exchange, routing_key, _connection: connection }
+        let (next, connection) = (Arc::default(), Arc::new(connection));
+        Self { channels, next, exchange, routing_key, _connection: connection }
     }
 
     async fn publish(&self, body: &[u8]) {
@@ -76,10 +68,6 @@ impl Bare {
         let confirm = channel.basic_publish(exchange, key, options, body, properties).await;
         let confirmation = confirm.expect("a publish").await.expect("a confirm");
         assert!(confirmation.is_ack(), "not confirmed");
-    }
-
-    pub async fn remove(&self) {
-        remove(&self.url, &self.prefix).await;
     }
 }
 
@@ -112,8 +100,9 @@ pub fn prefix() -> String {
 
 /// lapin alone, with so many publishers that wait for their confirms.
 pub async fn confirm(url: &str, publishers: usize, body_bytes: usize, time: Duration) -> Figures {
-    let bare = Bare::open(url, Target::Plain).await;
-    let (started, cpu) = (Instant::now(), cpu_seconds());
+    let prefix = prefix();
+    let bare = Bare::open(url, &prefix, Target::Plain).await;
+    let started = Instant::now();
     let mut all = JoinSet::new();
     for number in 0..publishers {
         let (bare, body) = (bare.clone(), body(number, body_bytes).into_bytes());
@@ -132,15 +121,14 @@ pub async fn confirm(url: &str, publishers: usize, body_bytes: usize, time: Dura
     for part in all.join_all().await {
         latencies.add(part).expect("equal histograms");
     }
-    bare.remove().await;
-    figures(&latencies, started.elapsed(), cpu_seconds() - cpu)
+    remove(url, &prefix).await;
+    figures(&latencies, started.elapsed())
 }
 
 /// Verifies, publishes, waits for the confirm, answers 202.
-pub async fn serve(listener: TcpListener, url: &str, target: Target) -> (Server, Bare) {
-    let bare = Bare::open(url, target).await;
+pub async fn serve(listener: TcpListener, url: &str, prefix: &str, target: Target) {
     let source = web::Data::new(Source::signed("default", &[KEY.into()]));
-    let outlet = web::Data::new(bare.clone());
+    let outlet = web::Data::new(Bare::open(url, prefix, target).await);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(source.clone())
@@ -148,8 +136,8 @@ pub async fn serve(listener: TcpListener, url: &str, target: Target) -> (Server,
             .app_data(web::PayloadConfig::new(1 << 23))
             .route("/webhooks/default", web::post().to(receive))
     });
-    let server = server.disable_signals().listen(listener).expect("a listener").run();
-    (server, bare)
+    let server = server.listen(listener).expect("a listener").run();
+    server.await.expect("a server that goes on");
 }
 
 async fn receive(

@@ -14,11 +14,10 @@ pub const KEY: &str = "secret";
 
 /// What one run showed.
 pub struct Figures {
+    pub count: f64,
     pub per_second: f64,
     pub p50_ms: f64,
     pub p99_ms: f64,
-    /// Of the whole process, client included.
-    pub cpu_s_per_1000: f64,
 }
 
 /// A variable of the environment, if it is set and can be read.
@@ -33,7 +32,7 @@ pub async fn load(
     body_bytes: usize,
     time: Duration,
 ) -> Figures {
-    let (started, cpu) = (Instant::now(), cpu_seconds());
+    let started = Instant::now();
     let mut clients = JoinSet::new();
     for number in 0..connections {
         clients.spawn(client(address, request(number, body_bytes), started + time));
@@ -42,18 +41,18 @@ pub async fn load(
     for latencies in clients.join_all().await {
         all.add(latencies).expect("equal histograms");
     }
-    figures(&all, started.elapsed(), cpu_seconds() - cpu)
+    figures(&all, started.elapsed())
 }
 
 /// Figures of latencies in microseconds.
 #[expect(clippy::cast_precision_loss, reason = "figures are small")]
-pub fn figures(latencies: &Histogram<u64>, time: Duration, cpu_seconds: f64) -> Figures {
+pub fn figures(latencies: &Histogram<u64>, time: Duration) -> Figures {
     let count = latencies.len() as f64;
     Figures {
+        count,
         per_second: count / time.as_secs_f64(),
         p50_ms: latencies.value_at_quantile(0.5) as f64 / 1000.0,
         p99_ms: latencies.value_at_quantile(0.99) as f64 / 1000.0,
-        cpu_s_per_1000: cpu_seconds * 1000.0 / count,
     }
 }
 
@@ -99,18 +98,18 @@ pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// CPU seconds of this process so far (Linux: clock ticks of 10 ms).
-pub fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("procfs");
+/// CPU seconds of a process so far (Linux: clock ticks of 10 ms).
+pub fn cpu_seconds(process: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("procfs");
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split(' ').collect();
     let ticks: f64 =
         fields[12].parse::<f64>().expect("ticks") + fields[13].parse::<f64>().expect("ticks");
     ticks / 100.0
 }
 
-/// The most memory this process ever had.
-pub fn memory_mb() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("procfs");
+/// The most memory a process ever had.
+pub fn memory_mb(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("procfs");
     let line = status.lines().find(|line| line.starts_with("VmHWM")).expect("VmHWM");
     let kilobytes: u64 =
         line.split_whitespace().nth(1).expect("a number").parse().expect("a number");
