@@ -44,7 +44,9 @@ pub async fn receive(
     door: web::Data<Door>,
 ) -> Result<HttpResponse, ReceiveError> {
     let since = trace::since();
-    let known = request.path().strip_prefix(WEBHOOKS).and_then(|name| door.sources.get(name));
+    // As the router reads it: percent-encoded letters are decoded.
+    let path = request.match_info().as_str();
+    let known = path.strip_prefix(WEBHOOKS).and_then(|name| door.sources.get(name));
     let name = known.map(Source::name);
     let read = read(&request, known, payload, &door).await;
     // The event type of what can't be trusted is not looked at.

@@ -44,6 +44,14 @@ async fn an_unknown_source_is_404_and_no_path_redirects() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_known_source_is_known_however_its_path_is_encoded() {
+    let app = TestApp::start(Kind::Sqlite).await;
+    let url = app.url.replace("default", "def%61ult");
+    let unsigned = reqwest::Client::new().post(url).body("{}").send().await.unwrap();
+    assert_problem(unsigned, StatusCode::UNAUTHORIZED).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_over_the_limit_is_413_with_and_without_content_length() {
     let app = TestApp::start(Kind::Sqlite).await;
     let told = app.request().body(vec![b'x'; 20_000_000]).send().await;

@@ -48,6 +48,17 @@ enum State<T> {
     Down(BrokerError),
 }
 
+impl<T> State<T> {
+    /// What is set up, or why nothing is; none while nothing is known yet.
+    fn known(&self) -> Option<Result<Arc<T>, BrokerError>> {
+        match self {
+            Self::Starting => None,
+            Self::Up(up) => Some(Ok(Arc::clone(up))),
+            Self::Down(error) => Some(Err(error.clone())),
+        }
+    }
+}
+
 impl<T: Send + Sync + 'static> Link<T> {
     /// Starts connecting.
     pub(super) fn start(options: Arc<Options>, set_up: SetUp<T>) -> Self {
@@ -61,13 +72,14 @@ impl<T: Send + Sync + 'static> Link<T> {
 
     /// What is set up, or why nothing is. Waits only while nothing is known yet.
     pub(super) async fn get(&self) -> Result<Arc<T>, BrokerError> {
-        let mut state = self.state.clone();
-        let known = state.wait_for(|state| !matches!(state, State::Starting)).await;
-        match known.as_deref() {
-            Ok(State::Up(up)) => Ok(Arc::clone(up)),
-            Ok(State::Down(error)) => Err(error.clone()),
-            Ok(State::Starting) | Err(_) => Err(BrokerError::Closed),
+        // Every publish asks; a receiver of its own would cost it more than the answer.
+        let known = self.state.borrow().known();
+        if let Some(known) = known {
+            return known;
         }
+        let mut state = self.state.clone();
+        let known = state.wait_for(|state| state.known().is_some()).await;
+        known.ok().and_then(|state| state.known()).unwrap_or(Err(BrokerError::Closed))
     }
 
     /// What is set up; waits for it until `deadline`, or while nothing is known yet.
@@ -79,11 +91,7 @@ impl<T: Send + Sync + 'static> Link<T> {
         let up = state.wait_for(|state| matches!(state, State::Up(_)));
         // Either way the state says what there is to say.
         let _ = timeout_at(deadline, up).await;
-        match &*self.state.borrow() {
-            State::Up(up) => Ok(Arc::clone(up)),
-            State::Down(error) => Err(error.clone()),
-            State::Starting => Err(BrokerError::Closed),
-        }
+        self.state.borrow().known().unwrap_or(Err(BrokerError::Closed))
     }
 
     /// Has the connection made anew.

@@ -25,11 +25,18 @@ const CHANNELS: usize = 4;
 /// How long the broker may take to confirm; callers who need an answer earlier stop waiting.
 const CONFIRM_MAX: Duration = Duration::from_secs(30);
 
+thread_local! {
+    /// The thread's number among those that publish.
+    static THREAD: usize = {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    };
+}
+
 /// Open channels in confirm mode.
 pub(super) struct Outlet {
     connection: Arc<Connection>,
     lines: Vec<Line>,
-    next: AtomicUsize,
 }
 
 /// A channel that messages go out on, in turns.
@@ -66,7 +73,7 @@ impl Outlet {
             channel.confirm_select(ConfirmSelectOptions { nowait: false }).await?;
             lines.push(Line { channel: Arc::new(channel), turn: Lock::new(()) });
         }
-        Ok(Self { connection, lines, next: AtomicUsize::new(0) })
+        Ok(Self { connection, lines })
     }
 
     /// The connection, for counting.
@@ -79,6 +86,11 @@ impl Outlet {
         self.lines.iter().all(|line| line.channel.status().connected())
     }
 
+    /// Always the same for a thread, because threads that share one wait for each other.
+    fn line(&self) -> &Line {
+        &self.lines[THREAD.with(|number| number % self.lines.len())]
+    }
+
     /// Publishes and waits for the confirm.
     pub(super) async fn publish(
         &self,
@@ -89,7 +101,7 @@ impl Outlet {
         if self.connection.status().blocked() {
             return Err(BrokerError::Blocked);
         }
-        let line = &self.lines[self.next.fetch_add(1, Ordering::Relaxed) % self.lines.len()];
+        let line = self.line();
         let mut call = SeenThrough::new(publish(Arc::clone(&line.channel), to, properties, body));
         let mut turn = Some(&line.turn);
         // The first step hands the message over.

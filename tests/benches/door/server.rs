@@ -42,6 +42,7 @@ impl Variant {
 
 /// A process that takes webhooks; dropped, it is killed.
 pub struct Server {
+    variant: Variant,
     child: Child,
     address: SocketAddr,
     url: String,
@@ -50,8 +51,17 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts one with queues of its own. It may need some seconds to connect.
-    pub async fn start(variant: Variant, url: &str) -> Self {
+    /// Starts one of each, in the order of [`Variant::ALL`]. They may need some seconds to connect.
+    pub async fn start_all(url: &str) -> Vec<Self> {
+        let mut all = Vec::new();
+        for variant in Variant::ALL {
+            all.push(Self::start(variant, url).await);
+        }
+        all
+    }
+
+    /// With queues of its own.
+    async fn start(variant: Variant, url: &str) -> Self {
         let (port, prefix) = (free_port(), bare::prefix());
         // Declaring the queues takes seconds, and is not what is measured.
         drop(bare::ours(url, &prefix).await);
@@ -63,7 +73,11 @@ impl Server {
         let log = std::fs::File::create(folder.path().join("log")).expect("a log");
         command.current_dir(folder.path()).stdout(Stdio::null()).stderr(log);
         let (child, url) = (command.spawn().expect("a process"), url.to_owned());
-        Self { child, address: address(port), url, prefix, _folder: folder }
+        Self { variant, child, address: address(port), url, prefix, _folder: folder }
+    }
+
+    pub fn variant(&self) -> Variant {
+        self.variant
     }
 
     pub fn address(&self) -> SocketAddr {
