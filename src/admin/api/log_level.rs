@@ -16,6 +16,7 @@ const LEVEL_BYTES_MAX: usize = 1000;
 /// What is logged.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({ "level": "info,waha_ingest=debug" })))]
 pub(super) struct LogLevelReport {
     /// Such as `info` or `warn,waha_ingest=debug`.
     #[schema(max_length = 1000)]

@@ -18,6 +18,10 @@ use crate::strict_json::{Object, names};
 /// What is to be read again.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(
+    json!({ "events": ["message.ack"], "since": "2026-01-01T00:00:00Z", "rate": 50 }),
+    json!({ "all": true, "dry_run": true })
+))]
 pub(super) struct RenormalizeWish {
     /// Only from these WAHA servers.
     #[serde(default)]

@@ -22,6 +22,10 @@ use crate::webhook::Receipt;
 /// What is to be replayed.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(
+    json!({ "filter": { "reasons": ["malformed"] }, "rate": 50, "note": "a release reads them" }),
+    json!({ "all": true, "dry_run": true })
+))]
 pub(in crate::admin::api) struct ReplayWish {
     /// Which dead letters; their state is pending.
     #[serde(default, deserialize_with = "object")]
@@ -42,6 +46,10 @@ pub(in crate::admin::api) struct ReplayWish {
 /// What is to be given up or taken back.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(
+    json!({ "filter": { "sessions": ["shop"] }, "note": "of a test" }),
+    json!({ "all": true, "dry_run": true, "note": "to see how many" })
+))]
 pub(in crate::admin::api) struct ResolutionWish {
     /// Which dead letters; their state is the one that this is for.
     #[serde(default, deserialize_with = "object")]
@@ -68,8 +76,9 @@ pub(in crate::admin::api) struct StartedJob {
     replayed: i64,
 }
 
-/// How many were changed.
+/// How many were changed. Describes nothing that holds more, such as a forecast.
 #[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(in crate::admin::api) struct Resolved {
     count: u64,
 }
