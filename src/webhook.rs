@@ -89,7 +89,7 @@ impl Default for Receipt {
 pub struct Webhook(Arc<WebhookParts>);
 
 /// The parts of a [`Webhook`], as queues and dead letters store them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebhookParts {
     /// What makes two requests the same webhook.
     pub key: WebhookKey,
@@ -103,8 +103,7 @@ pub struct WebhookParts {
     pub replay: bool,
     /// Request headers worth keeping.
     pub headers: Headers,
-    /// The body, byte for byte as it was signed. What it is serialized with stands beside it.
-    #[serde(skip)]
+    /// The body, byte for byte as it was signed.
     pub body: Bytes,
 }
 

@@ -15,6 +15,7 @@
 //! where it is in hand alone: its neighbours are processed from there, and it reaches the limit and
 //! goes to `waha.dead`.
 
+mod about;
 mod arguments;
 mod check;
 mod connection;

@@ -11,8 +11,8 @@
 //! client costs little.
 //!
 //! A shared machine is fast for some seconds and slow for others. So all run at once, and are loaded in
-//! turns, briefly and many times; a ratio is the median of the rounds' ratios. The order changes with each
-//! round: a quorum queue moves what it took from its log to segments after every 512 MB, which would hit
+//! turns, briefly and many times, each into empty queues; a ratio is the median of the rounds' ratios. The
+//! order changes with each round: a quorum queue moves what it took from its log to segments after every 512 MB, which would hit
 //! the same one each time.
 
 #[path = "door/bare.rs"]
@@ -119,6 +119,7 @@ fn print(
 }
 
 async fn run(server: &Server, connections: usize, body_bytes: usize) -> Run {
+    server.empty().await;
     tokio::time::sleep(PAUSE).await;
     let cpu = cpu_seconds(server.id());
     let figures = load(server.address(), connections, body_bytes, RUN).await;

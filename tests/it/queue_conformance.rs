@@ -74,8 +74,10 @@ async fn what_comes_out_is_what_went_in(harness: impl Harness) {
     let queue = harness.queue();
     let every_byte: Vec<u8> = (0..=255).cycle().take(100_000).collect();
     let bodies = [Vec::new(), vec![0; 3], b"\xff\xfe\x80 {".to_vec(), every_byte, large_body()];
+    // Each has a text one character longer, up to where a queue may have to keep it elsewhere.
+    let more = std::iter::repeat_n(Vec::new(), 255);
     let mut published = BTreeMap::new();
-    for (number, body) in bodies.into_iter().enumerate() {
+    for (number, body) in bodies.into_iter().chain(more).enumerate() {
         let webhook = odd_webhook(number, body.into());
         published.insert(webhook.key().id.clone(), webhook.clone());
         queue.publish(webhook).await.expect("publish");
@@ -320,10 +322,11 @@ fn message(id: &str) -> Webhook {
 /// Everything about it is at an edge of what is allowed.
 fn odd_webhook(number: usize, body: Bytes) -> Webhook {
     let odd_text = "a\u{0}b \"c\" \\ \u{1f9c2} \u{feff}";
+    let long_text = "x".repeat(number);
     WebhookParts {
         key: WebhookKey {
             source: "berlin".to_owned(),
-            session: odd_text.to_owned(),
+            session: format!("{odd_text}{long_text}"),
             event_type: "message.any".to_owned(),
             id: format!("{odd_text} {number}"),
         },
@@ -331,7 +334,7 @@ fn odd_webhook(number: usize, body: Bytes) -> Webhook {
         at_ms: i64::MAX,
         received_at_ms: -1,
         replay: number == 1,
-        headers: [("x-empty", ""), ("x-odd", odd_text), ("", "no name")]
+        headers: [("x-empty", ""), ("x-long", &long_text), ("", odd_text)]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
         body,

@@ -9,6 +9,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use hdrhistogram::Histogram;
 use lapin::options::{
     BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions,
+    QueuePurgeOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
@@ -155,11 +156,26 @@ async fn receive(
     HttpResponse::Accepted().finish()
 }
 
-/// Removes the queues of a run, so that the next one does not share the disk with them.
-pub async fn remove(url: &str, prefix: &str) {
+async fn channel(url: &str) -> (Connection, Channel) {
     let properties = ConnectionProperties::default();
     let connection = Connection::connect(url, properties).await.expect("a broker");
     let channel = connection.create_channel().await.expect("a channel");
+    (connection, channel)
+}
+
+/// Empties the queues that take the load: what waits from earlier runs slows the broker down, and in
+/// use there are workers.
+pub async fn empty(url: &str, prefix: &str) {
+    let (_connection, channel) = channel(url).await;
+    // The second is of one variant only: the broker closes the channel of all others.
+    for queue in [format!("{prefix}waha.messages"), format!("{prefix}bare")] {
+        let _ = channel.queue_purge(queue.as_str().into(), QueuePurgeOptions::default()).await;
+    }
+}
+
+/// Removes the queues of a run, so that the next one does not share the disk with them.
+pub async fn remove(url: &str, prefix: &str) {
+    let (_connection, channel) = channel(url).await;
     let mut queues = vec![format!("{prefix}bare")];
     for lane in Lane::ALL.map(Lane::name) {
         let rungs = RUNGS.map(|rung| format!("{prefix}waha.retry.{lane}.{}", rung.as_millis()));

@@ -96,7 +96,8 @@ fn request(number: usize, body_bytes: usize) -> Vec<u8> {
     format!(
         "POST /webhooks/default HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n\
          x-webhook-hmac: {signature}\r\nx-webhook-hmac-algorithm: sha512\r\n\
-         x-webhook-request-id: r{number}\r\ncontent-length: {}\r\n\r\n{body}",
+         user-agent: WAHA/2026.4.1\r\nx-webhook-request-id: 18a767mkh37{number:03}\r\n\
+         x-webhook-timestamp: 1794000000000\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
     .into_bytes()
@@ -105,7 +106,7 @@ fn request(number: usize, body_bytes: usize) -> Vec<u8> {
 pub fn body(number: usize, body_bytes: usize) -> String {
     let fill = "x".repeat(body_bytes.saturating_sub(200));
     format!(
-        r#"{{"id":"evt_{number}","timestamp":1794000000000,"event":"message","session":"s","payload":{{"id":"false_12025550142@c.us_{number}","timestamp":1794000000,"from":"12025550142@c.us","body":"{fill}"}}}}"#
+        r#"{{"id":"evt_01k9x7q2v5m8t4r6w3y1z0{number:04}","timestamp":1794000000000,"event":"message","session":"s","payload":{{"id":"false_12025550142@c.us_{number}","timestamp":1794000000,"from":"12025550142@c.us","body":"{fill}"}}}}"#
     )
 }
 

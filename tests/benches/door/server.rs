@@ -88,6 +88,11 @@ impl Server {
         self.child.id()
     }
 
+    /// Empties its queues.
+    pub async fn empty(&self) {
+        bare::empty(&self.url, &self.prefix).await;
+    }
+
     /// Ends it, and removes its queues so that the next does not share the disk with them.
     pub async fn remove(mut self) {
         self.child.kill().expect("a child");
