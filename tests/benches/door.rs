@@ -12,8 +12,8 @@
 //!
 //! A shared machine is fast for some seconds and slow for others. So all run at once, and are loaded in
 //! turns, briefly and many times, each into empty queues; a ratio is the median of the rounds' ratios. The
-//! order changes with each round: a quorum queue moves what it took from its log to segments after every 512 MB, which would hit
-//! the same one each time.
+//! order changes with each round: a quorum queue moves what it took from its log to segments after every
+//! 512 MB, which would hit the same one each time.
 
 #[path = "door/bare.rs"]
 mod bare;

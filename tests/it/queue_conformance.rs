@@ -334,7 +334,7 @@ fn odd_webhook(number: usize, body: Bytes) -> Webhook {
         at_ms: i64::MAX,
         received_at_ms: -1,
         replay: number == 1,
-        headers: [("x-empty", ""), ("x-long", &long_text), ("", odd_text)]
+        headers: [("x-empty", ""), ("x-odd", odd_text), ("x-long", &long_text), ("", "no name")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
         body,
