@@ -3,6 +3,7 @@
 //! Called by `server` (publish), `worker` (receive, ack, retry) and `replay`. One trait, one
 //! conformance suite (`tests/it/queue_conformance.rs`) that every implementation passes.
 
+mod batch_limit;
 mod delivery;
 mod lane;
 pub mod rabbitmq;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+pub use batch_limit::{BatchLimit, BatchSize};
 pub use delivery::{Delivery, Failure, Tag};
 pub use lane::Lane;
 
@@ -27,6 +29,8 @@ use crate::webhook::Webhook;
 /// - A delivery is in one hand at a time. It is ended once, by value: [`ack`](Queue::ack) forgets
 ///   it, [`retry`](Queue::retry) hands it out again later with one more failure, and one that is
 ///   dropped is handed out again with no failure counted. If the holder dies, the same happens.
+/// - One `receive` brings no more bytes of bodies than its [`BatchLimit`] says; a body over that comes
+///   alone, so it holds up nothing.
 /// - Within a lane webhooks come roughly in the order they were published; nothing may depend on it.
 /// - Lanes are independent: a full or slow lane does not hold up another.
 /// - What comes out is what went in: key, receipt, times, headers and body byte for byte.
@@ -40,11 +44,12 @@ pub trait Queue: Send + Sync {
     /// Dropping the future may still publish it.
     async fn publish(&self, webhook: Webhook) -> Result<(), QueueError>;
 
-    /// Up to `max` webhooks of a lane; waits up to `wait` for the first one.
+    /// Webhooks of a lane, within `limit`; waits up to `wait` for the first one. Never waits to fill a
+    /// batch, and what it does not hand out stays where others can receive it.
     async fn receive(
         &self,
         lane: Lane,
-        max: usize,
+        limit: BatchLimit,
         wait: Duration,
     ) -> Result<Vec<Delivery>, QueueError>;
 
@@ -59,13 +64,13 @@ pub trait Queue: Send + Sync {
         after: Duration,
     ) -> Result<(), QueueError>;
 
-    /// Up to `max` webhooks that the queue itself gave up; waits up to `wait` for the first one.
+    /// Webhooks that the queue itself gave up, within `limit`; waits up to `wait` for the first one.
     /// Their end is a dead letter, then an ack.
     ///
     /// A queue that gives nothing up, as the embedded one, has none.
     async fn receive_given_up(
         &self,
-        _max: usize,
+        _limit: BatchLimit,
         wait: Duration,
     ) -> Result<Vec<GivenUp>, QueueError> {
         tokio::time::sleep(wait).await;

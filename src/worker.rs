@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::normalize::Rules;
 use crate::outage::Outage;
-use crate::queue::{Delivery, Lane, Queue};
+use crate::queue::{BatchLimit, Delivery, Lane, Queue};
 use crate::retry::RetryPolicy;
 use crate::store::Store;
 use crate::telemetry::dependency::{Dependencies, Dependency};
@@ -107,7 +107,7 @@ impl Worker {
     async fn bury_given_up(self: Arc<Self>, stop: CancellationToken) {
         let mut outage = Outage::new();
         while !stop.is_cancelled() {
-            let receiving = self.queue.receive_given_up(GIVEN_UP_MAX, RECEIVE_WAIT);
+            let receiving = self.queue.receive_given_up(BatchLimit::of(GIVEN_UP_MAX), RECEIVE_WAIT);
             match stop.run_until_cancelled(receiving).await {
                 Some(Ok(given_up)) => {
                     outage = Outage::new();
@@ -126,7 +126,7 @@ impl Worker {
     async fn receive(&self, lane: Lane, stop: &CancellationToken) -> Vec<Delivery> {
         let mut outage = Outage::new();
         loop {
-            match self.queue.receive(lane, self.batch_max, RECEIVE_WAIT).await {
+            match self.queue.receive(lane, BatchLimit::of(self.batch_max), RECEIVE_WAIT).await {
                 Ok(batch) => return batch,
                 Err(error) => {
                     self.report(Dependency::Queue, false);
@@ -150,7 +150,8 @@ impl Worker {
         while !is_idle {
             is_idle = true;
             for lane in Lane::ALL {
-                let batch = self.queue.receive(lane, self.batch_max, Duration::ZERO).await;
+                let batch =
+                    self.queue.receive(lane, BatchLimit::of(self.batch_max), Duration::ZERO).await;
                 let batch = batch.unwrap_or_default();
                 is_idle &= batch.is_empty();
                 self.process(batch, &stop).await;

@@ -45,7 +45,7 @@ use self::consume::Consumers;
 use self::intake::Shared;
 use self::publish::Outlet;
 use self::topology::{Address, Place, Topology};
-use super::{Delivery, Depth, Failure, GivenUp, Lane, LaneDepth, Queue, QueueError};
+use super::{BatchLimit, Delivery, Depth, Failure, GivenUp, Lane, LaneDepth, Queue, QueueError};
 use crate::webhook::Webhook;
 
 /// The longest wait of one `receive`; longer ones end empty-handed.
@@ -223,10 +223,10 @@ impl Queue for RabbitmqQueue {
     async fn receive(
         &self,
         lane: Lane,
-        max: usize,
+        limit: BatchLimit,
         wait: Duration,
     ) -> Result<Vec<Delivery>, QueueError> {
-        if max == 0 {
+        if limit.count_max == 0 {
             return Ok(Vec::new());
         }
         let places: &[Place] = match lane {
@@ -234,7 +234,7 @@ impl Queue for RabbitmqQueue {
             Lane::Sessions | Lane::Messages | Lane::Calls => &[Place::Lane(lane)],
         };
         let deadline = Instant::now() + wait.min(WAIT_MAX);
-        let received = self.0.receive(places, max, deadline).await?;
+        let received = self.0.receive(places, limit, deadline).await?;
         Ok(received.into_iter().map(|(delivery, _)| delivery).collect())
     }
 
@@ -265,11 +265,11 @@ impl Queue for RabbitmqQueue {
 
     async fn receive_given_up(
         &self,
-        max: usize,
+        limit: BatchLimit,
         wait: Duration,
     ) -> Result<Vec<GivenUp>, QueueError> {
         let deadline = Instant::now() + wait.min(WAIT_MAX);
-        let received = self.0.receive(&[Place::Dead], max, deadline).await?;
+        let received = self.0.receive(&[Place::Dead], limit, deadline).await?;
         let reason = |told: Option<&'static str>| told.unwrap_or("given_up_by_broker");
         let given_up =
             received.into_iter().map(|(delivery, told)| GivenUp { delivery, reason: reason(told) });

@@ -24,7 +24,7 @@ use self::age::Ages;
 use self::counter::Counter;
 use super::rabbitmq::BrokerError;
 use super::sqlite::{Options, SqliteQueue};
-use super::{Delivery, Depth, Failure, GivenUp, Lane, Queue, QueueError};
+use super::{BatchLimit, Delivery, Depth, Failure, GivenUp, Lane, Queue, QueueError};
 use crate::clock::Clock;
 use crate::trace::{Stage, Step};
 use crate::webhook::Webhook;
@@ -219,10 +219,10 @@ impl Queue for Spool {
     async fn receive(
         &self,
         lane: Lane,
-        max: usize,
+        limit: BatchLimit,
         wait: Duration,
     ) -> Result<Vec<Delivery>, QueueError> {
-        self.inner.broker.receive(lane, max, wait).await
+        self.inner.broker.receive(lane, limit, wait).await
     }
 
     async fn ack(&self, deliveries: Vec<Delivery>) -> Result<(), QueueError> {
@@ -240,10 +240,10 @@ impl Queue for Spool {
 
     async fn receive_given_up(
         &self,
-        max: usize,
+        limit: BatchLimit,
         wait: Duration,
     ) -> Result<Vec<GivenUp>, QueueError> {
-        self.inner.broker.receive_given_up(max, wait).await
+        self.inner.broker.receive_given_up(limit, wait).await
     }
 
     /// Of the spool alone while the broker is away, and of the broker alone if the file fails: the

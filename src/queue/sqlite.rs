@@ -37,7 +37,7 @@ use self::command::{Command, Ending, Reply};
 use self::lease::Hands;
 use self::news::News;
 use self::writer::{COMMANDS_MAX, Writer};
-use super::{Delivery, Depth, Failure, Lane, Queue, QueueError, Tag};
+use super::{BatchLimit, Delivery, Depth, Failure, Lane, Queue, QueueError, Tag};
 use crate::clock::Clock;
 use crate::webhook::Webhook;
 
@@ -185,7 +185,7 @@ impl Queue for SqliteQueue {
     async fn receive(
         &self,
         lane: Lane,
-        max: usize,
+        limit: BatchLimit,
         wait: Duration,
     ) -> Result<Vec<Delivery>, QueueError> {
         let deadline = Instant::now() + wait.min(WAIT_MAX);
@@ -193,7 +193,7 @@ impl Queue for SqliteQueue {
             // Listens before it asks: what comes in between is not missed.
             let mut news = pin!(self.0.news.of(lane));
             news.as_mut().enable();
-            let deliveries = self.ask(|reply| Command::Claim { lane, max, reply }).await?;
+            let deliveries = self.ask(|reply| Command::Claim { lane, limit, reply }).await?;
             if !deliveries.is_empty() || Instant::now() >= deadline {
                 return Ok(deliveries);
             }

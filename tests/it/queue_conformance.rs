@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::task::JoinSet;
-use waha_ingest::queue::{Delivery, Depth, Failure, Lane, Queue};
+use waha_ingest::queue::{BatchLimit, Delivery, Depth, Failure, Lane, Queue};
 use waha_ingest::webhook::{Receipt, Webhook, WebhookKey, WebhookParts};
 
 /// How long a condition may take to come true before the check fails.
@@ -52,6 +52,7 @@ macro_rules! every_check {
             competing_receivers_get_each_once
             lanes_are_independent
             order_is_roughly_kept
+            a_batch_keeps_to_its_bytes
             an_empty_lane_gives_nothing
             a_waiting_receiver_is_woken
             a_receive_that_is_dropped_loses_nothing
@@ -156,19 +157,46 @@ async fn order_is_roughly_kept(harness: impl Harness) {
     }
 }
 
+async fn a_batch_keeps_to_its_bytes(harness: impl Harness) {
+    let queue = harness.queue();
+    let limit = BatchLimit { count_max: 10, bytes_max: 3000 };
+    let sizes = [1000, 1000, 1000, 1, 3001, 0, 3000, 9000, 1000, 1000];
+    for (number, size) in sizes.into_iter().enumerate() {
+        queue
+            .publish(with_body(&number.to_string(), vec![b'x'; size].into()))
+            .await
+            .expect("publish");
+    }
+    depth_reaches(&*queue, sizes.len() as u64, 0, |_| true).await;
+    let mut batches = Vec::new();
+    let mut count = 0;
+    while count < sizes.len() {
+        let wait = Duration::from_secs(1);
+        let batch = queue.receive(Lane::Messages, limit, wait).await.expect("receive");
+        let bytes: usize = batch.iter().map(|delivery| delivery.webhook().body().len()).sum();
+        assert!(bytes <= 3000 || batch.len() == 1, "{} in {bytes} bytes", batch.len());
+        count += batch.len();
+        batches.push(batch);
+    }
+    assert!(batches.iter().any(|batch| batch.len() > 1), "small ones come together");
+    let received: BTreeSet<String> = batches.iter().flat_map(|batch| ids(batch)).collect();
+    assert_eq!(received.len(), sizes.len(), "each once");
+}
+
 async fn an_empty_lane_gives_nothing(harness: impl Harness) {
     let queue = harness.queue();
-    let deliveries = queue.receive(Lane::Messages, 10, Duration::from_millis(20)).await;
+    let deliveries =
+        queue.receive(Lane::Messages, BatchLimit::of(10), Duration::from_millis(20)).await;
     assert!(deliveries.expect("receive").is_empty());
     publish_numbered(&*queue, 1).await;
-    let deliveries = queue.receive(Lane::Messages, 0, Duration::ZERO).await;
+    let deliveries = queue.receive(Lane::Messages, BatchLimit::of(0), Duration::ZERO).await;
     assert!(deliveries.expect("receive").is_empty(), "no more than asked for");
 }
 
 async fn a_waiting_receiver_is_woken(harness: impl Harness) {
     let queue = harness.queue();
     let waiting = tokio::spawn(async move {
-        queue.receive(Lane::Messages, 10, 2 * LIMIT).await.expect("receive")
+        queue.receive(Lane::Messages, BatchLimit::of(10), 2 * LIMIT).await.expect("receive")
     });
     let queue = harness.queue();
     assert_nothing(&*queue, Lane::Messages).await;
@@ -181,7 +209,7 @@ async fn a_receive_that_is_dropped_loses_nothing(harness: impl Harness) {
     let queue = harness.queue();
     let mut missing = BTreeSet::new();
     for number in 0..50 {
-        let receive = queue.receive(Lane::Messages, 10, LIMIT);
+        let receive = queue.receive(Lane::Messages, BatchLimit::of(10), LIMIT);
         // The publish wakes the receiver, which is dropped at any point on its way.
         tokio::select! {
             biased;
@@ -319,6 +347,24 @@ fn message(id: &str) -> Webhook {
     webhook("message", id)
 }
 
+fn with_body(id: &str, body: Bytes) -> Webhook {
+    changed(&message(id), |parts| parts.body = body)
+}
+
+fn changed(webhook: &Webhook, change: impl FnOnce(&mut WebhookParts)) -> Webhook {
+    let mut parts = WebhookParts {
+        key: webhook.key().clone(),
+        receipt: webhook.receipt(),
+        at_ms: webhook.at_ms(),
+        received_at_ms: webhook.received_at_ms(),
+        replay: webhook.is_replay(),
+        headers: webhook.headers().clone(),
+        body: webhook.body().clone(),
+    };
+    change(&mut parts);
+    parts.into()
+}
+
 /// Everything about it is at an edge of what is allowed.
 fn odd_webhook(number: usize, body: Bytes) -> Webhook {
     let odd_text = "a\u{0}b \"c\" \\ \u{1f9c2} \u{feff}";
@@ -372,8 +418,8 @@ async fn receive(queue: &dyn Queue, lane: Lane, count: usize) -> Vec<Delivery> {
     while deliveries.len() < count {
         assert!(started.elapsed() < LIMIT, "only {} of {count} came", deliveries.len());
         let wait = Duration::from_secs(1);
-        deliveries
-            .extend(queue.receive(lane, count - deliveries.len(), wait).await.expect("receive"));
+        let limit = BatchLimit::of(count - deliveries.len());
+        deliveries.extend(queue.receive(lane, limit, wait).await.expect("receive"));
     }
     assert_eq!(deliveries.len(), count, "no more than asked for");
     deliveries
@@ -381,7 +427,8 @@ async fn receive(queue: &dyn Queue, lane: Lane, count: usize) -> Vec<Delivery> {
 
 /// Nothing of the lane can be received.
 async fn assert_nothing(queue: &dyn Queue, lane: Lane) {
-    let deliveries = queue.receive(lane, 10, Duration::from_millis(50)).await.expect("receive");
+    let deliveries =
+        queue.receive(lane, BatchLimit::of(10), Duration::from_millis(50)).await.expect("receive");
     assert_eq!(ids(&deliveries), BTreeSet::new());
 }
 

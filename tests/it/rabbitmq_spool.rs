@@ -13,7 +13,7 @@ use waha_ingest::clock::SystemClock;
 use waha_ingest::queue::rabbitmq::{Options, RabbitmqQueue};
 use waha_ingest::queue::spool::{Books, Spool};
 use waha_ingest::queue::sqlite;
-use waha_ingest::queue::{Lane, Queue, QueueError};
+use waha_ingest::queue::{BatchLimit, Lane, Queue, QueueError};
 
 use crate::process::{Setting, ended};
 use crate::rabbitmq_node::{Node, message};
@@ -166,7 +166,8 @@ async fn receive(options: &Options, published: &BTreeSet<String>) -> BTreeSet<St
         assert!(started.elapsed() < PATIENCE, "{missing} of {} are lost", published.len());
         for lane in [Lane::Messages, Lane::Chats] {
             let wait = Duration::from_millis(200);
-            let deliveries = queue.receive(lane, 500, wait).await.unwrap_or_default();
+            let deliveries =
+                queue.receive(lane, BatchLimit::of(500), wait).await.unwrap_or_default();
             received.extend(deliveries.iter().map(|one| one.webhook().key().id.clone()));
             queue.ack(deliveries).await.expect("ack");
         }

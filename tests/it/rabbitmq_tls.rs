@@ -4,7 +4,7 @@
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 use waha_ingest::queue::rabbitmq::{BrokerError, Options, RabbitmqQueue};
-use waha_ingest::queue::{Lane, Queue};
+use waha_ingest::queue::{BatchLimit, Lane, Queue};
 
 use crate::process::Setting;
 use crate::rabbitmq_node::{Node, message, prefix};
@@ -72,7 +72,7 @@ async fn webhooks_go_through_and_again_after_a_kill() {
 async fn receive(queue: &RabbitmqQueue) -> String {
     wait_for("a delivery", PATIENCE, || async {
         let wait = std::time::Duration::from_millis(200);
-        let mut batch = queue.receive(Lane::Messages, 1, wait).await.ok()?;
+        let mut batch = queue.receive(Lane::Messages, BatchLimit::of(1), wait).await.ok()?;
         let id = batch.first()?.webhook().key().id.clone();
         queue.ack(batch.split_off(0)).await.expect("ack");
         Some(id)

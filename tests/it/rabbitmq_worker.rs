@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use sea_orm::EntityTrait;
 use tokio_util::sync::CancellationToken;
 use waha_ingest::queue::rabbitmq::{Options, RabbitmqQueue};
-use waha_ingest::queue::{Delivery, Lane, Queue};
+use waha_ingest::queue::{BatchLimit, Delivery, Lane, Queue};
 use waha_ingest::telemetry::dependency::Dependencies;
 use waha_ingest::telemetry::metrics::worker::WorkerMetrics;
 use waha_ingest::worker::Worker;
@@ -49,7 +49,7 @@ async fn work_until_a_crash(options: &Options, done: &mut BTreeSet<String>) {
     let queue = RabbitmqQueue::open(options.clone());
     for lane in [Lane::Chats, Lane::Messages] {
         let wait = Duration::from_millis(300);
-        let batch = queue.receive(lane, 50, wait).await.unwrap_or_default();
+        let batch = queue.receive(lane, BatchLimit::of(50), wait).await.unwrap_or_default();
         let ids: BTreeSet<String> =
             batch.iter().map(|one| one.webhook().key().id.clone()).collect();
         if ids.contains(BAD) {
@@ -97,7 +97,7 @@ async fn receive(queue: &RabbitmqQueue, max: usize) -> Vec<Delivery> {
     wait_for("a delivery", PATIENCE, || async {
         let wait = Duration::from_millis(200);
         for lane in [Lane::Messages, Lane::Chats] {
-            let batch = queue.receive(lane, max, wait).await.expect("receive");
+            let batch = queue.receive(lane, BatchLimit::of(max), wait).await.expect("receive");
             if !batch.is_empty() {
                 return Some(batch);
             }

@@ -21,7 +21,7 @@ use super::flow::Flow;
 use super::intake::{Intake, Received, Shared, give_back, pump};
 use super::publish::Outlet;
 use super::topology::{Place, Topology};
-use crate::queue::{Delivery, Lane};
+use crate::queue::{BatchLimit, Delivery, Lane};
 
 /// The consumers of one process.
 pub(super) struct Consumers {
@@ -66,11 +66,11 @@ impl Consumers {
         &self.shared
     }
 
-    /// Up to `max` of the first of `places` that has something; waits for it until `deadline`.
+    /// Within `limit`, those of the first of `places` that has something; waits for it until `deadline`.
     pub(super) async fn receive(
         self: &Arc<Self>,
         places: &[Place],
-        max: usize,
+        limit: BatchLimit,
         deadline: Instant,
     ) -> Result<Vec<Received>, BrokerError> {
         let bell = self.shared.bell(places[0]);
@@ -79,7 +79,7 @@ impl Consumers {
             let mut rings = std::pin::pin!(bell.notified());
             rings.as_mut().enable();
             for place in places {
-                let received = self.intake(*place, deadline).await?.take(max);
+                let received = self.intake(*place, deadline).await?.take(limit);
                 if !received.is_empty() {
                     return Ok(received);
                 }

@@ -19,10 +19,7 @@ use super::hands::{Hand, Hands};
 use super::message::{self, Content};
 use super::publish::{Lock, Outlet};
 use super::topology::{Place, SUSPECT_AFTER, Topology};
-use crate::queue::{Delivery, Lane, Tag};
-
-/// Bodies handed out at a time; a first one is handed out whatever its size.
-const BYTES_MAX: usize = 32 << 20;
+use crate::queue::{BatchLimit, Delivery, Lane, Tag};
 
 /// What the tasks need.
 pub(super) struct Shared {
@@ -56,14 +53,10 @@ impl Intake {
         self.is_over.load(Ordering::Acquire)
     }
 
-    pub(super) fn take(&self, max: usize) -> Vec<Received> {
+    pub(super) fn take(&self, limit: BatchLimit) -> Vec<Received> {
         self.waiting.with(|waiting| {
-            let mut bytes = 0;
-            let fits = waiting.iter().take(max).take_while(|(delivery, _)| {
-                bytes += delivery.webhook().body().len();
-                bytes <= BYTES_MAX
-            });
-            let count = fits.count().max(1).min(max).min(waiting.len());
+            let sizes = waiting.iter().map(|(delivery, _)| delivery.webhook().body().len() as u64);
+            let count = limit.count_of(sizes);
             waiting.drain(..count).collect()
         })
     }

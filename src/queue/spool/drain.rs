@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 
 use super::{Inner, is_refusal};
 use crate::outage::Outage;
-use crate::queue::{Delivery, Failure, Lane, Queue, QueueError};
+use crate::queue::{BatchLimit, Delivery, Failure, Lane, Queue, QueueError};
 use crate::trace::{Stage, Step};
 use crate::webhook::Webhook;
 
@@ -55,7 +55,7 @@ pub(super) async fn run(inner: Arc<Inner>) {
 
 /// Publishes some of each lane; says how many.
 async fn round(inner: &Inner) -> Result<usize, QueueError> {
-    let window = if inner.is_away() { 1 } else { WINDOW };
+    let window = BatchLimit::of(if inner.is_away() { 1 } else { WINDOW });
     let mut batch = Vec::new();
     for lane in Lane::ALL {
         batch.extend(inner.file.receive(lane, window, Duration::ZERO).await?);

@@ -13,11 +13,8 @@ use serde::de::DeserializeOwned;
 
 use super::lease::Hand;
 use super::statements::DUE_AT_ONCE;
-use crate::queue::{Failure, Lane, Tag};
+use crate::queue::{BatchLimit, BatchSize, Failure, Lane, Tag};
 use crate::webhook::{Receipt, Webhook, WebhookKey, WebhookParts};
-
-/// Bodies handed out by one claim; a first one is handed out whatever its size.
-const BYTES_MAX: i64 = 32 << 20;
 
 /// How long a row that can't be read is left alone before it is tried (and reported) again.
 const UNREADABLE_PAUSE_MS: i64 = 3_600_000;
@@ -26,7 +23,7 @@ const UNREADABLE_PAUSE_MS: i64 = 3_600_000;
 #[derive(Clone, Copy)]
 pub(super) struct Claim {
     pub(super) lane: Lane,
-    pub(super) max: usize,
+    pub(super) limit: BatchLimit,
     pub(super) now_ms: i64,
     /// When the lease ends.
     pub(super) until_ms: i64,
@@ -54,9 +51,11 @@ pub(super) fn claim(
     claim: Claim,
     mut next_tag: impl FnMut() -> Tag,
 ) -> rusqlite::Result<Vec<(Tag, Claimed)>> {
-    let mut rows = Rows { claim, bytes: 0, claimed: Vec::new(), unreadable: Vec::new() };
-    rows.read(db, DUE_AT_ONCE + 1..=claim.now_ms, claim.max.div_ceil(2))?;
-    rows.read(db, DUE_AT_ONCE..=DUE_AT_ONCE, claim.max)?;
+    let size = BatchSize::default();
+    let mut rows = Rows { claim, size, claimed: Vec::new(), unreadable: Vec::new() };
+    let count_max = claim.limit.count_max;
+    rows.read(db, DUE_AT_ONCE + 1..=claim.now_ms, count_max.div_ceil(2))?;
+    rows.read(db, DUE_AT_ONCE..=DUE_AT_ONCE, count_max)?;
     for seq in rows.unreadable {
         set_due(db, seq, claim.now_ms + UNREADABLE_PAUSE_MS, None)?;
     }
@@ -80,18 +79,18 @@ fn set_due(db: &Connection, seq: i64, due_at_ms: i64, lease: Option<Tag>) -> rus
 /// The rows of one claim.
 struct Rows {
     claim: Claim,
-    bytes: i64,
+    size: BatchSize,
     claimed: Vec<Claimed>,
     unreadable: Vec<i64>,
 }
 
 impl Rows {
-    /// Reads rows due in a range until there are `max` in all, or enough bytes.
+    /// Reads rows due in a range until there are `count_max` in all, or enough bytes.
     fn read(
         &mut self,
         db: &Connection,
         due: RangeInclusive<i64>,
-        max: usize,
+        count_max: usize,
     ) -> rusqlite::Result<()> {
         let mut statement = db.prepare_cached(
             "SELECT d.seq, d.due_at_ms, d.failures, length(w.body) AS bytes, w.source, w.session,
@@ -105,14 +104,13 @@ impl Rows {
             ":lane": self.claim.lane.name(),
             ":from": due.start(),
             ":to": due.end(),
-            ":max": i64::try_from(max.saturating_sub(self.claimed.len())).unwrap_or(i64::MAX),
+            ":max": i64::try_from(count_max.saturating_sub(self.claimed.len())).unwrap_or(i64::MAX),
         })?;
         while let Some(row) = rows.next()? {
             let bytes: i64 = row.get("bytes")?;
-            if self.bytes + bytes > BYTES_MAX && !self.claimed.is_empty() {
+            if !self.size.add(bytes.unsigned_abs(), self.claim.limit) {
                 break;
             }
-            self.bytes += bytes;
             self.add(row)?;
         }
         Ok(())

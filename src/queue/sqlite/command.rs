@@ -6,7 +6,7 @@
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
-use crate::queue::{Delivery, Failure, Lane, QueueError, Tag};
+use crate::queue::{BatchLimit, Delivery, Failure, Lane, QueueError, Tag};
 use crate::webhook::Webhook;
 
 /// Where an answer goes. Nobody there means that the caller was dropped.
@@ -22,7 +22,7 @@ pub(super) enum Command {
     },
     Claim {
         lane: Lane,
-        max: usize,
+        limit: BatchLimit,
         reply: Reply<Vec<Delivery>>,
     },
     Ack {

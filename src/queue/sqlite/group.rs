@@ -104,8 +104,9 @@ fn execute_one(
         Command::Publish { webhook, headers, .. } => return intake.publish(db, webhook, headers),
         // Its caller was dropped while it waited: nobody would work on what it gets.
         Command::Claim { reply, .. } if reply.is_closed() => {}
-        Command::Claim { lane, max, .. } => {
-            let wish = Claim { lane: *lane, max: *max, now_ms, until_ms: intake.terms.until_ms() };
+        Command::Claim { lane, limit, .. } => {
+            let wish =
+                Claim { lane: *lane, limit: *limit, now_ms, until_ms: intake.terms.until_ms() };
             return Ok(Effect::Claimed(claim(db, wish, || hands.next_tag())?));
         }
         Command::Ack { ending, .. } => {

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tempfile::TempDir;
 use waha_ingest::clock::SystemClock;
 use waha_ingest::config::Config;
-use waha_ingest::queue::{Delivery, Depth, Failure, Lane, Queue, QueueError};
+use waha_ingest::queue::{BatchLimit, Delivery, Depth, Failure, Lane, Queue, QueueError};
 use waha_ingest::server::{Door, listen, serve_public};
 use waha_ingest::telemetry::metrics::door::DoorMetrics;
 use waha_ingest::webhook::Webhook;
@@ -176,7 +176,12 @@ impl Queue for Discard {
         Ok(())
     }
 
-    async fn receive(&self, _: Lane, _: usize, _: Duration) -> Result<Vec<Delivery>, QueueError> {
+    async fn receive(
+        &self,
+        _: Lane,
+        _: BatchLimit,
+        _: Duration,
+    ) -> Result<Vec<Delivery>, QueueError> {
         Ok(Vec::new())
     }
 

@@ -557,24 +557,6 @@ fn replay(id: &str) -> Webhook {
     changed(&message(id), |parts| parts.replay = true)
 }
 
-fn with_body(id: &str, body: Bytes) -> Webhook {
-    changed(&message(id), |parts| parts.body = body)
-}
-
-fn changed(webhook: &Webhook, change: impl FnOnce(&mut WebhookParts)) -> Webhook {
-    let mut parts = WebhookParts {
-        key: webhook.key().clone(),
-        receipt: webhook.receipt(),
-        at_ms: webhook.at_ms(),
-        received_at_ms: webhook.received_at_ms(),
-        replay: webhook.is_replay(),
-        headers: webhook.headers().clone(),
-        body: webhook.body().clone(),
-    };
-    change(&mut parts);
-    parts.into()
-}
-
 fn known(webhook: &Webhook) -> (WebhookKey, Receipt) {
     (webhook.key().clone(), webhook.receipt())
 }
