@@ -26,6 +26,7 @@ mod odd_bodies;
 mod order_free;
 mod outage;
 mod outcomes;
+mod postgres_pair;
 mod process;
 mod proxy;
 mod queries;

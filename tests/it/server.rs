@@ -30,7 +30,7 @@ impl Server {
         server
     }
 
-    /// `kill`, `freeze`, `thaw`, `stop` or `resume`.
+    /// `kill`, `freeze`, `thaw`, `stop`, `resume`, or what else its script can do.
     pub fn order(&self, order: &str) {
         run(&mut self.command(order));
     }

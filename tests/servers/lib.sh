@@ -10,6 +10,8 @@
 #   choose_ports  keeps any further ports it needs in $dir (optional)
 #   before_serve  starts whatever must be there before the server (optional)
 #   after_kill    removes what a killed server leaves outside the folder (optional)
+#   orders        further commands, each with a function COMMAND_instance, and the lines of `usage`
+#                 about them (optional)
 #   serve         execs the server in the foreground through `become`
 #   answers       succeeds as soon as this very instance accepts clients
 #   url           prints the connection URL
@@ -25,6 +27,7 @@ port_attempts_max=5
 choose_ports() { :; }
 before_serve() { :; }
 after_kill() { :; }
+: "${orders:=}" "${orders_usage:=}"
 
 usage() {
     cat >&2 <<USAGE
@@ -34,6 +37,7 @@ usage: $kind start DIR [PORT]   new instance in DIR (absent or empty); prints it
        $kind kill DIR           kill -9 of all its processes
        $kind freeze|thaw DIR    SIGSTOP, SIGCONT to all its processes
 USAGE
+    [[ -z $orders_usage ]] || printf '%s\n' "$orders_usage" >&2
     exit 2
 }
 
@@ -56,7 +60,7 @@ main() {
     case $command in
         start) (($# <= 3)) || usage ;;
         resume | stop | kill | freeze | thaw) (($# == 2)) || usage ;;
-        *) usage ;;
+        *) [[ -n $command && " $orders " == *" $command "* ]] && (($# == 2)) || usage ;;
     esac
     if [[ $command == start ]]; then
         start "$folder" "${3:-}"
