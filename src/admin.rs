@@ -28,10 +28,11 @@ use crate::observer::Observer;
 use crate::problem::problem;
 use crate::queue::Queue;
 use crate::store::Store;
+use crate::telemetry::cause::Causes;
 use crate::telemetry::metrics::{Metrics, Scope};
 
 pub use access::{Access, AccessError, Caller, Role, Token};
-pub use api::{ApiError, LaneReport, Problem};
+pub use api::{ApiError, LaneReport, Problem, ProcessReport};
 
 /// Counts are shared by all who ask within this time: the queue stands still while it is counted.
 const COUNT_EVERY: Duration = Duration::from_secs(5);
@@ -79,13 +80,25 @@ impl Admin {
         {
             return equation.clone();
         }
-        let equation = sides.count(store).await;
+        let equation = sides.count_at_once(store).await;
         if let Err(error) = &equation {
-            tracing::warn!(error = error as &dyn std::error::Error, "can't count webhooks");
+            tracing::warn!(error = %Causes(error), "can't count webhooks");
         }
         let equation = equation.ok();
         *counted = Some((Instant::now(), equation.clone()));
         equation
+    }
+
+    /// Who works, by its own word; none where that can't be read here or now.
+    async fn processes(&self, now_ms: i64) -> Option<Vec<ProcessReport>> {
+        let workers = self.store.as_ref()?.processes().await.ok()?;
+        let doors = match &self.sides {
+            Some(sides) => sides.doors().await.ok()?,
+            None => Vec::new(),
+        };
+        let doors = doors.iter().map(|door| ProcessReport::of_door(door, now_ms));
+        let workers = workers.iter().map(|row| ProcessReport::of_worker(row, now_ms));
+        Some(doors.chain(workers).collect())
     }
 }
 

@@ -121,3 +121,12 @@ fn progress_bar(rows: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {per_sec} eta {eta} {msg}");
     ProgressBar::new(rows).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
+
+/// A URL whose user, password and parameters are hidden.
+fn without_password(url: &str) -> String {
+    let url = url.split('?').next().unwrap_or(url);
+    match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://***@{rest}"),
+        _ => url.to_owned(),
+    }
+}

@@ -59,6 +59,10 @@ pub struct Config {
     pub queue: QueueConfig,
     /// Most webhooks in one transaction.
     pub batch_max: usize,
+    /// Most bytes of bodies in one transaction.
+    pub batch_bytes_max: u64,
+    /// Most bytes of bodies in hand, of all lanes together.
+    pub worker_memory_bytes_max: u64,
     /// Transactions at a time, per lane.
     pub concurrency: usize,
     /// How long a batch is held while the database is away.
@@ -137,6 +141,8 @@ impl Config {
             connections_max: reader.number("database.connections_max", 1, 1000),
             queue: queue::read(reader),
             batch_max: reader.number("worker.batch_max", 1, 5000),
+            batch_bytes_max: reader.number("worker.batch_bytes_max", 1 << 16, 1 << 30),
+            worker_memory_bytes_max: reader.number("worker.memory_bytes_max", 1 << 20, 1 << 40),
             concurrency: reader.number("worker.concurrency", 1, 64),
             hold_max: reader.milliseconds("worker.hold_max_ms"),
             retry: retry(reader),

@@ -23,8 +23,10 @@ mod reaction;
 mod revoke;
 mod session;
 
+use std::borrow::Cow;
+
 use crate::change::{CallState, Changes};
-use crate::waha::json;
+use crate::waha::json::{self, JsonError, TooComplex};
 use crate::webhook::envelope::{Envelope, EnvelopeError};
 use crate::webhook::{EventType, Webhook};
 
@@ -83,7 +85,10 @@ pub enum NormalizeError {
     Envelope(#[from] EnvelopeError),
     /// The envelope reads, the body around it does not.
     #[error("the body is not JSON that can be read: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(serde_json::Error),
+    /// Reading the body would build far more than any WAHA sends.
+    #[error(transparent)]
+    TooComplex(TooComplex),
     /// A field without which the event says nothing.
     #[error("{event_type} without usable {field}")]
     Missing {
@@ -99,7 +104,17 @@ impl NormalizeError {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Envelope(_) | Self::Json(_) => "malformed",
+            Self::TooComplex(_) => "too_complex",
             Self::Missing { .. } => "missing_field",
+        }
+    }
+}
+
+impl From<JsonError> for NormalizeError {
+    fn from(error: JsonError) -> Self {
+        match error {
+            JsonError::Syntax(error) => Self::Json(error),
+            JsonError::TooComplex(error) => Self::TooComplex(error),
         }
     }
 }
@@ -112,7 +127,7 @@ pub fn normalize(webhook: &Webhook, rules: &Rules) -> Result<Normalized, Normali
         _ => None,
     };
     let webhook = named.as_ref().unwrap_or(webhook);
-    let text = json::storable(webhook.body());
+    let text = readable(webhook)?;
     let value = json::parse(&text)?;
     let body = Body::new(webhook, &value);
     match webhook.event_type() {
@@ -131,9 +146,6 @@ pub fn normalize(webhook: &Webhook, rules: &Rules) -> Result<Normalized, Normali
         EventType::CallReceived => call::call(&body, rules, CallState::Received),
         EventType::CallAccepted => call::call(&body, rules, CallState::Accepted),
         EventType::CallRejected => call::call(&body, rules, CallState::Rejected),
-        EventType::PresenceUpdate | EventType::StateChange | EventType::EngineEvent => {
-            Ok(Normalized::Ignored(Ignored::Ephemeral))
-        }
         EventType::ChatArchive => chat::archive(&body, rules),
         EventType::GroupJoin => group::join(&body, rules),
         EventType::GroupLeave => group::leave(&body, rules),
@@ -144,7 +156,25 @@ pub fn normalize(webhook: &Webhook, rules: &Rules) -> Result<Normalized, Normali
         EventType::GroupLeaveV1 => group::leave_v1(&body, rules),
         EventType::LabelUpsert | EventType::LabelDeleted => label::label(&body, rules),
         EventType::LabelChatAdded | EventType::LabelChatDeleted => label::on_chat(&body, rules),
+        EventType::PresenceUpdate | EventType::StateChange | EventType::EngineEvent => {
+            Ok(Normalized::Ignored(Ignored::Ephemeral))
+        }
         EventType::Other => Ok(Normalized::Ignored(Ignored::UnknownEvent)),
+    }
+}
+
+/// The text of a body. Of types that are ignored whatever they say it is left out, because it may be
+/// large: the engine's own traffic has megabytes.
+fn readable(webhook: &Webhook) -> Result<Cow<'_, str>, NormalizeError> {
+    match webhook.event_type() {
+        EventType::PresenceUpdate
+        | EventType::StateChange
+        | EventType::EngineEvent
+        | EventType::Other => {
+            json::check_syntax(webhook.body())?;
+            Ok(Cow::Borrowed("null"))
+        }
+        _ => Ok(json::storable(webhook.body())),
     }
 }
 

@@ -20,6 +20,7 @@ use crate::queue::{Queue, QueueError};
 use crate::store::dead_letter::DeadLetter;
 use crate::store::job::{Job, Start, Step, Wish};
 use crate::store::{Store, StoreError, hold, parts};
+use crate::telemetry::cause::Causes;
 use crate::trace::{Stage, Step as TraceStep};
 
 /// Dead letters marked and published at a time.
@@ -202,5 +203,5 @@ impl Runner<'_> {
 }
 
 fn warn_of(error: &QueueError) {
-    tracing::warn!(error = error as &dyn std::error::Error, "the queue refuses replays: waiting");
+    tracing::warn!(error = %Causes(error), "the queue refuses replays: waiting");
 }

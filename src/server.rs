@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 use crate::clock::Clock;
 use crate::queue::Queue;
 use crate::telemetry::metrics::door::DoorMetrics;
+use crate::telemetry::outage_log::OutageLog;
 use crate::webhook::source::Source;
 
 pub use error::ReceiveError;
@@ -46,6 +47,8 @@ pub struct Door {
     pub memory: Arc<Semaphore>,
     /// What it counts.
     pub metrics: DoorMetrics,
+    /// What was logged of webhooks that it had to refuse.
+    pub refusals: OutageLog,
 }
 
 /// What the door takes.
@@ -73,7 +76,9 @@ impl Door {
         let sources =
             sources.into_iter().map(|source| (source.name().to_owned(), source)).collect();
         let permits = limits.memory_bytes_max.min(Semaphore::MAX_PERMITS);
-        Self { sources, queue, clock, limits, memory: Arc::new(Semaphore::new(permits)), metrics }
+        let memory = Arc::new(Semaphore::new(permits));
+        let refusals = OutageLog::new();
+        Self { sources, queue, clock, limits, memory, metrics, refusals }
     }
 }
 

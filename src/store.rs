@@ -8,6 +8,7 @@ mod arrays;
 pub mod audit;
 mod chats;
 mod chunk;
+mod clocks;
 mod connect;
 mod counts;
 pub mod dead_letter;
@@ -19,15 +20,21 @@ mod hold;
 mod ids;
 pub mod job;
 mod ledger;
+mod loggable;
 mod people;
+mod probe;
+pub mod processes;
 mod relocate;
 mod retention;
 mod rows;
 mod select;
 pub mod sessions;
 mod settle;
+pub mod settlement;
 pub mod totals;
+mod transaction;
 mod upsert;
+mod writable;
 mod write;
 
 use std::sync::Arc;
@@ -38,21 +45,26 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::clock::Clock;
 
 pub use apply::{Applied, Outcome, Task};
-pub use connect::ConnectError;
+pub use clocks::SourceClock;
+pub use connect::{ConnectError, MessageTooLong};
 pub use error::{ErrorClass, StoreError};
+pub use transaction::CommitError;
 
 pub(crate) use chunk::parts;
 pub(crate) use hold::hold;
+pub(crate) use loggable::loggable;
 
-use connect::Relay;
+use connect::{Connected, MessageLimit, Relay};
 use dialect::Dialect;
 use ids::Ids;
+use transaction::{CheckedTransaction, Purpose};
 
 /// A connection to the tables.
 pub struct Store {
     db: DatabaseConnection,
     #[expect(dead_code, reason = "connections live as long as it does")]
     relay: Option<Relay>,
+    limit: MessageLimit,
     dialect: Dialect,
     clock: Arc<dyn Clock>,
     /// Database ids of sessions and chats that were seen committed.
@@ -80,11 +92,12 @@ pub struct StoreOptions {
 impl Store {
     /// Connects; does not migrate.
     pub async fn open(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Self, ConnectError> {
-        let (db, relay) = connect::connect(options).await?;
+        let Connected { db, relay, limit } = connect::connect(options).await?;
         Ok(Self {
             dialect: Dialect::of(db.get_database_backend()),
             db,
             relay,
+            limit,
             clock,
             ids: Ids::default(),
             meeting: Mutex::new(()),
@@ -107,6 +120,22 @@ impl Store {
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
         Ok(self.db.ping().await?)
+    }
+
+    /// Bytes of the longest statement that the server takes, as the newest connection was told; none
+    /// where there is no limit that a body could reach.
+    pub fn message_bytes_max(&self) -> Option<usize> {
+        self.limit.bytes()
+    }
+
+    /// A transaction that writes. Once it is there, an error must end it.
+    async fn begin(&self) -> Result<CheckedTransaction, StoreError> {
+        CheckedTransaction::begin(&self.db, Purpose::Write, &self.limit).await
+    }
+
+    /// A transaction in which all that is read is of one moment.
+    async fn snapshot(&self) -> Result<CheckedTransaction, StoreError> {
+        CheckedTransaction::begin(&self.db, Purpose::Snapshot, &self.limit).await
     }
 
     /// The right to write; immediate except on SQLite.

@@ -1,12 +1,14 @@
 //! Logs: text on a terminal, JSON otherwise. Never bodies, secrets or personal data.
 //!
 //! Started once by the CLI. `span` says which webhook a line is about, `level` changes what is logged
-//! while the process runs, `panic` keeps values out of what a panic says. Metrics are in
-//! `metrics`, and what a process depends on in `dependency`.
+//! while the process runs, `cause` says why something failed, `panic` keeps values out of what a panic
+//! says. Metrics are in `metrics`, and what a process depends on in `dependency`.
 
+pub mod cause;
 pub mod dependency;
 mod level;
 pub mod metrics;
+pub mod outage_log;
 mod panic;
 pub mod span;
 

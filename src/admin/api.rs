@@ -34,7 +34,7 @@ use crate::telemetry::metrics::Scope;
 use resource::{get, post, resource, writing};
 
 pub use error::{ApiError, Problem};
-pub use status::LaneReport;
+pub use status::{LaneReport, ProcessReport};
 
 /// Where all of it is.
 const PREFIX: &str = "/api/v1";

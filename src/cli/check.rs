@@ -1,5 +1,7 @@
 //! `check`: whether configuration, queue and database are usable, and if not, why.
 
+mod line;
+mod queue;
 mod ready;
 
 use std::process::ExitCode;
@@ -9,15 +11,18 @@ use anyhow::Context;
 use clap::Args;
 use secrecy::ExposeSecret;
 
+use super::without_password;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Backend, Config, QueueConfig, Verification};
-use crate::lifecycle::{broker_options, open_queue};
-use crate::queue::rabbitmq::RabbitmqQueue;
 use crate::store::{Store, StoreOptions};
+
+use line::{CheckLine, Verdict};
 
 /// Options of `check`.
 #[derive(Args)]
-#[command(after_help = "Example:\n  waha-ingest check --print")]
+#[command(
+    after_help = "Examples:\n  waha-ingest check --print\n  waha-ingest check --grow\n\nExit code 1: something must be mended."
+)]
 pub struct Options {
     /// Also print the effective configuration, without secrets.
     #[arg(long)]
@@ -25,6 +30,10 @@ pub struct Options {
     /// Only ask the process that runs with this configuration whether it is ready.
     #[arg(long, conflicts_with = "print")]
     ready: bool,
+    /// Give queues of the broker that are on too few of its nodes a member on further ones; where its
+    /// management API can't, say which command does it. Nothing is taken away.
+    #[arg(long, conflicts_with = "ready")]
+    grow: bool,
 }
 
 /// Runs it. A configuration that can't be read has already been reported.
@@ -36,22 +45,14 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
         print(config);
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let results = [
-        ("configuration", sources(config)),
-        ("queue", queue(config, &clock).await),
-        ("database", database(config, clock).await),
-    ];
-    let mut code = ExitCode::SUCCESS;
-    for (part, result) in results {
-        match result {
-            Ok(text) => println!("ok      {part}: {text}"),
-            Err(error) => {
-                println!("FAILED  {part}: {error:#}");
-                code = ExitCode::FAILURE;
-            }
-        }
+    let mut lines = vec![CheckLine::of("configuration", sources(config))];
+    lines.extend(queue::check(config, &clock, options.grow).await);
+    lines.push(CheckLine::of("database", database(config, clock).await));
+    for line in &lines {
+        println!("{line}");
     }
-    Ok(code)
+    let has_failed = lines.iter().any(|line| line.verdict == Verdict::Failed);
+    Ok(if has_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn sources(config: &Config) -> anyhow::Result<String> {
@@ -61,21 +62,6 @@ fn sources(config: &Config) -> anyhow::Result<String> {
         "no source: set WAHA_INGEST__SOURCES__DEFAULT__HMAC_KEYS (`up` would make a key)"
     );
     Ok(format!("sources {}", names.join(", ")))
-}
-
-async fn queue(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<String> {
-    let Backend::Broker(broker) = &config.queue.backend else {
-        let depth = open_queue(config, clock, false)?.depth().await?;
-        return Ok(format!("embedded, {} waiting", depth.total()));
-    };
-    let options = broker_options(config, broker);
-    let mut versions = Vec::new();
-    for url in &broker.urls {
-        let version = RabbitmqQueue::check(&options, url).await;
-        let shown = without_password(url.expose_secret());
-        versions.push(version.with_context(|| format!("queue.url = {shown}"))?);
-    }
-    Ok(format!("RabbitMQ {}, everything declared", versions.join(", ")))
 }
 
 async fn database(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<String> {
@@ -88,17 +74,48 @@ async fn database(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Stri
     };
     let store = Store::open(&options, clock).await?;
     store.ping().await.map_err(|error| anyhow::anyhow!(error.detail()))?;
+    if let Some(why) =
+        store.refuses_writes().await.map_err(|error| anyhow::anyhow!(error.detail()))?
+    {
+        anyhow::bail!("{why}");
+    }
     let schema = migration::status(store.connection()).await.context("reading the migrations")?;
     let missing = schema.missing();
+    let foreign = migration::foreign(store.connection(), &schema).await?;
+    anyhow::ensure!(
+        foreign.is_empty(),
+        "somebody else's tables have names of ours: {}. `migrate up` says what helps",
+        foreign.join(", ")
+    );
     anyhow::ensure!(
         missing == 0 || config.is_database_embedded(),
         "{missing} migrations are missing: run `waha-ingest migrate up`"
     );
+    ensure_bodies_fit(store.message_bytes_max(), config.limits.body_bytes_max)?;
     let newer = match schema.newer.len() {
         0 => String::new(),
         newer => format!(", {newer} of a newer release"),
     };
     Ok(format!("reached, {} migrations{newer}", schema.steps.len()))
+}
+
+/// What a statement has beside the body of a webhook.
+const BESIDE_BODY_BYTES: usize = 256 * 1024;
+
+/// Whether the database takes every body that the door takes.
+fn ensure_bodies_fit(
+    message_bytes_max: Option<usize>,
+    body_bytes_max: usize,
+) -> anyhow::Result<()> {
+    let Some(most) = message_bytes_max else { return Ok(()) };
+    let needed = body_bytes_max + BESIDE_BODY_BYTES;
+    anyhow::ensure!(
+        most >= needed,
+        "the server's max_allowed_packet is {most} bytes, but with server.body_bytes_max = \
+         {body_bytes_max} a statement can have {needed}: longer webhooks would become dead letters \
+         (too_large); set max_allowed_packet to at least {needed}, or server.body_bytes_max lower"
+    );
+    Ok(())
 }
 
 fn print(config: &Config) {
@@ -129,6 +146,8 @@ fn print(config: &Config) {
     println!("database.connections_max = {}", config.connections_max);
     print_queue(&config.queue);
     println!("worker.batch_max = {}", config.batch_max);
+    println!("worker.batch_bytes_max = {}", config.batch_bytes_max);
+    println!("worker.memory_bytes_max = {}", config.worker_memory_bytes_max);
     println!("worker.concurrency = {}", config.concurrency);
     println!("worker.hold_max_ms = {}", config.hold_max.as_millis());
     let delays: Vec<u128> =
@@ -155,18 +174,12 @@ fn print_queue(queue: &QueueConfig) {
             let urls = broker.urls.iter().map(|url| without_password(url.expose_secret()));
             println!("queue.url = {:?}", urls.collect::<Vec<_>>());
             println!("queue.prefix = {:?}", broker.prefix);
+            let urls = broker.management_urls.iter();
+            let urls = urls.map(|url| without_password(url.expose_secret()));
+            println!("queue.management_url = {:?}", urls.collect::<Vec<_>>());
             println!("queue.ca_file = {}", if broker.ca_pem.is_some() { "given" } else { "\"\"" });
             println!("queue.publish_timeout_ms = {}", broker.publish_max.as_millis());
             println!("queue.spool_bytes_max = {}", broker.spool_bytes_max);
         }
-    }
-}
-
-/// A URL whose user, password and parameters are hidden.
-fn without_password(url: &str) -> String {
-    let url = url.split('?').next().unwrap_or(url);
-    match (url.split_once("://"), url.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://***@{rest}"),
-        _ => url.to_owned(),
     }
 }

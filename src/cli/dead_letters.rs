@@ -1,12 +1,12 @@
 //! `dead-letters`: webhooks that could not be processed.
 
-mod carry;
+pub(super) mod carry;
 mod groups;
 mod jobs;
 mod list;
 mod replay;
 mod resolve;
-mod scope;
+pub(super) mod scope;
 mod show;
 mod which;
 

@@ -52,7 +52,7 @@ pub async fn run(_options: Options) -> anyhow::Result<ExitCode> {
     print_rows(&store).await?;
     print_equation(&equation);
     ensure!(report.accepted == report.sent, "some webhooks were not accepted");
-    ensure!(equation.balanced && equation.waiting == 0, "not every webhook is accounted for");
+    ensure!(equation.is_balanced() && equation.waiting == 0, "not every webhook is accounted for");
     ensure!(equation.accepted == report.accepted, "accepted differs from what was answered 202");
     Ok(ExitCode::SUCCESS)
 }

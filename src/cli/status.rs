@@ -1,8 +1,10 @@
 //! `status`: the equation, what waits in each lane, dead letters and sessions in trouble; once, or
 //! again and again (`watch`, `view`).
 
+mod broker;
 mod report;
 mod sessions;
+mod settle;
 mod view;
 mod watch;
 
@@ -10,12 +12,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use super::table::{plain, print as print_table, table};
 use super::time;
 use crate::config::Config;
 use crate::equation::Equation;
+use crate::store::SourceClock;
 use crate::store::dead_letter::Group;
 
 use report::{Report, Sight};
@@ -23,9 +26,12 @@ use report::{Report, Sight};
 /// Options of `status`.
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  waha-ingest status --json\n  waha-ingest status --watch\n\nExit code 1: not balanced."
+    after_help = "Examples:\n  waha-ingest status --json\n  waha-ingest status --watch\n\nExit codes: 0 balanced, 1 not balanced, 3 it can't be known.",
+    args_conflicts_with_subcommands = true
 )]
 pub struct Options {
+    #[command(subcommand)]
+    command: Option<StatusCommand>,
     /// For programs.
     #[arg(long)]
     json: bool,
@@ -38,9 +44,21 @@ pub struct Options {
     watch: Option<u64>,
 }
 
+#[derive(Subcommand)]
+enum StatusCommand {
+    /// Decide what can't be known: what is missing is lost, what was not counted was accepted.
+    Settle(settle::SettleOptions),
+}
+
+/// Exit code: it can't be known whether every webhook is accounted for.
+const UNKNOWN: u8 = 3;
+
 /// Runs it.
 pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> {
-    let sight = Sight::open(config, &options).await?;
+    if let Some(StatusCommand::Settle(options)) = options.command {
+        return settle::run(config, options).await;
+    }
+    let sight = Sight::open(config, &options.spool).await?;
     if let Some(seconds) = options.watch {
         return watch::watch(&sight, Duration::from_secs(seconds), options.json).await;
     }
@@ -50,7 +68,11 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
     } else {
         print(&report);
     }
-    Ok(if report.equation.balanced { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(match report.equation.balanced {
+        Some(true) => ExitCode::SUCCESS,
+        Some(false) => ExitCode::FAILURE,
+        None => ExitCode::from(UNKNOWN),
+    })
 }
 
 fn print(report: &Report) {
@@ -64,9 +86,23 @@ fn print(report: &Report) {
         println!("{:<10}{spooled:>10}", "spool");
     }
     print_groups(&report.dead_letter_groups);
-    for line in report.sessions.lines() {
+    for process in &report.processes {
+        println!("{}", plain(&process.line()));
+    }
+    let broker = report.broker.iter().flat_map(broker::BrokerReport::lines);
+    let lines = report.sessions.lines().into_iter().chain(clock_lines(&report.wrong_clocks));
+    for line in lines.chain(broker) {
         println!("{line}");
     }
+}
+
+/// A line for each source whose clock disagrees with ours.
+fn clock_lines(clocks: &[SourceClock]) -> impl Iterator<Item = String> {
+    clocks.iter().map(|SourceClock { source, ahead_ms }| {
+        let side = if *ahead_ms > 0 { "ahead of" } else { "behind" };
+        let seconds = ahead_ms.unsigned_abs() / 1000;
+        plain(&format!("clock: {source} is {seconds} s {side} ours; set it right"))
+    })
 }
 
 fn print_groups(groups: &[Group]) {
@@ -90,16 +126,36 @@ fn print_groups(groups: &[Group]) {
 
 /// The equation for people.
 pub fn print_equation(equation: &Equation) {
-    let Equation { accepted, applied, duplicate, ignored, dead_lettered, waiting, .. } = equation;
-    let verdict = if equation.balanced { "balanced" } else { "NOT BALANCED" };
+    let Equation { accepted, applied, duplicate, ignored, dead_lettered, waiting, lost, .. } =
+        equation;
+    let lost = if *lost > 0 { format!(" + lost {lost}") } else { String::new() };
     println!(
         "accepted {accepted} = applied {applied} + duplicate {duplicate} + ignored {ignored} + \
-         dead-lettered {dead_lettered} + waiting {waiting}: {verdict}"
+         dead-lettered {dead_lettered} + waiting {waiting}{lost}: {}",
+        verdict(equation)
     );
-    if equation.uncertain > 0 {
+    if equation.damaged > 0 {
         println!(
-            "{} are uncertain: moving, in a worker's hand, or uncounted by a kill",
-            equation.uncertain
+            "{} were taken out of the queue file or a spool by a damaged disk: set aside beside it, or \
+             missing (their part of the balance)",
+            equation.damaged
         );
+    }
+    if let Some(reason) = &equation.reason {
+        println!("not known: {reason}");
+    }
+}
+
+/// Whether it is balanced, in few words.
+fn verdict(equation: &Equation) -> String {
+    let Equation { missing, excess, uncertain, .. } = equation;
+    match equation.balanced {
+        Some(true) if equation.damaged > 0 => {
+            format!("balanced, {} taken by damage", equation.damaged)
+        }
+        Some(true) => "balanced".to_owned(),
+        Some(false) if *excess > 0 => format!("NOT BALANCED, {excess} too many"),
+        Some(false) => format!("NOT BALANCED, {missing} missing"),
+        None => format!("not known, {uncertain} uncertain"),
     }
 }

@@ -5,6 +5,7 @@ use std::io::{BufRead, Read, Write};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -15,6 +16,9 @@ use crate::store::dead_letter::{DeadLetter, Filter, Letter, Page, Summary};
 use crate::store::{Store, StoreError, hold, parts};
 use crate::strict_json::Object;
 use crate::webhook::envelope::is_key_text;
+use crate::webhook::storable::{
+    EVENT_TYPE_BYTES_MAX, ID_BYTES_MAX, SESSION_BYTES_MAX, SOURCE_BYTES_MAX,
+};
 use crate::webhook::{Headers, Receipt, Webhook, WebhookKey, WebhookParts};
 
 /// Rows read or written at a time.
@@ -23,9 +27,8 @@ const PAGE: usize = 200;
 const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Longest line: the largest body that a door may be configured to take, as base64.
 const LINE_BYTES_MAX: u64 = 2 << 30;
-/// Most characters of a source and a reason; of session, event type and id.
-const SHORT_MAX: usize = 64;
-const LONG_MAX: usize = 128;
+/// Longest reason, in bytes.
+const REASON_BYTES_MAX: usize = 64;
 
 /// A dead letter in a line. What is not needed to go on elsewhere is told for people.
 #[derive(Debug, Serialize, Deserialize)]
@@ -37,12 +40,8 @@ struct Line {
     webhook_at: DateTime<Utc>,
     received_at: DateTime<Utc>,
     headers: Headers,
-    /// The body, if it is UTF-8.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    body: Option<String>,
-    /// The body, if it is not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    body_base64: Option<String>,
+    #[serde(flatten)]
+    body: LineBody,
     reason: String,
     error: String,
     failures: Vec<Failure>,
@@ -59,11 +58,39 @@ struct Line {
     note: Option<String>,
 }
 
-/// Why letters could not be carried.
+/// A body in a line, byte for byte.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct LineBody {
+    /// The body, if it is UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+    /// The body, if it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    body_base64: Option<String>,
+}
+
+impl LineBody {
+    pub(super) fn of(body: Vec<u8>) -> Self {
+        match String::from_utf8(body) {
+            Ok(text) => Self { body: Some(text), body_base64: None },
+            Err(error) => Self { body: None, body_base64: Some(STANDARD.encode(error.as_bytes())) },
+        }
+    }
+
+    pub(super) fn bytes(self) -> Result<Vec<u8>, &'static str> {
+        match (self.body, self.body_base64) {
+            (Some(text), None) => Ok(text.into_bytes()),
+            (None, Some(text)) => STANDARD.decode(text).map_err(|_| "its body is not base64"),
+            (Some(_), Some(_)) | (None, None) => Err("it needs body or body_base64"),
+        }
+    }
+}
+
+/// Why lines could not be carried.
 #[derive(Debug, thiserror::Error)]
 pub enum LineError {
-    /// A line is no dead letter. Lines before it are imported.
-    #[error("line {number} is no dead letter: {problem}")]
+    /// A line can't be used. Lines before it are imported.
+    #[error("line {number} can't be imported: {problem}")]
     Line {
         /// Which, from 1.
         number: u64,
@@ -186,9 +213,16 @@ async fn take(
     Ok(())
 }
 
-/// The next line that is not empty.
+/// The next letter.
 fn next_letter(input: &mut impl BufRead, number: u64) -> Result<Option<Letter>, LineError> {
+    let Some(text) = next_line(input)? else { return Ok(None) };
+    let line: Line = read_line(&text, number)?;
     let wrong = |problem: &str| LineError::Line { number, problem: problem.to_owned() };
+    line.letter().map(Some).map_err(wrong)
+}
+
+/// The next line that is not empty.
+pub(super) fn next_line(input: &mut impl BufRead) -> Result<Option<Vec<u8>>, std::io::Error> {
     let mut text = Vec::new();
     loop {
         text.clear();
@@ -197,23 +231,40 @@ fn next_letter(input: &mut impl BufRead, number: u64) -> Result<Option<Letter>, 
             return Ok(None);
         }
         if !text.trim_ascii().is_empty() {
-            break;
+            return Ok(Some(text));
         }
     }
-    let Object(line): Object<Line> = serde_json::from_slice(&text).map_err(|error| {
-        // Its text would repeat the line's.
-        wrong(&format!("{:?} error at column {}", error.classify(), error.column()))
+}
+
+/// Reads a line; an error tells its place, not its text.
+pub(super) fn read_line<T: DeserializeOwned>(text: &[u8], number: u64) -> Result<T, LineError> {
+    let Object(line): Object<T> = serde_json::from_slice(text).map_err(|error| {
+        let problem = format!("{:?} error at column {}", error.classify(), error.column());
+        LineError::Line { number, problem }
     })?;
-    line.letter().map(Some).map_err(wrong)
+    Ok(line)
+}
+
+/// A key whose parts a door could have let in.
+pub(super) fn webhook_key(
+    source: String,
+    session: String,
+    event_type: String,
+    id: String,
+) -> Result<WebhookKey, &'static str> {
+    let fits = |text: &str, max| text.is_empty() || is_key_text(text, max);
+    if !fits(&source, SOURCE_BYTES_MAX) || !is_key_text(&id, ID_BYTES_MAX) {
+        return Err("its source or webhook_id can't be used");
+    }
+    if !fits(&session, SESSION_BYTES_MAX) || !fits(&event_type, EVENT_TYPE_BYTES_MAX) {
+        return Err("its session or event_type can't be used");
+    }
+    Ok(WebhookKey { source, session, event_type, id })
 }
 
 impl From<DeadLetter> for Line {
     fn from(letter: DeadLetter) -> Self {
         let row = letter.row;
-        let (body, body_base64) = match String::from_utf8(row.body) {
-            Ok(text) => (Some(text), None),
-            Err(error) => (None, Some(STANDARD.encode(error.as_bytes()))),
-        };
         Self {
             source: row.source,
             session: row.session,
@@ -222,8 +273,7 @@ impl From<DeadLetter> for Line {
             webhook_at: row.webhook_at,
             received_at: row.received_at,
             headers: letter.headers,
-            body,
-            body_base64,
+            body: LineBody::of(row.body),
             reason: row.reason,
             error: row.error,
             failures: letter.failures,
@@ -239,34 +289,18 @@ impl From<DeadLetter> for Line {
 
 impl Line {
     fn letter(self) -> Result<Letter, &'static str> {
-        let fits = |text: &str, max| text.is_empty() || is_key_text(text, max);
-        if !is_key_text(&self.source, SHORT_MAX) || !is_key_text(&self.webhook_id, LONG_MAX) {
-            return Err("its source or webhook_id can't be used");
-        }
-        if !fits(&self.session, LONG_MAX) || !fits(&self.event_type, SHORT_MAX) {
-            return Err("its session or event_type can't be used");
-        }
-        if !is_key_text(&self.reason, SHORT_MAX) {
+        let key = webhook_key(self.source, self.session, self.event_type, self.webhook_id)?;
+        if !is_key_text(&self.reason, REASON_BYTES_MAX) {
             return Err("its reason can't be used");
         }
-        let body = match (self.body, self.body_base64) {
-            (Some(text), None) => text.into_bytes(),
-            (None, Some(text)) => STANDARD.decode(text).map_err(|_| "its body is not base64")?,
-            (Some(_), Some(_)) | (None, None) => return Err("it needs body or body_base64"),
-        };
         let webhook = Webhook::from(WebhookParts {
-            key: WebhookKey {
-                source: self.source,
-                session: self.session,
-                event_type: self.event_type,
-                id: self.webhook_id,
-            },
+            key,
             receipt: Receipt::new(),
             at_ms: self.webhook_at.timestamp_millis(),
             received_at_ms: self.received_at.timestamp_millis(),
             replay: true,
             headers: self.headers,
-            body: body.into(),
+            body: self.body.bytes()?.into(),
         });
         Ok(Letter {
             webhook,

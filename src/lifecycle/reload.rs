@@ -1,10 +1,12 @@
-//! Reads the configuration again while the process runs, and takes new keys and tokens over without a
-//! restart.
+//! Reads the configuration again while the process runs, and takes new keys, tokens and URLs of the
+//! broker over without a restart.
 //!
 //! Started by `lifecycle`. It looks on SIGHUP and every few seconds, by content: Kubernetes swaps a
 //! link above a mounted secret, which changes neither the name nor always the time of the file. What
 //! must stay true: a configuration with a problem changes nothing, and a file that is being written
 //! is not taken half: without SIGHUP a change counts once two looks agree on it.
+
+mod broker;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,8 +16,10 @@ use serde_json::{Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use self::broker::{BrokerSettings, FixedSettings};
 use crate::admin::{Admin, Token};
-use crate::config::{Config, SourceConfig, Verification};
+use crate::config::{Backend, Config, SourceConfig, Verification};
+use crate::queue::rabbitmq::RabbitmqQueue;
 use crate::server::Door;
 use crate::store::audit::{Action, Actor, Channel, Deed};
 use crate::webhook::source::{KeyChange, KeyPrint};
@@ -32,6 +36,7 @@ type Sources = Vec<(String, Option<Vec<KeyPrint>>)>;
 struct Secrets {
     sources: Sources,
     tokens: Vec<Token>,
+    broker: Option<BrokerSettings>,
 }
 
 /// What is looked at, and what was seen last.
@@ -41,6 +46,8 @@ struct Reload {
     door: Option<Arc<Door>>,
     /// Whose tokens change; it also has the tables, for the audit log.
     admin: Arc<Admin>,
+    /// Whose URLs change; none with the embedded queue.
+    queue: Option<RabbitmqQueue>,
     in_force: Secrets,
     seen: Secrets,
     problem: Option<String>,
@@ -51,13 +58,14 @@ pub(super) fn start(
     config: &Config,
     door: Option<Arc<Door>>,
     admin: Arc<Admin>,
+    queue: Option<RabbitmqQueue>,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let hangup = signal(SignalKind::hangup())?;
     let in_force = Config::load(config.file.as_deref()).map(|config| Secrets::of(&config));
     let in_force = in_force.unwrap_or_else(|_| Secrets::of(config));
     let (file, seen) = (config.file.clone(), in_force.clone());
-    let reload = Reload { file, door, admin, in_force, seen, problem: None };
+    let reload = Reload { file, door, admin, queue, in_force, seen, problem: None };
     tokio::spawn(async move { stop.run_until_cancelled(reload.run(hangup)).await });
     Ok(())
 }
@@ -84,9 +92,10 @@ impl Reload {
         if seen != self.in_force && (is_asked || seen == self.seen) {
             self.replace_keys(config).await;
             self.replace_tokens(config).await;
+            self.replace_urls(config, &seen).await;
             if seen.shape() != self.in_force.shape() {
                 tracing::warn!(
-                    "sources were added, removed or verify otherwise, or tokens began or ceased to be needed: restart for that"
+                    "sources were added, removed or verify otherwise, tokens began or ceased to be needed, or the queue's kind, prefix, authority or tap changed: restart for that"
                 );
             }
             self.in_force.clone_from(&seen);
@@ -130,6 +139,20 @@ impl Reload {
         }
     }
 
+    /// Other passwords, mostly. Whether they are right shows when the queue connects.
+    async fn replace_urls(&self, config: &Config, seen: &Secrets) {
+        let (Some(queue), Backend::Broker(broker)) = (&self.queue, &config.queue.backend) else {
+            return;
+        };
+        let (Some(seen), Some(in_force)) = (&seen.broker, &self.in_force.broker) else { return };
+        if seen.differs_in_urls(in_force) {
+            queue.replace_urls(&broker.urls);
+            let count = broker.urls.len();
+            tracing::info!(urls.count = count, "the URLs of the broker changed");
+            self.log_deed(json!({ "queue.url": count }), count).await;
+        }
+    }
+
     /// In the audit log, where this process has the tables; `serve` has none, and its log tells it.
     async fn log_deed(&self, new_values: Value, count: usize) {
         let Some(store) = &self.admin.store else { return };
@@ -151,14 +174,16 @@ impl Reload {
 
 impl Secrets {
     fn of(config: &Config) -> Self {
-        Self { sources: sources(config), tokens: config.admin.access_tokens() }
+        let (sources, tokens) = (sources(config), config.admin.access_tokens());
+        Self { sources, tokens, broker: BrokerSettings::of(config) }
     }
 
     /// What only a restart can change.
-    fn shape(&self) -> (Vec<(&str, bool)>, bool) {
+    fn shape(&self) -> (Vec<(&str, bool)>, bool, Option<&FixedSettings>) {
         let sources = self.sources.iter();
         let shapes = sources.map(|(name, keys)| (name.as_str(), keys.is_some()));
-        (shapes.collect(), self.tokens.is_empty())
+        let broker = self.broker.as_ref().map(BrokerSettings::fixed);
+        (shapes.collect(), self.tokens.is_empty(), broker)
     }
 }
 

@@ -14,8 +14,6 @@ use crate::webhook::envelope::is_key_text;
 
 /// Longest id of a chat, person, message or call that fits its column.
 const ID_CHARS_MAX: usize = 255;
-/// A told time further ahead of the webhook than this orders nothing.
-const AHEAD_MS_MAX: i64 = 24 * 60 * 60 * 1000;
 /// A webhook this long after what it tells is no longer fresh.
 const FRESH_MS: i64 = 60_000;
 
@@ -95,20 +93,21 @@ impl<'a> Body<'a> {
     pub(super) fn version_at(&self, told: Option<DateTime<Utc>>) -> Version {
         match told.map(|told| told.timestamp_millis()) {
             Some(told) if self.webhook.at_ms().saturating_sub(told) > FRESH_MS => {
-                Version::at(told, self.webhook.key().hash())
+                // A clock that is ahead is so in both times.
+                Version::at(told.min(self.webhook.ordering_at_ms()), self.webhook.key().hash())
             }
             Some(_) | None => self.version,
         }
     }
 
-    /// The webhook's time.
+    /// The webhook's time, as far as it may order things.
     pub(super) fn at(&self) -> DateTime<Utc> {
-        DateTime::from_timestamp_millis(self.webhook.at_ms()).unwrap_or_default()
+        DateTime::from_timestamp_millis(self.webhook.ordering_at_ms()).unwrap_or_default()
     }
 
-    /// A told time that may order things: not ahead of the webhook; else the webhook's own.
+    /// A told time that may order things: hardly after the arrival; else the webhook's own.
     pub(super) fn ordering_time(&self, told: Option<DateTime<Utc>>) -> DateTime<Utc> {
-        let latest = self.webhook.at_ms().saturating_add(AHEAD_MS_MAX);
+        let latest = self.webhook.ordering_ms_max();
         told.filter(|told| told.timestamp_millis() <= latest).unwrap_or_else(|| self.at())
     }
 

@@ -66,5 +66,5 @@ fn identity_version(body: &Body<'_>, identity: &Identity) -> Version {
         identity;
     let texts = [engine, waha_version, me_id, me_lid, me_jid, push_name, metadata, user_id];
     let hash = hash_texts(texts.map(|text| text.as_deref().unwrap_or_default()));
-    Version::coarse(body.webhook.at_ms(), hash)
+    Version::coarse(body.webhook.ordering_at_ms(), hash)
 }

@@ -38,7 +38,8 @@ fn webhook(body: &[u8]) -> Webhook {
         },
         receipt: Receipt(1),
         at_ms: at_ms.unwrap_or(ARRIVAL_MS),
-        received_at_ms: ARRIVAL_MS,
+        // Nothing arrives before it is made.
+        received_at_ms: at_ms.unwrap_or(ARRIVAL_MS).max(ARRIVAL_MS),
         replay: false,
         headers: Headers::new(),
         body: Bytes::copy_from_slice(body),

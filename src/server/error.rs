@@ -10,6 +10,7 @@ use actix_web::{HttpResponse, ResponseError};
 use crate::problem::problem;
 use crate::queue::QueueError;
 use crate::telemetry::metrics::door::Response;
+use crate::telemetry::outage_log::{DueLine, OutageLog};
 use crate::webhook::verify::VerifyError;
 
 /// Why a webhook was not taken in. Nothing was queued, except perhaps after a time-out.
@@ -59,9 +60,11 @@ impl ReceiveError {
         }
     }
 
-    /// Says that a webhook had to be refused for a reason of ours.
-    pub(super) fn log(&self) {
-        tracing::warn!(error = self as &dyn std::error::Error, "webhook not accepted");
+    /// Says that a webhook had to be refused for a reason of ours; not of each, if many are.
+    pub(super) fn log(&self, refusals: &OutageLog) {
+        if let Some(DueLine { error, failures }) = refusals.failed(self) {
+            tracing::warn!(error, webhooks.count = failures, "webhook not accepted");
+        }
     }
 }
 
@@ -80,12 +83,7 @@ impl ResponseError for ReceiveError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let status = self.status_code();
-        // The others were logged with the webhook that they are about.
-        if matches!(self, Self::Busy) {
-            self.log();
-        }
-        problem(status, &self.to_string())
+        problem(self.status_code(), &self.to_string())
     }
 }
 

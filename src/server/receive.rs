@@ -52,6 +52,10 @@ pub async fn receive(
     // The event type of what can't be trusted is not looked at.
     let (webhook, _memory) = read.inspect_err(|error| {
         door.metrics.answered(name, EventType::Other, error.response());
+        // The only reason of ours this early; what comes later is logged with the webhook it is about.
+        if matches!(error, ReceiveError::Busy) {
+            error.log(&door.refusals);
+        }
     })?;
     let (_receiving, webhook) = Step::begin(Stage::Receive, webhook, since);
     let (id, event_type) = (webhook.key().id.clone(), webhook.event_type());
@@ -81,7 +85,7 @@ async fn read(
         body,
     };
     let (webhook, key) = verify(source, raw, Receipt::new(), door.clock.now_ms())?;
-    door.metrics.verified(source.name(), webhook.body().len(), key);
+    door.metrics.verified(&webhook, key);
     Ok((webhook, memory))
 }
 
@@ -95,9 +99,9 @@ async fn publish(door: &Door, webhook: Webhook) -> Result<(), ReceiveError> {
         Ok(published) => published.map_err(ReceiveError::from),
         Err(_) => Err(ReceiveError::PublishTimeout(door.limits.publish_timeout)),
     };
-    published.inspect_err(|error| {
+    published.inspect(|()| door.refusals.worked()).inspect_err(|error| {
         publishing.fail(error.to_string());
-        span::of_webhook(&told, door.queue.backend()).in_scope(|| error.log());
+        span::of_webhook(&told, door.queue.backend()).in_scope(|| error.log(&door.refusals));
     })
 }
 

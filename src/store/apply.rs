@@ -4,16 +4,15 @@
 //! who, which `people/meet` says ahead; writing it again changes nothing. Rows are locked in one
 //! canonical order, so workers don't deadlock.
 
-use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{DatabaseTransaction, DbBackend, IsolationLevel, TransactionTrait};
 
 use super::ids::Known;
 use super::ledger::{self, Entry, Owners};
+use super::transaction::CheckedTransaction;
 use super::write::Writer;
-use super::{ErrorClass, Store, StoreError, dead_letter};
+use super::{ErrorClass, Store, StoreError, audit, dead_letter};
 use crate::change::{Changes, Merge};
 use crate::normalize::{Ignored, Normalized};
 use crate::webhook::{Webhook, WebhookKey};
@@ -72,9 +71,27 @@ pub type Applied = Vec<Outcome>;
 impl Store {
     /// Writes a batch in one transaction.
     pub async fn apply(&self, tasks: &[Task<'_>]) -> Result<Applied, StoreError> {
+        self.apply_counted(tasks, None).await
+    }
+
+    /// The same with webhooks that no door accepted; counts them in the entry `log` of the audit log,
+    /// which the equation adds to what was accepted.
+    pub async fn apply_imported(
+        &self,
+        tasks: &[Task<'_>],
+        log: i64,
+    ) -> Result<Applied, StoreError> {
+        self.apply_counted(tasks, Some(log)).await
+    }
+
+    async fn apply_counted(
+        &self,
+        tasks: &[Task<'_>],
+        log: Option<i64>,
+    ) -> Result<Applied, StoreError> {
         let _turn = self.turn().await;
         let applied =
-            tokio::time::timeout(TIMEOUT, Box::pin(self.apply_in_transaction(tasks))).await;
+            tokio::time::timeout(TIMEOUT, Box::pin(self.apply_in_transaction(tasks, log))).await;
         let applied = applied.unwrap_or(Err(StoreError::Timeout(TIMEOUT.as_secs())));
         if applied.as_ref().is_err_and(|error| error.class() != ErrorClass::Outage) {
             // A row may have been deleted by hand: don't trust the ids the next time.
@@ -83,29 +100,26 @@ impl Store {
         applied
     }
 
-    async fn apply_in_transaction(&self, tasks: &[Task<'_>]) -> Result<Applied, StoreError> {
+    async fn apply_in_transaction(
+        &self,
+        tasks: &[Task<'_>],
+        log: Option<i64>,
+    ) -> Result<Applied, StoreError> {
         let told = merged(tasks.iter());
         let known = self.meet(&told).await?;
         let transaction = self.begin().await?;
         let (applied, found) = self.write(&transaction, tasks, told, known).await?;
+        if let Some(log) = log {
+            audit::count(&transaction, log, tasks.len() as u64).await?;
+        }
         transaction.commit().await?;
         self.ids.learn(found);
         Ok(applied)
     }
 
-    /// Each statement sees what others have committed: an upsert that waited for another worker's
-    /// row must find it. SQLite has one writer and knows no levels.
-    pub(super) async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {
-        let level = match self.db.get_database_backend() {
-            DbBackend::Sqlite => None,
-            _ => Some(IsolationLevel::ReadCommitted),
-        };
-        Ok(self.db.begin_with_config(level, None).await?)
-    }
-
     async fn write(
         &self,
-        db: &DatabaseTransaction,
+        db: &CheckedTransaction,
         tasks: &[Task<'_>],
         told: Changes,
         known: Known,
@@ -145,30 +159,15 @@ impl Store {
 
     async fn write_ledger(
         &self,
-        db: &DatabaseTransaction,
+        db: &CheckedTransaction,
         tasks: &[Task<'_>],
         now: DateTime<Utc>,
     ) -> Result<Owners, StoreError> {
-        let mut seen = HashSet::new();
-        let (mut first, rest): (Vec<&Task<'_>>, Vec<&Task<'_>>) =
-            tasks.iter().partition(|task| seen.insert(task.webhook.key()));
-        first.sort_unstable_by_key(|task| task.webhook.key());
-        let owners = ledger::write(db, self.dialect, &self.entries(&first), now).await?;
-        // A webhook and its repetition in one batch, of which the later one owns the row.
-        let mut later: HashMap<&WebhookKey, &Task<'_>> = HashMap::new();
-        later.extend(
-            rest.into_iter()
-                .filter(|task| is_mine(&owners, task.webhook))
-                .map(|task| (task.webhook.key(), task)),
-        );
-        let mut later: Vec<&Task<'_>> = later.into_values().collect();
-        later.sort_unstable_by_key(|task| task.webhook.key());
-        ledger::write(db, self.dialect, &self.entries(&later), now).await?;
-        Ok(owners)
+        Ok(ledger::write_all(db, self.dialect, self.entries(tasks), now).await?)
     }
 
-    fn entries<'a>(&self, tasks: &[&Task<'a>]) -> Vec<Entry<'a>> {
-        let entry = |task: &&Task<'a>| Entry {
+    fn entries<'a>(&self, tasks: &'a [Task<'a>]) -> Vec<Entry<'a>> {
+        let entry = |task: &Task<'a>| Entry {
             webhook: task.webhook,
             outcome: outcome(&task.normalized),
             attempts: task.attempts,
@@ -186,7 +185,7 @@ impl Store {
 
     async fn write_duplicates(
         &self,
-        db: &DatabaseTransaction,
+        db: &CheckedTransaction,
         tasks: &[Task<'_>],
         owners: &Owners,
         now: DateTime<Utc>,

@@ -65,6 +65,8 @@ pub enum Action {
     Renormalize,
     /// Keys of a source or tokens change.
     Keys,
+    /// What the equation could not know is decided.
+    Settle,
 }
 
 /// An entry of the log.
@@ -117,6 +119,7 @@ impl Action {
             Self::Import => "import",
             Self::Renormalize => "renormalize",
             Self::Keys => "keys",
+            Self::Settle => "settle",
         }
     }
 }
@@ -125,13 +128,18 @@ impl Store {
     /// Logs what was done outside of any transaction of ours, or is about to be; returns its number.
     pub async fn log_deed(&self, deed: &Deed<'_>) -> Result<i64, StoreError> {
         let _turn = self.turn().await;
-        insert(&self.db, deed, self.clock.now()).await
+        let db = self.begin().await?;
+        let id = insert(&db, deed, self.clock.now()).await?;
+        db.commit().await?;
+        Ok(id)
     }
 
     /// Adds to the count of a deed that takes long.
     pub async fn count_deed(&self, id: i64, more: u64) -> Result<(), StoreError> {
         let _turn = self.turn().await;
-        count(&self.db, id, more).await
+        let db = self.begin().await?;
+        count(&db, id, more).await?;
+        db.commit().await
     }
 
     /// Entries below `before_id`, newest first.

@@ -24,7 +24,7 @@ pub(super) fn fitting(rows: &[Vec<Value>]) -> usize {
     rows.iter().take(rows_max).take_while(fits).count().max(1).min(rows.len())
 }
 
-fn bytes_of(value: &Value) -> usize {
+pub(super) fn bytes_of(value: &Value) -> usize {
     match value {
         Value::String(Some(text)) => text.len(),
         Value::Bytes(Some(bytes)) => bytes.len(),

@@ -1,6 +1,8 @@
 //! Opening a database: pool, time-outs, and SQLite's settings.
 
+mod limit;
 mod relay;
+mod release;
 
 use std::time::Duration;
 
@@ -11,6 +13,10 @@ use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbErr};
 
 use super::StoreOptions;
 
+use crate::telemetry::cause::Causes;
+
+pub(super) use limit::MessageLimit;
+pub use limit::MessageTooLong;
 pub(super) use relay::Relay;
 
 /// How long a worker waits for a connection before it takes the database for away.
@@ -33,11 +39,16 @@ pub enum ConnectError {
     Database(#[from] DbErr),
 }
 
-/// Prepares connections, made when they are needed; makes the file of a new SQLite database. They
-/// need the relay, if there is one.
-pub(super) async fn connect(
-    options: &StoreOptions,
-) -> Result<(DatabaseConnection, Option<Relay>), ConnectError> {
+/// Connections, and what belongs to them.
+pub(super) struct Connected {
+    pub(super) db: DatabaseConnection,
+    /// They need it, if there is one.
+    pub(super) relay: Option<Relay>,
+    pub(super) limit: MessageLimit,
+}
+
+/// Prepares connections, made when they are needed; makes the file of a new SQLite database.
+pub(super) async fn connect(options: &StoreOptions) -> Result<Connected, ConnectError> {
     let mut connect = ConnectOptions::new(options.url.clone());
     let relay = match options.url.split(':').next() {
         Some("sqlite") => None,
@@ -62,7 +73,26 @@ pub(super) async fn connect(
                 .busy_timeout(SQLITE_BUSY_TIMEOUT)
                 .foreign_keys(true)
         });
-    Ok((Database::connect(connect).await?, relay))
+    let limit = MessageLimit::unknown();
+    distrust(&mut connect, &limit);
+    Ok(Connected { db: Database::connect(connect).await?, relay, limit })
+}
+
+/// Has the pool look at each connection that comes back, and new ones ask what the server takes.
+fn distrust(connect: &mut ConnectOptions, limit: &MessageLimit) {
+    let limit = limit.clone();
+    connect
+        .map_sqlx_sqlite_pool_opts(|pool| {
+            pool.after_release(|connection, _| Box::pin(release::is_sqlite_at_rest(connection)))
+        })
+        .map_sqlx_postgres_pool_opts(|pool| {
+            pool.after_release(|connection, _| Box::pin(release::is_postgres_at_rest(connection)))
+        })
+        .map_sqlx_mysql_pool_opts(move |pool| {
+            let limit = limit.clone();
+            pool.after_connect(move |connection, _| Box::pin(limit.clone().ask(connection)))
+                .after_release(|connection, _| Box::pin(release::is_mysql_at_rest(connection)))
+        });
 }
 
 fn postgres(
@@ -104,8 +134,7 @@ fn mysql(
 fn relay(host: &str, port: u16, name: &str) -> Option<Relay> {
     Relay::open(host, port, name)
         .inspect_err(|error| {
-            let error = error as &dyn std::error::Error;
-            tracing::warn!(error, "no folder for temporary files: large statements will be slow");
+            tracing::warn!(error = %Causes(error), "no folder for temporary files: large statements will be slow");
         })
         .ok()
 }

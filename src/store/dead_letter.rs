@@ -4,6 +4,7 @@
 //! for operators, through `desk`; `store/job.rs` takes them for a replay.
 
 mod bury;
+mod cause;
 mod edit;
 mod end;
 mod filter;
@@ -11,6 +12,7 @@ mod fingerprint;
 mod group;
 mod import;
 mod letter;
+mod parts;
 mod read;
 mod resolve;
 
@@ -23,6 +25,6 @@ pub use read::Page;
 pub use resolve::Resolution;
 
 pub(super) use end::end_replays;
-pub(super) use read::{big_integer, select};
+pub(super) use read::{big_integer, body_bytes, select};
 
 const TABLE: &str = "dead_letters";

@@ -2,6 +2,7 @@
 
 use super::{ErrorClass, StoreError};
 use crate::outage::Outage;
+use crate::telemetry::cause::Causes;
 
 /// Tries until it is no outage that answers.
 pub(crate) async fn hold<T, F: Future<Output = Result<T, StoreError>>>(
@@ -13,7 +14,7 @@ pub(crate) async fn hold<T, F: Future<Output = Result<T, StoreError>>>(
             Err(error) if error.class() == ErrorClass::Outage => {
                 let delay = outage.next_wait();
                 if outage.is_news() {
-                    tracing::warn!(error = error.detail(), "the database is away: waiting for it");
+                    tracing::warn!(error = %Causes(&error), "the database is away: waiting for it");
                 }
                 tokio::time::sleep(delay).await;
             }

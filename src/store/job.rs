@@ -15,15 +15,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, UpdateStatement};
-use sea_orm::{
-    ColumnTrait, DatabaseTransaction, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
-    QuerySelect,
-};
+use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
 
 use entity::dead_letter_replays as replays;
 use entity::replay_jobs::{Column, Entity};
 
 use super::dead_letter::Filter;
+use super::transaction::CheckedTransaction;
 use super::{Store, StoreError};
 
 pub use entity::replay_jobs::Model as Job;
@@ -129,6 +127,6 @@ fn update_of(job_id: i64, owner: &str, now: DateTime<Utc>) -> UpdateStatement {
     update
 }
 
-async fn fetch(db: &DatabaseTransaction, id: i64) -> Result<Job, StoreError> {
+async fn fetch(db: &CheckedTransaction, id: i64) -> Result<Job, StoreError> {
     Entity::find_by_id(id).one(db).await?.ok_or(StoreError::Vanished(TABLE))
 }

@@ -3,7 +3,7 @@
 //! A row remembers the receipt that made it. The same receipt again is the same request (delivered
 //! twice, or replayed) and is applied again, which changes nothing; another receipt is a duplicate.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Cond, Expr, ExprTrait, Query, SelectStatement};
@@ -71,6 +71,30 @@ pub(super) async fn write(
     }
     upsert.run(db, rows).await?;
     owners(db, entries.iter().map(|entry| entry.webhook.key())).await
+}
+
+/// Writes entries of which several may be of one webhook: the first of each, then the last of those
+/// others that own its row.
+pub(super) async fn write_all(
+    db: &impl ConnectionTrait,
+    dialect: Dialect,
+    entries: Vec<Entry<'_>>,
+    now: DateTime<Utc>,
+) -> Result<Owners, DbErr> {
+    let mut seen = HashSet::new();
+    let (mut first, rest): (Vec<Entry<'_>>, Vec<Entry<'_>>) =
+        entries.into_iter().partition(|entry| seen.insert(entry.webhook.key()));
+    first.sort_unstable_by_key(|entry| entry.webhook.key());
+    let owners = write(db, dialect, &first, now).await?;
+    let owns = |entry: &Entry<'_>| {
+        owners.get(entry.webhook.key()).is_some_and(|(_, it)| *it == entry.webhook.receipt())
+    };
+    // In the order of their keys.
+    let later: BTreeMap<&WebhookKey, Entry<'_>> =
+        rest.into_iter().filter(owns).map(|entry| (entry.webhook.key(), entry)).collect();
+    let later: Vec<Entry<'_>> = later.into_values().collect();
+    write(db, dialect, &later, now).await?;
+    Ok(owners)
 }
 
 fn row(entry: &Entry<'_>, now: DateTime<Utc>) -> Vec<Value> {

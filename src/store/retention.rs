@@ -39,7 +39,9 @@ impl Store {
             .value("body", Option::<Vec<u8>>::None)
             .and_where(column("id").is_in(ids));
         let _turn = self.turn().await;
-        self.db.execute(&update).await?;
+        let db = self.begin().await?;
+        db.execute(&update).await?;
+        db.commit().await?;
         Ok(Some(last))
     }
 }

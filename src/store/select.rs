@@ -3,21 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sea_orm::sea_query::{Alias, Cond, Expr, ExprTrait, Query};
-use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbErr, QueryResult, Statement, TryGetable, Value,
-};
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement, TryGetable, Value};
 
 use super::StoreError;
 use super::arrays::{arrays, unnest};
 use super::dialect::Dialect;
 use super::ids::Known;
+use super::transaction::CheckedTransaction;
 use crate::change::{ChatKey, MessageChange, MessageKey, SessionKey};
 
 /// Keys per statement: far below any limit of parameters.
 const KEYS_MAX: usize = 5_000;
 
 pub(super) async fn session_ids(
-    db: &DatabaseTransaction,
+    db: &CheckedTransaction,
     keys: &[&SessionKey],
 ) -> Result<HashMap<SessionKey, i64>, DbErr> {
     let found = by_pairs(db, "waha_sessions", ("source", "name"), "id", keys, |key| {
@@ -27,7 +26,7 @@ pub(super) async fn session_ids(
 }
 
 pub(super) async fn chat_ids(
-    db: &DatabaseTransaction,
+    db: &CheckedTransaction,
     keys: &[&ChatKey],
     known: &Known,
 ) -> Result<HashMap<ChatKey, i64>, DbErr> {
@@ -39,7 +38,7 @@ pub(super) async fn chat_ids(
 
 /// All ids of the people behind these chats, as far as a phone id stands for them.
 pub(super) async fn ids_of_people<'a>(
-    db: &DatabaseTransaction,
+    db: &CheckedTransaction,
     chats: &[&'a ChatKey],
     known: &Known,
 ) -> Result<Vec<(&'a ChatKey, String)>, DbErr> {
@@ -51,7 +50,7 @@ pub(super) async fn ids_of_people<'a>(
 
 /// Ids of people by the name that stands for them, each with the LID that it was told.
 pub(super) async fn members(
-    db: &DatabaseTransaction,
+    db: &CheckedTransaction,
     names: &[(i64, String)],
 ) -> Result<Vec<QueryResult>, DbErr> {
     let mut members = Vec::with_capacity(2 * names.len());
@@ -76,7 +75,7 @@ pub(super) const OWNER: [&str; 4] = [CHAT_AND_ID.0, CHAT_AND_ID.1, "author", "is
 
 /// Who owns the rows of the messages that were told; stubs have no owner.
 pub(super) async fn message_owners(
-    db: &DatabaseTransaction,
+    db: &CheckedTransaction,
     messages: &BTreeMap<MessageKey, MessageChange>,
     known: &Known,
 ) -> Result<HashMap<MessageKey, Owner>, StoreError> {
@@ -118,7 +117,7 @@ fn owners<'a>(
 
 /// All rows of a table that belong to these messages.
 pub(super) async fn of_messages<'a>(
-    db: &DatabaseTransaction,
+    db: &CheckedTransaction,
     table: &'static str,
     keys: &'a BTreeSet<MessageKey>,
     known: &Known,
@@ -131,7 +130,7 @@ pub(super) async fn of_messages<'a>(
 const CHAT_AND_ID: (&str, &str) = ("chat_id", "message_id");
 
 async fn rows<'a>(
-    db: &DatabaseTransaction,
+    db: &CheckedTransaction,
     table: &'static str,
     columns: &[&str],
     keys: &[&'a MessageKey],
@@ -161,7 +160,7 @@ fn by_row<'a>(keys: &[&'a MessageKey], known: &Known) -> HashMap<(i64, String), 
 
 /// Reads `column` of the rows with these pairs of (`first`, `second`).
 async fn by_pairs<'a, K, A, T>(
-    db: &DatabaseTransaction,
+    db: &CheckedTransaction,
     table: &'static str,
     names: (&'static str, &'static str),
     column: &'static str,
@@ -190,7 +189,7 @@ fn read_pair<A: TryGetable>(row: &QueryResult, names: (&str, &str)) -> Result<(A
     Ok((row.try_get("", names.0)?, row.try_get("", names.1)?))
 }
 
-fn dialect(db: &DatabaseTransaction) -> Dialect {
+fn dialect(db: &CheckedTransaction) -> Dialect {
     Dialect::of(db.get_database_backend())
 }
 

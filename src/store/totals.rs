@@ -1,12 +1,13 @@
 //! How many webhooks ended, and how: counted rows, not kept sums. One half of the equation of
 //! `status`; the other half is the queue's.
 
+use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query, SelectStatement};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, IsolationLevel, TransactionTrait};
 
 use super::audit::Action;
 use super::dead_letter::big_integer;
 use super::ledger::{Owners, owners};
+use super::transaction::CheckedTransaction;
 use super::{Store, StoreError};
 use crate::webhook::{Receipt, WebhookKey};
 
@@ -41,11 +42,7 @@ impl Store {
         &self,
         in_hand: &[(WebhookKey, Receipt)],
     ) -> Result<(Totals, u64), StoreError> {
-        let level = match self.db.get_database_backend() {
-            DbBackend::Sqlite => None,
-            _ => Some(IsolationLevel::RepeatableRead),
-        };
-        let db = self.db.begin_with_config(level, None).await?;
+        let db = self.snapshot().await?;
         let totals = count(&db).await?;
         let owners = owners(&db, in_hand.iter().map(|(key, _)| key)).await?;
         let ended = count_ended(&db, in_hand, &owners).await?;
@@ -102,7 +99,7 @@ async fn number(db: &impl ConnectionTrait, select: &SelectStatement) -> Result<u
     Ok(u64::try_from(rows).unwrap_or_default())
 }
 
-async fn count(db: &DatabaseTransaction) -> Result<Totals, StoreError> {
+async fn count(db: &CheckedTransaction) -> Result<Totals, StoreError> {
     let mut totals = Totals::default();
     let mut select = Query::select();
     select
@@ -124,7 +121,7 @@ async fn count(db: &DatabaseTransaction) -> Result<Totals, StoreError> {
 }
 
 /// By the audit log, which counts apart from the ledger: an import that got lost would show.
-async fn count_imported(db: &DatabaseTransaction) -> Result<u64, StoreError> {
+async fn count_imported(db: &CheckedTransaction) -> Result<u64, StoreError> {
     let backend = db.get_database_backend();
     let sum = Func::sum(Expr::col(Alias::new("affected")));
     let sum =
@@ -138,7 +135,7 @@ async fn count_imported(db: &DatabaseTransaction) -> Result<u64, StoreError> {
 }
 
 async fn count_ended(
-    db: &DatabaseTransaction,
+    db: &CheckedTransaction,
     in_hand: &[(WebhookKey, Receipt)],
     owners: &Owners,
 ) -> Result<u64, StoreError> {
@@ -155,7 +152,7 @@ async fn count_ended(
 
 /// Repetitions: all, or those with one receipt of one webhook.
 async fn count_duplicates(
-    db: &DatabaseTransaction,
+    db: &CheckedTransaction,
     of: Option<(i64, Receipt)>,
 ) -> Result<u64, StoreError> {
     let mut select = from("webhook_duplicates");

@@ -8,13 +8,13 @@ mod about_messages;
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
-use sea_orm::DatabaseTransaction;
 
 use super::dialect::Dialect;
 use super::fence::Use;
 use super::ids::Known;
 use super::rows::{call, chat, label, message, participant, read, session, status, user};
 use super::select::Owner;
+use super::transaction::CheckedTransaction;
 use super::{StoreError, StoreError::Vanished};
 use super::{select, settle};
 use crate::change::{
@@ -23,7 +23,7 @@ use crate::change::{
 
 /// A transaction that changes are written in.
 pub(super) struct Writer<'a> {
-    pub(super) db: &'a DatabaseTransaction,
+    pub(super) db: &'a CheckedTransaction,
     pub(super) dialect: Dialect,
     pub(super) now: DateTime<Utc>,
 }

@@ -40,7 +40,7 @@ impl ProcessError {
             Self::Store(error) => match error.class() {
                 ErrorClass::Outage => Verdict::Hold,
                 ErrorClass::Retry => Verdict::Retry,
-                ErrorClass::Permanent => Verdict::DeadLetter,
+                ErrorClass::TooLarge | ErrorClass::Permanent => Verdict::DeadLetter,
             },
         }
     }
@@ -54,6 +54,7 @@ impl ProcessError {
             Self::Store(error) => match error.class() {
                 ErrorClass::Outage => "outage",
                 ErrorClass::Retry => "unknown",
+                ErrorClass::TooLarge => "too_large",
                 ErrorClass::Permanent => "contradicts_schema",
             },
         }

@@ -38,7 +38,7 @@ use waha_ingest::telemetry::metrics::worker::WorkerMetrics;
 use waha_ingest::webhook::source::Source;
 use waha_ingest::webhook::verify::{RawRequest, verify};
 use waha_ingest::webhook::{Receipt, Webhook};
-use waha_ingest::worker::Worker;
+use waha_ingest::worker::{ByteBudget, Worker};
 
 use load::{cpu_seconds, median, memory_mb, setting};
 
@@ -114,6 +114,11 @@ async fn round(name: &str, url: &str, number: usize, count: usize) -> Round {
         policy: config.retry,
         batch_max: config.batch_max,
         concurrency,
+        budget: ByteBudget::new(
+            config.batch_bytes_max,
+            config.worker_memory_bytes_max,
+            4 * concurrency,
+        ),
         hold_max: config.hold_max,
         metrics: WorkerMetrics::new(),
         dependencies: Dependencies::new(),

@@ -19,7 +19,7 @@ use waha_ingest::telemetry::dependency::Dependencies;
 use waha_ingest::telemetry::metrics::door::DoorMetrics;
 use waha_ingest::telemetry::metrics::worker::WorkerMetrics;
 use waha_ingest::webhook::source::{Source, sign};
-use waha_ingest::worker::Worker;
+use waha_ingest::worker::{ByteBudget, Worker};
 
 use crate::database::{Database, Kind};
 use crate::rows::{Rows, rows, without_ledger};
@@ -61,6 +61,7 @@ impl TestApp {
             policy: config.retry,
             batch_max: config.batch_max,
             concurrency: 1,
+            budget: ByteBudget::new(config.batch_bytes_max, config.worker_memory_bytes_max, 4),
             hold_max: config.hold_max,
             metrics: WorkerMetrics::new(),
             dependencies: Dependencies::new(),

@@ -140,6 +140,6 @@ async fn ends(app: &TestApp, letter: &DeadLetter) -> Vec<String> {
 
 async fn assert_balanced(app: &TestApp, dead_lettered: u64, applied: u64) {
     let equation = app.equation().await;
-    assert!(equation.balanced, "{equation:?}");
+    assert!(equation.is_balanced(), "{equation:?}");
     assert_eq!((equation.dead_lettered, equation.applied), (dead_lettered, applied));
 }

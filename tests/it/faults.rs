@@ -14,6 +14,7 @@ use waha_ingest::sender::{Report, Sending, send_all};
 use waha_ingest::simulate::{Plan, Sent, history, shuffled};
 
 use crate::app::{KEY, undisturbed};
+use crate::asked;
 use crate::cluster::{Cluster, Fault};
 use crate::rows::{assert_equal, without_ledger};
 use crate::wait::wait_for;
@@ -26,10 +27,6 @@ const COUNT: usize = 3_000;
 const FAULTS: usize = 3;
 /// How long a round may take to become quiet.
 const PATIENCE: Duration = Duration::from_secs(240);
-
-fn asked(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_or_doubled() {

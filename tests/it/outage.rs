@@ -19,16 +19,15 @@ const COUNT: usize = 3_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_is_killed_for_a_minute() {
-    outlive("postgres", "kill", "resume").await;
+    outlive(&Server::start("postgres"), "kill", "resume").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mariadb_hangs_for_a_minute() {
-    outlive("mariadb", "freeze", "thaw").await;
+async fn mysql_hangs_for_a_minute() {
+    outlive(&Server::mysql(), "freeze", "thaw").await;
 }
 
-async fn outlive(kind: &'static str, strike: &str, mend: &str) {
-    let server = Server::start(kind);
+async fn outlive(server: &Server, strike: &str, mend: &str) {
     let database = Database::on_server(&server.url).await;
     let folder = tempfile::tempdir().unwrap();
     let setting = Setting::new(folder.path(), &database.url);

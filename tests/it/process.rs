@@ -75,6 +75,18 @@ impl<'a> Setting<'a> {
         process
     }
 
+    /// The same, for a process whose files may be limited: it ignores the signal that says so.
+    pub async fn up_enduring(&self) -> Process {
+        let up = self.command(&["up", "--migrate"]);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(up.get_program());
+        shell.args(up.get_args()).env_clear().current_dir(self.folder);
+        shell.envs(up.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let process = self.spawn_command(shell);
+        self.answers("readyz").await;
+        process
+    }
+
     /// Starts a command in the background; its log is in the folder.
     pub fn spawn(&self, arguments: &[&str]) -> Process {
         self.spawn_command(self.command(arguments))
@@ -124,6 +136,11 @@ pub fn ended(status: &Value) -> u64 {
 pub struct Process(Child);
 
 impl Process {
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// kill -9.
     pub fn kill(&mut self) {
         self.0.kill().unwrap();
@@ -139,6 +156,13 @@ impl Process {
     pub fn terminate(&mut self) -> Option<i32> {
         self.signal("-TERM");
         self.0.wait().unwrap().code()
+    }
+
+    /// The most memory that it ever had (`VmHWM` of Linux).
+    pub fn peak_memory_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     }
 
     /// Sends a signal such as `-STOP`.

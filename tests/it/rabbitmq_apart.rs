@@ -99,7 +99,7 @@ async fn settled(settings: &[Setting<'_>; 4], accepted: u64) -> Value {
         let output = settings[3].run(&arguments);
         let status: Value = serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
-        let is_quiet = status["waiting"] == 0 && status["uncertain"] == 0;
+        let is_quiet = status["waiting"] == 0 && status["balanced"] == true;
         (is_quiet && status["accepted"] == accepted).then_some(status)
     })
     .await

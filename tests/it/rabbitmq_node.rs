@@ -58,6 +58,11 @@ impl Node {
 
     /// Runs `rabbitmqctl` against this node.
     pub fn control(&self, arguments: &[&str]) {
+        self.told(arguments);
+    }
+
+    /// The same; what it prints.
+    pub fn told(&self, arguments: &[&str]) -> String {
         let home = self.0.home();
         let port = std::fs::read_to_string(home.join("epmd_port")).expect("a port");
         let programs = std::env::var("WAHA_INGEST_TEST_RABBITMQ_BIN");
@@ -74,6 +79,7 @@ impl Node {
             .output()
             .expect("rabbitmqctl");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
     }
 }
 
@@ -81,6 +87,13 @@ impl Drop for Node {
     fn drop(&mut self) {
         self.0.order("kill");
     }
+}
+
+/// A webhook of an event type.
+pub fn of_type(event_type: &str, id: &str) -> Webhook {
+    let mut parts = message(id).parts().clone();
+    event_type.clone_into(&mut parts.key.event_type);
+    parts.into()
 }
 
 /// A webhook for the messages lane.

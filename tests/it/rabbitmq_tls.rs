@@ -114,5 +114,5 @@ fn check_names_the_certificate(secured: &Secured) {
         setting.command(&["check"]).env("WAHA_INGEST__QUEUE__CA_FILE", ca_file).output().unwrap();
     let text = String::from_utf8(printed.stdout).unwrap();
     assert_eq!(printed.status.code(), Some(0), "{text}");
-    assert!(text.contains("queue: RabbitMQ"), "{text}");
+    assert!(text.contains(": RabbitMQ ") && text.contains("everything declared"), "{text}");
 }

@@ -10,7 +10,7 @@ use waha_ingest::queue::rabbitmq::{Options, RabbitmqQueue};
 use waha_ingest::queue::{BatchLimit, Delivery, Lane, Queue};
 use waha_ingest::telemetry::dependency::Dependencies;
 use waha_ingest::telemetry::metrics::worker::WorkerMetrics;
-use waha_ingest::worker::Worker;
+use waha_ingest::worker::{ByteBudget, Worker};
 
 use crate::app::TestApp;
 use crate::database::Kind;
@@ -146,6 +146,7 @@ fn worker(app: &TestApp, queue: RabbitmqQueue) -> Worker {
         policy: app.worker.policy.clone(),
         batch_max: 100,
         concurrency: 1,
+        budget: ByteBudget::new(8 << 20, 64 << 20, 4),
         hold_max: HOLD_MAX,
         metrics: WorkerMetrics::new(),
         dependencies: Dependencies::new(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -84,4 +85,42 @@ async fn a_process_that_stops_finishes_what_it_began_and_takes_nothing_new() {
     let mut answer = vec![0; 12];
     sender.read_exact(&mut answer).await.unwrap();
     assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 202");
+}
+
+/// A ping would say that all is well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_answers_and_takes_no_rows_is_down() {
+    let (folder, database) = (tempfile::tempdir().unwrap(), Database::create(Kind::Postgres).await);
+    let db = database.connect().await;
+    migration::up(&db).await.unwrap();
+    let setting = Setting::new(folder.path(), &database.url);
+    let _work = setting.spawn(&["work"]);
+    setting.answers("readyz").await;
+    let name = database.url.split('/').next_back().unwrap().split('?').next().unwrap();
+    let read_only = |how: &str| {
+        format!(
+            "BEGIN READ WRITE; ALTER DATABASE {name} SET default_transaction_read_only = {how}; COMMIT"
+        )
+    };
+    let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                  WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    for (strike, mend, code) in [
+        (read_only("on"), read_only("off"), "25006"),
+        (
+            "ALTER TABLE waha_labels RENAME TO hidden".to_owned(),
+            "ALTER TABLE hidden RENAME TO waha_labels".to_owned(),
+            "42P01",
+        ),
+    ] {
+        db.execute_unprepared(&strike).await.unwrap();
+        db.execute_unprepared(others).await.unwrap();
+        let unready = becomes_unready(&setting, "a worker that can't write").await;
+        let told = &unready["dependencies"]["database"];
+        assert_eq!(told["state"], "down", "{unready}");
+        let failure = told["last_use"]["failure"].as_str().unwrap_or_default();
+        assert!(failure.contains(code), "{unready}");
+        db.execute_unprepared(&mend).await.unwrap();
+        db.execute_unprepared(others).await.unwrap();
+        setting.answers("readyz").await;
+    }
 }

@@ -15,7 +15,7 @@ use crate::server::Server;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_shows_what_changes_and_survives_an_outage() {
-    let server = Server::start("mariadb");
+    let server = Server::mysql();
     let database = Database::on_server(&server.url).await;
     let folder = tempfile::tempdir().unwrap();
     let setting = Setting::new(folder.path(), &database.url);

@@ -68,7 +68,7 @@ pub(super) async fn export(context: &Context<'_>, options: Export) -> anyhow::Re
 }
 
 /// Bodies are people's messages: only the owner may read them.
-fn new_file(path: &Path) -> anyhow::Result<File> {
+pub(in crate::cli) fn new_file(path: &Path) -> anyhow::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
     let mut open = File::options();
     open.write(true).create_new(true).mode(0o600);
@@ -111,7 +111,8 @@ pub(super) async fn import(context: &Context<'_>, options: Import) -> anyhow::Re
     Ok(ExitCode::SUCCESS)
 }
 
-fn open(path: &Path) -> anyhow::Result<impl BufRead + Send + use<>> {
+/// A file that was exported.
+pub(in crate::cli) fn open(path: &Path) -> anyhow::Result<impl BufRead + Send + use<>> {
     let file = File::open(path).with_context(|| path.display().to_string())?;
     Ok(BufReader::new(file))
 }

@@ -110,7 +110,7 @@ fn told(extent: &Extent, verb: &str) -> String {
 }
 
 /// How they would end.
-pub(super) fn prospect(prospect: &Prospect) -> String {
+pub(in crate::cli) fn prospect(prospect: &Prospect) -> String {
     let mut text = format!(
         "{} would succeed if they were processed now ({} applied, {} ignored)\n",
         prospect.succeed(),

@@ -6,11 +6,13 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 use sea_orm::Order;
+use serde_json::Value;
 
 use crate::desk::Reading;
 use crate::normalize::{NORMALIZER_VERSION, Rules};
 use crate::store::Store;
 use crate::store::history::{Filter, Row};
+use crate::waha::json;
 
 /// Options of `webhooks show`.
 #[derive(Args)]
@@ -62,9 +64,9 @@ fn print(row: &Row) {
     println!("outcome      {outcome}{reason} (attempt {}, normalizer {version})", row.attempts);
 }
 
-/// Indented if it is JSON, odd escapes and all.
+/// Indented if it is JSON that can be read, odd escapes and all.
 pub(in crate::cli) fn pretty(body: &[u8]) -> String {
-    let value = serde_json::from_str::<serde_json::Value>(&crate::waha::json::storable(body));
+    let text = json::storable(body);
     let as_it_is = |_| String::from_utf8_lossy(body).into_owned();
-    value.map_or_else(as_it_is, |value| format!("{value:#}"))
+    json::parse(&text).map_or_else(as_it_is, |value| format!("{:#}", Value::from(&value)))
 }

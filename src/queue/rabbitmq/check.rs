@@ -34,7 +34,7 @@ pub(super) async fn check(options: &Options, url: &SecretString) -> Result<Strin
             "RabbitMQ {version} is too old: 3.10 is needed"
         )));
     }
-    let topology = Topology::new(&options.prefix, &options.rungs);
+    let topology = Topology::new(&options.prefix, &options.rungs, options.taps);
     let channel = within(async { Ok(connection.create_channel().await?) }).await?;
     within(topology.declare(&channel)).await?;
     let consume =

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use entity::dead_letter_edits as edits;
 use entity::dead_letters::{Column, Entity};
 
+use super::parts::{self, CutBody};
 use super::{State, TABLE};
 use crate::store::audit::{self, Action, Actor, Deed};
 use crate::store::{Store, StoreError};
@@ -33,6 +34,7 @@ impl Store {
             .and_where(Expr::col(Alias::new("id")).eq(id))
             .and_where(Expr::col(Alias::new("state")).eq(State::Pending.name()));
         if db.execute(&update).await?.rows_affected() == 0 {
+            db.rollback().await?;
             return Ok(false);
         }
         let old: Option<Vec<u8>> = Entity::find()
@@ -42,7 +44,9 @@ impl Store {
             .into_tuple()
             .one(&db)
             .await?;
-        let old = old.ok_or(StoreError::Vanished(TABLE))?;
+        let first = old.ok_or(StoreError::Vanished(TABLE))?;
+        let mut old = first.clone();
+        parts::join(&db, [(id, &mut old)].into_iter()).await?;
         let deed = Deed {
             filter: Some(json!({ "ids": [id] }).to_string()),
             affected: 1,
@@ -54,19 +58,22 @@ impl Store {
         audit::insert(&db, &deed, now).await?;
         let edit = edits::ActiveModel {
             dead_letter_id: Set(id),
-            body: Set(old),
+            body: Set(first),
             edited_by: Set(audit::fitting(&actor.name)),
             edited_at: Set(now),
             updated_at: Set(now),
             ..edits::ActiveModel::default()
         };
-        edits::Entity::insert(edit).exec(&db).await?;
+        let edit = edits::Entity::insert(edit).exec(&db).await?;
+        parts::hand_over(&db, id, edit.last_insert_id).await?;
+        let body = CutBody::of(body, &self.limit);
         let mut update = Query::update();
         update
             .table(Alias::new(TABLE))
-            .value(Alias::new("body"), body.to_vec())
+            .value(Alias::new("body"), body.first.to_vec())
             .and_where(Expr::col(Alias::new("id")).eq(id));
         db.execute(&update).await?;
+        body.write(&db, id, now).await?;
         db.commit().await?;
         Ok(true)
     }

@@ -79,7 +79,7 @@ async fn end(
 }
 
 /// The dead letters of these webhooks, as far as there are any.
-async fn ids_of(
+pub(super) async fn ids_of(
     db: &impl ConnectionTrait,
     keys: Vec<&WebhookKey>,
 ) -> Result<HashMap<WebhookKey, i64>, DbErr> {

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-use entity::dead_letters::Column;
+use entity::dead_letters::{Column, Entity};
 
-use super::State;
+use super::{State, parts};
 use crate::store::dialect::Dialect;
 use crate::strict_json::names;
 use crate::waha::jid::spellings;
@@ -125,22 +125,30 @@ impl Filter {
         let mut any = Condition::any();
         for spelling in self.chats.iter().flat_map(|chat| spellings(chat)) {
             for before in ['"', '_'] {
-                any = any.add(body_holds(format!("{before}{spelling}"), backend));
+                any = any.add(body_holds(&format!("{before}{spelling}"), backend));
             }
         }
         any
     }
 }
 
-/// Whether the body holds these bytes. Each database has a function that compares byte by byte.
-fn body_holds(text: String, backend: DbBackend) -> SimpleExpr {
+/// Whether the body, or a part of it that is kept apart, holds these bytes.
+fn body_holds(text: &str, backend: DbBackend) -> Condition {
+    let id = Expr::col((Entity, Column::Id));
+    Condition::any()
+        .add(holds(Expr::col((Entity, Column::Body)), text, backend))
+        .add(parts::any_holds(id, |part| holds(part, text, backend)))
+}
+
+/// Whether a column holds these bytes. Each database has a function that compares byte by byte.
+fn holds(column: SimpleExpr, text: &str, backend: DbBackend) -> SimpleExpr {
     let name = match backend {
         // In quotes it takes its arguments as any function does.
         DbBackend::Postgres => "\"position\"",
         _ => "instr",
     };
-    let bytes = Expr::val(Value::from(text.into_bytes()));
-    Expr::expr(Func::cust(name).arg(Expr::col(Column::Body)).arg(bytes)).gt(0)
+    let bytes = Expr::val(Value::from(text.as_bytes().to_vec()));
+    Expr::expr(Func::cust(name).arg(column).arg(bytes)).gt(0)
 }
 
 fn sort<T: Ord>(list: &mut Vec<T>) {

@@ -8,7 +8,8 @@ use std::collections::HashSet;
 
 use sea_orm::Value;
 
-use super::bury::{COLUMNS, Cause, KEY};
+use super::bury::KEY;
+use super::cause::{COLUMNS, Cause};
 use super::{State, TABLE};
 use crate::queue::Failure;
 use crate::store::apply::is_mine;
@@ -74,11 +75,13 @@ impl Store {
         first.retain(|letter| is_mine(&owners, &letter.webhook));
         let row = |letter: &&Letter| -> Vec<Value> {
             let Letter { webhook, reason, error, failures, attempts } = letter;
-            let cause = Cause { reason, error, failures, attempts: *attempts };
-            cause.row(webhook, State::Pending, now)
+            let cause = Cause::new(reason, error, failures.iter().cloned(), *attempts);
+            cause.row(webhook, &self.limit, State::Pending, now)
         };
         let rows = first.iter().map(row).collect();
         Upsert::new(self.dialect, TABLE, &KEY, &COLUMNS).run(&db, rows).await?;
+        let webhooks: Vec<&Webhook> = first.iter().map(|letter| &letter.webhook).collect();
+        self.write_parts(&db, &webhooks, now).await?;
         let imported = first.len() as u64;
         audit::count(&db, log, imported).await?;
         db.commit().await?;
@@ -87,6 +90,14 @@ impl Store {
 
     /// How many of these the ledger knows.
     pub async fn count_known(&self, keys: &[&WebhookKey]) -> Result<u64, StoreError> {
-        Ok(ledger::owners(&self.db, keys.iter().copied()).await?.len() as u64)
+        Ok(self.known_keys(keys).await?.len() as u64)
+    }
+
+    /// Which of these the ledger knows.
+    pub async fn known_keys(
+        &self,
+        keys: &[&WebhookKey],
+    ) -> Result<HashSet<WebhookKey>, StoreError> {
+        Ok(ledger::owners(&self.db, keys.iter().copied()).await?.into_keys().collect())
     }
 }

@@ -8,7 +8,7 @@ use sea_orm::{ColumnTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, Quer
 use entity::dead_letters::{Column, Entity};
 use entity::{dead_letter_edits as edits, dead_letter_replays as replays};
 
-use super::{DeadLetter, Edit, Filter, Replay, Summary};
+use super::{DeadLetter, Edit, Filter, Replay, Summary, parts};
 use crate::store::{Store, StoreError};
 
 /// A page of a list that is read in the order of ids.
@@ -54,7 +54,9 @@ impl Store {
             .filter(Column::Id.is_in(ids.iter().copied()))
             .order_by_asc(Column::Id)
             .all(&self.db);
-        Ok(rows.await?.into_iter().map(DeadLetter::from).collect())
+        let mut rows = rows.await?;
+        parts::join(&self.db, rows.iter_mut().map(|row| (row.id, &mut row.body))).await?;
+        Ok(rows.into_iter().map(DeadLetter::from).collect())
     }
 
     /// The replays of these dead letters, oldest first.
@@ -83,7 +85,9 @@ impl Store {
     /// The body that an edit replaced.
     pub async fn body_before(&self, edit_id: i64) -> Result<Option<Vec<u8>>, StoreError> {
         let row = edits::Entity::find_by_id(edit_id).one(&self.db).await?;
-        Ok(row.map(|row| row.body))
+        let Some(mut body) = row.map(|row| row.body) else { return Ok(None) };
+        parts::join_edited(&self.db, edit_id, &mut body).await?;
+        Ok(Some(body))
     }
 }
 
@@ -97,10 +101,12 @@ pub(in crate::store) fn select(filter: &Filter, page: Page, backend: DbBackend) 
         .limit(page.limit)
 }
 
-/// Lengths have different types on each database.
-fn body_bytes(backend: DbBackend) -> Expr {
-    let length = Func::cust("LENGTH").arg(Expr::col(Column::Body));
-    Expr::expr(length).cast_as(Alias::new(big_integer(backend)))
+/// The length of a body with its parts. Lengths have different types on each database.
+pub(in crate::store) fn body_bytes(backend: DbBackend) -> Expr {
+    let integer = big_integer(backend);
+    let first = Func::cust("LENGTH").arg(Expr::col((Entity, Column::Body)));
+    let first = Expr::expr(first).cast_as(Alias::new(integer));
+    first.add(parts::length(Expr::col((Entity, Column::Id)), integer))
 }
 
 /// What a number is cast to, so that all databases answer with 64 bits.

@@ -3,13 +3,14 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, SimpleExpr};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, QuerySelect};
+use sea_orm::{ConnectionTrait, QuerySelect};
 
 use entity::dead_letters::Column;
 
 use super::read::{Page, select};
 use super::{Filter, State, TABLE};
 use crate::store::audit::{self, Action, Actor, Deed};
+use crate::store::transaction::CheckedTransaction;
 use crate::store::{Store, StoreError, hold};
 
 /// Rows changed in one transaction.
@@ -107,7 +108,7 @@ impl Store {
 
 /// The numbers of a page, held until the transaction ends.
 async fn lock(
-    db: &DatabaseTransaction,
+    db: &CheckedTransaction,
     filter: &Filter,
     page: Page,
 ) -> Result<Vec<i64>, StoreError> {

@@ -1,12 +1,13 @@
 //! Stops jobs before their end: for good, or so that somebody can go on at once.
 
 use chrono::{DateTime, Utc};
+use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
-use sea_orm::{ConnectionTrait, DatabaseTransaction};
 
 use super::{Job, JobState, REPLAYS, TABLE, fetch, update_of};
 use crate::store::audit::{self, Action, Actor, Deed};
 use crate::store::dead_letter::State;
+use crate::store::transaction::CheckedTransaction;
 use crate::store::{Store, StoreError};
 
 impl Store {
@@ -25,6 +26,7 @@ impl Store {
             .and_where(column("id").eq(id))
             .and_where(column("state").eq("running"));
         if db.execute(&update).await?.rows_affected() == 0 {
+            db.rollback().await?;
             return Ok(None);
         }
         let job = fetch(&db, id).await?;
@@ -49,15 +51,16 @@ impl Store {
         let now = self.clock.now();
         let mut update = update_of(job.id, &job.lease_owner, now);
         update.value(Alias::new("leased_until"), now - chrono::Duration::milliseconds(1));
-        self.db.execute(&update).await?;
-        Ok(())
+        let db = self.begin().await?;
+        db.execute(&update).await?;
+        db.commit().await
     }
 }
 
 /// What was marked and is not known to be published is pending again. Should the queue have it after
 /// all, its end is written as that of any replay.
 async fn withdraw(
-    db: &DatabaseTransaction,
+    db: &CheckedTransaction,
     job_id: i64,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {

@@ -2,13 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
-use sea_orm::{ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
 
 use entity::replay_jobs::{Column, Entity};
 
 use super::{Job, LEASE, REPLAYS, TABLE, fetch};
 use crate::store::audit::{self, Action, Actor, Deed};
 use crate::store::dead_letter::Filter;
+use crate::store::transaction::CheckedTransaction;
 use crate::store::upsert::Upsert;
 use crate::store::{Store, StoreError};
 
@@ -77,7 +78,7 @@ impl Store {
     /// Counts what is to be done; what becomes a dead letter from now on is not part of it.
     async fn begin_job(
         &self,
-        db: &DatabaseTransaction,
+        db: &CheckedTransaction,
         job: &Job,
         wish: &Wish<'_>,
         now: DateTime<Utc>,
@@ -133,7 +134,7 @@ fn row(wish: &Wish<'_>, now: DateTime<Utc>) -> Vec<sea_orm::Value> {
 /// Takes the lease if it is over. What was marked and not known to be published will be published
 /// once more: the queue may then hold it twice, which the equation has to know.
 async fn take_over(
-    db: &DatabaseTransaction,
+    db: &CheckedTransaction,
     job: &Job,
     wish: &Wish<'_>,
     now: DateTime<Utc>,

@@ -3,15 +3,16 @@
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, JoinType, QueryFilter,
-    QueryOrder, QuerySelect, RelationTrait, Value,
+    ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
+    RelationTrait, Value,
 };
 
 use entity::dead_letter_replays as replays;
-use entity::dead_letters::{Column, Entity};
+use entity::dead_letters::Column;
 
 use super::{Job, LEASE, REPLAYS, fetch, update_of};
-use crate::store::dead_letter::{Page, State, big_integer, select};
+use crate::store::dead_letter::{Page, State, body_bytes, select};
+use crate::store::transaction::CheckedTransaction;
 use crate::store::upsert::Upsert;
 use crate::store::{Store, StoreError, audit};
 
@@ -38,6 +39,7 @@ impl Store {
         // Holds the job's row until the end of the transaction, and makes SQLite a writer.
         if !renew(&db, job, now).await? {
             let job = fetch(&db, job.id).await?;
+            db.rollback().await?;
             return Ok(if job.state == "cancelled" {
                 Step::Cancelled(job)
             } else {
@@ -87,13 +89,10 @@ impl Store {
 
     /// What a job has marked and not yet published, with the length of its body; oldest first.
     pub async fn unpublished(&self, job: &Job, limit: u64) -> Result<Vec<(i64, i64)>, StoreError> {
-        let length =
-            sea_orm::sea_query::Func::cust("LENGTH").arg(Expr::col((Entity, Column::Body)));
-        let integer = Alias::new(big_integer(self.db.get_database_backend()));
         let rows = replays::Entity::find()
             .select_only()
             .column(replays::Column::DeadLetterId)
-            .column_as(Expr::expr(length).cast_as(integer), "body_bytes")
+            .column_as(body_bytes(self.db.get_database_backend()), "body_bytes")
             .join(JoinType::InnerJoin, replays::Relation::DeadLetters.def())
             .filter(replays::Column::JobId.eq(job.id))
             .filter(replays::Column::PublishedAt.is_null())
@@ -115,23 +114,20 @@ impl Store {
             .value(Alias::new("updated_at"), now)
             .and_where(column("job_id").eq(job.id))
             .and_where(column("dead_letter_id").is_in(ids.iter().copied()));
-        self.db.execute(&update).await?;
-        Ok(())
+        let db = self.begin().await?;
+        db.execute(&update).await?;
+        db.commit().await
     }
 }
 
-async fn renew(
-    db: &DatabaseTransaction,
-    job: &Job,
-    now: DateTime<Utc>,
-) -> Result<bool, StoreError> {
+async fn renew(db: &CheckedTransaction, job: &Job, now: DateTime<Utc>) -> Result<bool, StoreError> {
     let mut update = update_of(job.id, &job.lease_owner, now);
     update.value(Alias::new("leased_until"), now + LEASE);
     Ok(db.execute(&update).await?.rows_affected() == 1)
 }
 
 /// The numbers that come next, held until the transaction ends.
-async fn next(db: &DatabaseTransaction, job: &Job, limit: u64) -> Result<Vec<i64>, StoreError> {
+async fn next(db: &CheckedTransaction, job: &Job, limit: u64) -> Result<Vec<i64>, StoreError> {
     let filter = serde_json::from_str(&job.filter).map_err(|_| StoreError::Filter(job.id))?;
     let page = Page { after_id: job.cursor_id, last_id: job.last_id, limit };
     let rows = select(&filter, page, db.get_database_backend());
@@ -139,7 +135,7 @@ async fn next(db: &DatabaseTransaction, job: &Job, limit: u64) -> Result<Vec<i64
 }
 
 async fn mark(
-    db: &DatabaseTransaction,
+    db: &CheckedTransaction,
     job: &Job,
     ids: &[i64],
     now: DateTime<Utc>,

@@ -196,4 +196,8 @@ impl Queue for Discard {
     async fn depth(&self) -> Result<Depth, QueueError> {
         Ok(Depth::default())
     }
+
+    async fn probe(&self) -> Result<(), QueueError> {
+        Ok(())
+    }
 }

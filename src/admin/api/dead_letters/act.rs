@@ -17,6 +17,7 @@ use crate::store::Store;
 use crate::store::dead_letter::{Filter, Resolution, State};
 use crate::store::job::{Job, Start, Wish};
 use crate::strict_json::{Object, object};
+use crate::telemetry::cause::Causes;
 use crate::webhook::Receipt;
 
 /// What is to be replayed.
@@ -132,8 +133,7 @@ fn go_on(admin: &Admin, store: Arc<Store>, job: Job) {
     tokio::spawn(async move {
         let id = job.id;
         if let Err(error) = replay::run(&store, &*queue, job, &stop, |_| ()).await {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, job = id, "a replay was interrupted: start it again to go on");
+            tracing::warn!(error = %Causes(&error), job = id, "a replay was interrupted: start it again to go on");
         }
     });
 }
