@@ -6,6 +6,7 @@
 mod admin;
 mod queue;
 mod reader;
+mod server;
 mod source;
 mod traces;
 
@@ -134,7 +135,7 @@ impl Config {
             listen: reader.address("server.listen"),
             admin_listen,
             admin: admin::read(reader, admin_listen),
-            limits: limits(reader),
+            limits: server::read(reader),
             stop_grace: reader.milliseconds("server.stop_grace_ms"),
             sources,
             database_url: database_url(reader, &data_dir),
@@ -175,15 +176,6 @@ impl Config {
     /// Whether the tables are in an SQLite file, which is migrated at start.
     pub fn is_database_embedded(&self) -> bool {
         self.database_url.expose_secret().starts_with("sqlite:")
-    }
-}
-
-fn limits(reader: &mut Reader) -> Limits {
-    Limits {
-        body_bytes_max: reader.number("server.body_bytes_max", 1024, 1 << 30),
-        body_timeout: reader.milliseconds("server.body_timeout_ms"),
-        publish_timeout: reader.milliseconds("server.publish_timeout_ms"),
-        memory_bytes_max: reader.number("server.memory_bytes_max", 1 << 20, 1 << 40),
     }
 }
 

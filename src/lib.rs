@@ -1,4 +1,6 @@
 #![doc = include_str!("ARCHITECTURE.md")]
+// Tables hold what strangers wrote: what is printed passes through `cli::output`.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod webhook;
 

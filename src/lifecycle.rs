@@ -7,6 +7,7 @@ mod beat;
 mod count;
 mod folder_lock;
 mod open;
+mod private;
 mod reload;
 mod schema;
 mod signal;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_server::Server;
 use anyhow::Context;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
@@ -25,6 +26,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub use beat::BEAT_EVERY;
 pub use count::open_sides;
 pub use open::{Parts, broker_options, open_management, open_queue, open_store};
+pub use private::keep_files_private;
 pub use signal::stop_on_signals;
 
 use beat::Heartbeat;

@@ -2,8 +2,9 @@
 //!
 //! To add a resource: a file beside this one with its handlers, each described by `utoipa::path`, a
 //! line in [`add_always`] or [`add_with_tables`], and its handlers in [`Always`] or [`WithTables`].
-//! `access` has already decided who may do it: `GET` needs a viewer, everything else an operator. A
-//! handler that writes is added with [`writing`] and takes [`Caller`](super::Caller) as `web::ReqData` to say who it was.
+//! [`get`] names the right that reading it needs; a handler that writes is added with [`writing`], which
+//! needs an operator, and takes [`Caller`](super::Caller) as `web::ReqData` to say who it was. Who reads a
+//! body is in the audit log, see `read`.
 //!
 //! What must stay true: no two described types have one name, for the description has one list of
 //! them; answers are as described (`tests/checks/admin` compares them); and errors are problem
@@ -14,6 +15,7 @@ mod dead_letters;
 mod error;
 mod jobs;
 mod log_level;
+mod read;
 mod renormalize;
 mod resource;
 mod sessions;
@@ -27,7 +29,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{Admin, Caller, access};
+use super::access::{self, Right};
+use super::{Admin, Caller};
 use crate::problem::problem;
 use crate::store::audit::{Actor, Channel};
 use crate::telemetry::metrics::Scope;
@@ -76,36 +79,39 @@ struct WithTables;
 
 fn add_always(config: &mut web::ServiceConfig) {
     config
-        .service(resource("/status", vec![get(status::status)]))
+        .service(resource("/status", vec![get(Right::View, status::status)]))
         .service(resource(
             "/log-level",
-            vec![get(log_level::read), writing(Method::PUT, log_level::change)],
+            vec![get(Right::View, log_level::read), writing(Method::PUT, log_level::change)],
         ))
-        .service(resource("/openapi.json", vec![get(describe)]));
+        .service(resource("/openapi.json", vec![get(Right::Sessions, describe)]));
 }
 
 fn add_with_tables(config: &mut web::ServiceConfig) {
     config
-        .service(resource("/sessions", vec![get(sessions::list)]))
-        .service(resource("/webhooks", vec![get(webhooks::list)]))
+        .service(resource("/sessions", vec![get(Right::Sessions, sessions::list)]))
+        .service(resource("/webhooks", vec![get(Right::View, webhooks::list)]))
         .service(resource("/webhooks/renormalize", vec![post(renormalize::renormalize)]))
-        .service(resource("/webhooks/{id}", vec![get(webhooks::show)]))
-        .service(resource("/webhooks/{id}/body", vec![get(webhooks::body)]))
-        .service(resource("/dead-letters", vec![get(dead_letters::list)]))
-        .service(resource("/dead-letters/groups", vec![get(dead_letters::groups)]))
-        .service(resource("/dead-letters/export", vec![get(dead_letters::export)]))
+        .service(resource("/webhooks/{id}", vec![get(Right::View, webhooks::show)]))
+        .service(resource("/webhooks/{id}/body", vec![get(Right::Bodies, webhooks::body)]))
+        .service(resource("/dead-letters", vec![get(Right::View, dead_letters::list)]))
+        .service(resource("/dead-letters/groups", vec![get(Right::View, dead_letters::groups)]))
+        .service(resource("/dead-letters/export", vec![get(Right::Bodies, dead_letters::export)]))
         .service(resource("/dead-letters/import", vec![post(dead_letters::import)]))
         .service(resource("/dead-letters/replay", vec![post(dead_letters::replay)]))
         .service(resource("/dead-letters/discard", vec![post(dead_letters::discard)]))
         .service(resource("/dead-letters/restore", vec![post(dead_letters::restore)]))
-        .service(resource("/dead-letters/{id}", vec![get(dead_letters::show)]))
+        .service(resource("/dead-letters/{id}", vec![get(Right::View, dead_letters::show)]))
         .service(resource(
             "/dead-letters/{id}/body",
-            vec![get(dead_letters::body), writing(Method::PUT, dead_letters::replace_body)],
+            vec![
+                get(Right::Bodies, dead_letters::body),
+                writing(Method::PUT, dead_letters::replace_body),
+            ],
         ))
-        .service(resource("/replay-jobs", vec![get(jobs::list)]))
+        .service(resource("/replay-jobs", vec![get(Right::View, jobs::list)]))
         .service(resource("/replay-jobs/{id}/cancel", vec![post(jobs::cancel)]))
-        .service(resource("/audit-logs", vec![get(audit::list)]));
+        .service(resource("/audit-logs", vec![get(Right::View, audit::list)]));
 }
 
 /// Who asks, for the audit log.

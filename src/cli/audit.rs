@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
-use super::table::{plain, print, table};
+use super::table::{print, table};
 use super::time;
+use crate::cli::output::{json_line, plain};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::lifecycle::open_store;
@@ -46,7 +47,7 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
     let logs = store.audit_logs(action.as_deref(), None, limit).await?;
     if json {
         for log in &logs {
-            println!("{}", to_json(log));
+            json_line(&to_json(log));
         }
     } else {
         print_table(&logs);

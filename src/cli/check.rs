@@ -12,8 +12,10 @@ use clap::Args;
 use secrecy::ExposeSecret;
 
 use super::without_password;
+use crate::cli::output::outln;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Backend, Config, QueueConfig, Verification};
+use crate::server::{Limits, descriptors};
 use crate::store::{Store, StoreOptions};
 
 use line::{CheckLine, Verdict};
@@ -45,11 +47,14 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
         print(config);
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let mut lines = vec![CheckLine::of("configuration", sources(config))];
+    let mut lines = vec![
+        CheckLine::of("configuration", sources(config)),
+        CheckLine::of("listener", Ok(listener(&config.limits))),
+    ];
     lines.extend(queue::check(config, &clock, options.grow).await);
     lines.push(CheckLine::of("database", database(config, clock).await));
     for line in &lines {
-        println!("{line}");
+        outln!("{line}");
     }
     let has_failed = lines.iter().any(|line| line.verdict == Verdict::Failed);
     Ok(if has_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
@@ -62,6 +67,29 @@ fn sources(config: &Config) -> anyhow::Result<String> {
         "no source: set WAHA_INGEST__SOURCES__DEFAULT__HMAC_KEYS (`up` would make a key)"
     );
     Ok(format!("sources {}", names.join(", ")))
+}
+
+/// How many connections this machine allows; fewer than wanted is no fault.
+fn listener(limits: &Limits) -> String {
+    let (wanted, descriptors) = (limits.connection.connections_max, descriptors::raise_limit());
+    let allowed = descriptors::connections_within(descriptors);
+    let connections = if allowed < wanted {
+        format!(
+            "{allowed} connections, because the process may have {descriptors} descriptors: raise \
+             its limit (ulimit -n) for server.connections_max = {wanted}"
+        )
+    } else {
+        format!("{wanted} connections")
+    };
+    let backlog = match descriptors::backlog_allowed() {
+        Some(allowed) if allowed < descriptors::BACKLOG => format!(
+            "{allowed} new ones wait, because net.core.somaxconn allows no more: raise it to {} if \
+             they come in larger bursts",
+            descriptors::BACKLOG
+        ),
+        _ => format!("{} new ones wait", descriptors::BACKLOG),
+    };
+    format!("{connections}; {backlog}")
 }
 
 async fn database(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<String> {
@@ -119,67 +147,77 @@ fn ensure_bodies_fit(
 }
 
 fn print(config: &Config) {
-    println!("data_dir = {:?}", config.data_dir.display().to_string());
-    println!("server.listen = \"{}\"", config.listen);
-    println!("server.body_bytes_max = {}", config.limits.body_bytes_max);
-    println!("server.body_timeout_ms = {}", config.limits.body_timeout.as_millis());
-    println!("server.publish_timeout_ms = {}", config.limits.publish_timeout.as_millis());
-    println!("server.memory_bytes_max = {}", config.limits.memory_bytes_max);
-    println!("server.stop_grace_ms = {}", config.stop_grace.as_millis());
-    println!(
-        "admin.listen = \"{}\"",
-        config.admin_listen.map(|a| a.to_string()).unwrap_or_default()
-    );
-    println!("admin.open_metrics = {}", config.admin.open_metrics);
+    outln!("data_dir = {:?}", config.data_dir.display().to_string());
+    outln!("server.listen = \"{}\"", config.listen);
+    outln!("server.body_bytes_max = {}", config.limits.body_bytes_max);
+    print_limits(&config.limits);
+    outln!("server.stop_grace_ms = {}", config.stop_grace.as_millis());
+    outln!("admin.listen = \"{}\"", config.admin_listen.map(|a| a.to_string()).unwrap_or_default());
+    outln!("admin.open_metrics = {}", config.admin.open_metrics);
     for token in &config.admin.tokens {
-        println!("admin.tokens.{}.role = \"{}\" (secret hidden)", token.name, token.role.name());
+        outln!("admin.tokens.{}.role = \"{}\" (secret hidden)", token.name, token.role.name());
     }
     for source in &config.sources {
         match &source.verification {
             Verification::HmacSha512(keys) => {
-                println!("sources.{}.hmac_keys = {} (hidden)", source.name, keys.len());
+                outln!("sources.{}.hmac_keys = {} (hidden)", source.name, keys.len());
             }
-            Verification::None => println!("sources.{}.verify = \"none\"", source.name),
+            Verification::None => outln!("sources.{}.verify = \"none\"", source.name),
         }
     }
-    println!("database.url = \"{}\"", without_password(config.database_url.expose_secret()));
-    println!("database.connections_max = {}", config.connections_max);
+    outln!("database.url = \"{}\"", without_password(config.database_url.expose_secret()));
+    outln!("database.connections_max = {}", config.connections_max);
     print_queue(&config.queue);
-    println!("worker.batch_max = {}", config.batch_max);
-    println!("worker.batch_bytes_max = {}", config.batch_bytes_max);
-    println!("worker.memory_bytes_max = {}", config.worker_memory_bytes_max);
-    println!("worker.concurrency = {}", config.concurrency);
-    println!("worker.hold_max_ms = {}", config.hold_max.as_millis());
+    outln!("worker.batch_max = {}", config.batch_max);
+    outln!("worker.batch_bytes_max = {}", config.batch_bytes_max);
+    outln!("worker.memory_bytes_max = {}", config.worker_memory_bytes_max);
+    outln!("worker.concurrency = {}", config.concurrency);
+    outln!("worker.hold_max_ms = {}", config.hold_max.as_millis());
     let delays: Vec<u128> =
         config.retry.delays.iter().map(std::time::Duration::as_millis).collect();
-    println!("retry.delays_ms = {delays:?}");
-    println!("retry.jitter = {}", config.retry.jitter);
+    outln!("retry.delays_ms = {delays:?}");
+    outln!("retry.jitter = {}", config.retry.jitter);
     let word = |keeps| if keeps { "all" } else { "none" };
-    println!("ledger.bodies = \"{}\"", word(config.keeps_bodies));
-    println!("ledger.ephemeral_bodies = \"{}\"", word(config.keeps_ephemeral_bodies));
+    outln!("ledger.bodies = \"{}\"", word(config.keeps_bodies));
+    outln!("ledger.ephemeral_bodies = \"{}\"", word(config.keeps_ephemeral_bodies));
     let days = config.bodies_age_max.map_or(0, |age| age.as_secs() / 86_400);
-    println!("ledger.body_days = {days}");
-    println!("sessions.silent_after_ms = {}", config.silent_after.as_millis());
-    println!("normalize.user_id_key = {:?}", config.rules.user_id_key);
-    println!("log.level = {:?}", config.log_level);
+    outln!("ledger.body_days = {days}");
+    outln!("sessions.silent_after_ms = {}", config.silent_after.as_millis());
+    outln!("normalize.user_id_key = {:?}", config.rules.user_id_key);
+    outln!("log.level = {:?}", config.log_level);
+}
+
+fn print_limits(limits: &Limits) {
+    outln!("server.body_rate_min_bytes = {}", limits.body_rate_min);
+    outln!("server.publish_timeout_ms = {}", limits.publish_timeout.as_millis());
+    outln!("server.memory_bytes_max = {}", limits.memory_bytes_max);
+    let proxies: Vec<String> = limits.trusted_proxies.iter().map(ToString::to_string).collect();
+    outln!("server.trusted_proxies = {proxies:?}");
+    let connection = &limits.connection;
+    outln!("server.connections_max = {}", connection.connections_max);
+    outln!("server.head_timeout_ms = {}", connection.head_timeout.as_millis());
+    outln!("server.body_timeout_ms = {}", connection.body_timeout.as_millis());
+    outln!("server.idle_timeout_ms = {}", connection.idle_timeout.as_millis());
+    outln!("server.write_timeout_ms = {}", connection.write_timeout.as_millis());
+    outln!("server.connection_age_max_ms = {}", connection.age_max.as_millis());
 }
 
 fn print_queue(queue: &QueueConfig) {
     match &queue.backend {
         Backend::Embedded => {
-            println!("queue.url = \"embedded\"");
-            println!("queue.bytes_max = {}", queue.bytes_max);
+            outln!("queue.url = \"embedded\"");
+            outln!("queue.bytes_max = {}", queue.bytes_max);
         }
         Backend::Broker(broker) => {
             let urls = broker.urls.iter().map(|url| without_password(url.expose_secret()));
-            println!("queue.url = {:?}", urls.collect::<Vec<_>>());
-            println!("queue.prefix = {:?}", broker.prefix);
+            outln!("queue.url = {:?}", urls.collect::<Vec<_>>());
+            outln!("queue.prefix = {:?}", broker.prefix);
             let urls = broker.management_urls.iter();
             let urls = urls.map(|url| without_password(url.expose_secret()));
-            println!("queue.management_url = {:?}", urls.collect::<Vec<_>>());
-            println!("queue.ca_file = {}", if broker.ca_pem.is_some() { "given" } else { "\"\"" });
-            println!("queue.publish_timeout_ms = {}", broker.publish_max.as_millis());
-            println!("queue.spool_bytes_max = {}", broker.spool_bytes_max);
+            outln!("queue.management_url = {:?}", urls.collect::<Vec<_>>());
+            outln!("queue.ca_file = {}", if broker.ca_pem.is_some() { "given" } else { "\"\"" });
+            outln!("queue.publish_timeout_ms = {}", broker.publish_max.as_millis());
+            outln!("queue.spool_bytes_max = {}", broker.spool_bytes_max);
         }
     }
 }

@@ -9,6 +9,7 @@ use migration::DownPlan;
 use secrecy::ExposeSecret;
 
 use super::{confirm, without_password};
+use crate::cli::output::{errln, outln};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::store::{Store, StoreOptions};
@@ -62,7 +63,7 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
         Step::Down { steps, all, yes } => {
             let steps = (!all).then_some(steps);
             let plan = migration::plan_down(db, steps).await?;
-            eprint!("{}", would_remove(config, &plan));
+            errln!("{}", would_remove(config, &plan).trim_end());
             if plan.steps.is_empty() || !confirm("Go on?", yes)? {
                 return Ok(ExitCode::FAILURE);
             }
@@ -73,10 +74,10 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
     }
     let schema = migration::status(db).await?;
     for (name, is_applied) in schema.steps {
-        println!("{}  {name}", if is_applied { "applied" } else { "missing" });
+        outln!("{}  {name}", if is_applied { "applied" } else { "missing" });
     }
     for name in schema.newer {
-        println!("newer    {name}");
+        outln!("newer    {name}");
     }
     Ok(ExitCode::SUCCESS)
 }

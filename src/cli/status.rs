@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::table::{plain, print as print_table, table};
+use super::table::{print as print_table, table};
 use super::time;
+use crate::cli::output::{json_line, outln, plain};
 use crate::config::Config;
 use crate::equation::Equation;
 use crate::store::SourceClock;
@@ -64,7 +65,7 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
     }
     let report = sight.report().await?;
     if options.json {
-        println!("{}", serde_json::to_string(&report)?);
+        json_line(&serde_json::to_string(&report)?);
     } else {
         print(&report);
     }
@@ -77,22 +78,22 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
 
 fn print(report: &Report) {
     print_equation(&report.equation);
-    println!("{:<10}{:>10}{:>10}{:>14}", "lane", "ready", "retrying", "oldest (s)");
+    outln!("{:<10}{:>10}{:>10}{:>14}", "lane", "ready", "retrying", "oldest (s)");
     for lane in &report.lanes {
         let oldest = lane.oldest_age_ms.map_or("-".to_owned(), |age| (age / 1000).to_string());
-        println!("{:<10}{:>10}{:>10}{:>14}", lane.lane, lane.ready, lane.retrying, oldest);
+        outln!("{:<10}{:>10}{:>10}{:>14}", lane.lane, lane.ready, lane.retrying, oldest);
     }
     if let Some(spooled) = report.spooled {
-        println!("{:<10}{spooled:>10}", "spool");
+        outln!("{:<10}{spooled:>10}", "spool");
     }
     print_groups(&report.dead_letter_groups);
     for process in &report.processes {
-        println!("{}", plain(&process.line()));
+        outln!("{}", plain(&process.line()));
     }
     let broker = report.broker.iter().flat_map(broker::BrokerReport::lines);
     let lines = report.sessions.lines().into_iter().chain(clock_lines(&report.wrong_clocks));
     for line in lines.chain(broker) {
-        println!("{line}");
+        outln!("{line}");
     }
 }
 
@@ -109,7 +110,7 @@ fn print_groups(groups: &[Group]) {
     if groups.is_empty() {
         return;
     }
-    println!();
+    outln!();
     let mut table = table(&["dead letters", "group", "reason", "event types", "last failure"]);
     for group in groups {
         let row = [
@@ -129,20 +130,20 @@ pub fn print_equation(equation: &Equation) {
     let Equation { accepted, applied, duplicate, ignored, dead_lettered, waiting, lost, .. } =
         equation;
     let lost = if *lost > 0 { format!(" + lost {lost}") } else { String::new() };
-    println!(
+    outln!(
         "accepted {accepted} = applied {applied} + duplicate {duplicate} + ignored {ignored} + \
          dead-lettered {dead_lettered} + waiting {waiting}{lost}: {}",
         verdict(equation)
     );
     if equation.damaged > 0 {
-        println!(
+        outln!(
             "{} were taken out of the queue file or a spool by a damaged disk: set aside beside it, or \
              missing (their part of the balance)",
             equation.damaged
         );
     }
     if let Some(reason) = &equation.reason {
-        println!("not known: {reason}");
+        outln!("not known: {reason}");
     }
 }
 

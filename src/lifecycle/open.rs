@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 use super::Roles;
 use super::beat::BEAT_EVERY;
 use super::folder_lock::FolderLock;
+use super::private::warn_of_readers;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Backend, BrokerConfig, Config, SourceConfig};
 use crate::equation::{Distributed, Sides};
@@ -56,6 +57,7 @@ impl Parts {
     /// Opens the queue and, for a process that works, the tables.
     pub async fn open(config: Arc<Config>, roles: Roles) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        warn_of_readers(&config.data_dir);
         let folder_lock = lock_folder(&config, roles)?;
         let dependencies = Dependencies::new();
         let OpenedQueue { queue, broker, sides } =
@@ -79,7 +81,7 @@ impl Parts {
         }
         let (queue, clock) = (Arc::clone(&self.queue), Arc::clone(&self.clock));
         let metrics = self.metrics.door.clone();
-        Arc::new(Door::new(sources, queue, clock, self.config.limits, metrics))
+        Arc::new(Door::new(sources, queue, clock, self.config.limits.clone(), metrics))
     }
 
     /// The worker.

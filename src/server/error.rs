@@ -28,6 +28,9 @@ pub enum ReceiveError {
     /// The body did not arrive in time.
     #[error("the body took longer than {} s to arrive", .0.as_secs())]
     SlowBody(Duration),
+    /// The body came more slowly than it must.
+    #[error("the body came with less than {0} bytes a second (server.body_rate_min_bytes)")]
+    SlowRate(u64),
     /// The connection broke within the body.
     #[error("the body is incomplete")]
     BrokenBody,
@@ -51,7 +54,7 @@ impl ReceiveError {
         match self {
             Self::UnknownSource => Response::UnknownSource,
             Self::TooLarge { .. } => Response::TooLarge,
-            Self::SlowBody(_) => Response::SlowBody,
+            Self::SlowBody(_) | Self::SlowRate(_) => Response::SlowBody,
             Self::BrokenBody => Response::BrokenBody,
             Self::Refused(_) => Response::BadSignature,
             Self::Busy => Response::Busy,
@@ -73,7 +76,7 @@ impl ResponseError for ReceiveError {
         match self {
             Self::UnknownSource => StatusCode::NOT_FOUND,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::SlowBody(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::SlowBody(_) | Self::SlowRate(_) => StatusCode::REQUEST_TIMEOUT,
             Self::BrokenBody => StatusCode::BAD_REQUEST,
             Self::Refused(_) => StatusCode::UNAUTHORIZED,
             Self::Busy | Self::Queue(_) | Self::PublishTimeout(_) => {

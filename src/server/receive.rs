@@ -1,7 +1,8 @@
 //! `POST /webhooks/{source}`: source known, body within its limit, signature, publish, 202.
 //!
-//! Knows `webhook` and `queue` only, beside what it counts. Nothing is read of a body before its signature is checked, and
-//! 202 is answered only after the webhook is durable.
+//! Knows `webhook` and `queue` only, beside what it counts. What its head rules out is refused before a
+//! byte of the body is read; nothing is read from a body before its signature is checked, and 202 is
+//! answered only after the webhook is durable.
 
 use std::sync::LazyLock;
 
@@ -11,23 +12,21 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use tokio::time::{Instant, timeout};
 
-use super::body::{Reserved, read_body};
+use super::address::sender;
+use super::bodies::{BodyLease, BodyLimits, read_body};
 use super::error::ReceiveError;
+use super::refusal::{HMAC, HMAC_ALGORITHM, announced_bytes, check_head, text};
 use super::{Door, WEBHOOKS};
 use crate::telemetry::metrics::door::Response;
 use crate::telemetry::span;
 use crate::trace::{self, Stage, Step};
 use crate::webhook::source::Source;
-use crate::webhook::verify::{
-    HMAC_ALGORITHM_HEADER, HMAC_HEADER, KEPT_HEADERS, RawRequest, verify,
-};
+use crate::webhook::verify::{KEPT_HEADERS, RawRequest, verify};
 use crate::webhook::{EventType, Headers, Receipt, Webhook};
 
 /// Longest header value that travels with a webhook.
 const HEADER_BYTES_MAX: usize = 512;
 
-static HMAC: HeaderName = HeaderName::from_static(HMAC_HEADER);
-static HMAC_ALGORITHM: HeaderName = HeaderName::from_static(HMAC_ALGORITHM_HEADER);
 static KEPT: LazyLock<[HeaderName; KEPT_HEADERS.len()]> =
     LazyLock::new(|| KEPT_HEADERS.map(HeaderName::from_static));
 
@@ -75,12 +74,17 @@ async fn read(
     source: Option<&Source>,
     payload: web::Payload,
     door: &Door,
-) -> Result<(Webhook, Reserved), ReceiveError> {
-    let source = source.ok_or(ReceiveError::UnknownSource)?;
-    let (body, memory) = read_body(request, payload, door).await?;
+) -> Result<(Webhook, BodyLease), ReceiveError> {
+    let headers = request.headers();
+    let source = check_head(source, headers, door.limits.body_bytes_max)?;
+    let peer = request.peer_addr().ok_or(ReceiveError::BrokenBody)?.ip();
+    let address = sender(peer, headers, &door.limits.trusted_proxies);
+    let limits = BodyLimits::of(&door.limits);
+    let announced = announced_bytes(headers);
+    let (body, memory) = read_body(payload, announced, address, limits, &door.memory).await?;
     let raw = RawRequest {
-        hmac: header(request, &HMAC),
-        hmac_algorithm: header(request, &HMAC_ALGORITHM),
+        hmac: text(headers, &HMAC),
+        hmac_algorithm: text(headers, &HMAC_ALGORITHM),
         headers: kept_headers(request),
         body,
     };
@@ -105,13 +109,9 @@ async fn publish(door: &Door, webhook: Webhook) -> Result<(), ReceiveError> {
     })
 }
 
-fn header<'a>(request: &'a HttpRequest, name: &HeaderName) -> Option<&'a str> {
-    request.headers().get(name)?.to_str().ok()
-}
-
 fn kept_headers(request: &HttpRequest) -> Headers {
     KEPT.iter()
-        .filter_map(|name| Some((name, header(request, name)?)))
+        .filter_map(|name| Some((name, text(request.headers(), name)?)))
         .filter(|(_, value)| value.len() <= HEADER_BYTES_MAX)
         .map(|(name, value)| (name.to_string(), value.to_owned()))
         .collect()

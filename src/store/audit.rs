@@ -67,6 +67,8 @@ pub enum Action {
     Keys,
     /// What the equation could not know is decided.
     Settle,
+    /// Bodies are read.
+    Read,
 }
 
 /// An entry of the log.
@@ -120,6 +122,7 @@ impl Action {
             Self::Renormalize => "renormalize",
             Self::Keys => "keys",
             Self::Settle => "settle",
+            Self::Read => "read",
         }
     }
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{
-    ColumnTrait, EntityTrait, FromQueryResult, Order, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, EntityTrait, FromQueryResult, Order, QueryFilter, QueryOrder,
+    QuerySelect,
 };
 
 use entity::{waha_sessions as session, webhook_events as webhook};
@@ -24,6 +25,26 @@ const STATUS_EVENT: &str = "session.status";
 
 /// Sessions read at a time.
 const PAGE: u64 = 1000;
+
+/// Which sessions somebody may see. An empty list does not restrict.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionReach {
+    /// Names of WAHA servers.
+    pub sources: Vec<String>,
+    /// WAHA's names of sessions.
+    pub sessions: Vec<String>,
+}
+
+impl SessionReach {
+    fn condition(&self) -> Condition {
+        let among = |column: session::Column, names: &[String]| {
+            (!names.is_empty()).then(|| column.is_in(names))
+        };
+        Condition::all()
+            .add_option(among(session::Column::Source, &self.sources))
+            .add_option(among(session::Column::Name, &self.sessions))
+    }
+}
 
 /// A session, and when the last webhook came from it.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
@@ -50,9 +71,14 @@ impl SessionRow {
 }
 
 impl Store {
-    /// At most `limit` sessions with ids above `after_id`, in that order.
-    pub async fn sessions(&self, after_id: i64, limit: u64) -> Result<Vec<SessionRow>, StoreError> {
-        let rows = select(after_id, limit).into_model::<SessionRow>();
+    /// At most `limit` sessions within reach with ids above `after_id`, in that order.
+    pub async fn sessions(
+        &self,
+        reach: &SessionReach,
+        after_id: i64,
+        limit: u64,
+    ) -> Result<Vec<SessionRow>, StoreError> {
+        let rows = select(after_id, limit).filter(reach.condition()).into_model::<SessionRow>();
         Ok(rows.all(&self.db).await?)
     }
 

@@ -196,6 +196,7 @@ mod tests {
         };
         assert_eq!(check(None, None), VerifyError::Unsigned);
         assert_eq!(check(Some("00"), Some("sha256")), VerifyError::Algorithm);
+        assert_eq!(check(Some("00"), Some("")), VerifyError::Algorithm);
         assert_eq!(check(Some("00"), Some("sha512")), VerifyError::Signature);
         assert_eq!(check(Some("not hex"), None), VerifyError::Signature);
     }

@@ -19,8 +19,14 @@ use crate::wait::wait_for;
 const PATIENCE: Duration = Duration::from_secs(60);
 pub const VIEWER: &str = "viewer secret viewer secret";
 pub const OPERATOR: &str = "operator secret operator secret";
+const ROLES: [&str; 5] = ["metrics", "viewer", "application", "reader", "operator"];
 
-/// A running `up` with a viewer's and an operator's token.
+/// The secret of the token of a role, whose name is the role's.
+pub fn secret(role: &str) -> String {
+    format!("{role} secret {role} secret")
+}
+
+/// A running `up` with a token of each role.
 pub struct Desk<'a> {
     pub setting: Setting<'a>,
     client: reqwest::Client,
@@ -29,10 +35,21 @@ pub struct Desk<'a> {
 
 impl<'a> Desk<'a> {
     pub async fn open(folder: &'a TempDir, database: &'a Database) -> Self {
-        let tokens = format!(
-            "[admin.tokens.eye]\nrole = \"viewer\"\nsecret = \"{VIEWER}\"\n\
-             [admin.tokens.hand]\nrole = \"operator\"\nsecret = \"{OPERATOR}\"\n"
-        );
+        Self::open_limiting_application(folder, database, "").await
+    }
+
+    /// The same with more settings of the application's token.
+    pub async fn open_limiting_application(
+        folder: &'a TempDir,
+        database: &'a Database,
+        limits: &str,
+    ) -> Self {
+        let token = |role: &str| {
+            let secret = secret(role);
+            let limits = if role == "application" { limits } else { "" };
+            format!("[admin.tokens.{role}]\nrole = \"{role}\"\nsecret = \"{secret}\"\n{limits}")
+        };
+        let tokens = ROLES.map(token).concat();
         std::fs::write(folder.path().join("waha-ingest.toml"), tokens).unwrap();
         let setting = Setting::new(folder.path(), &database.url);
         let process = setting.up().await;
@@ -46,7 +63,7 @@ impl<'a> Desk<'a> {
     }
 
     pub fn get(&self, path: &str) -> RequestBuilder {
-        self.request(Method::GET, path).bearer_auth(VIEWER)
+        self.request(Method::GET, path).bearer_auth(secret("reader"))
     }
 
     pub async fn json(&self, path: &str) -> Value {

@@ -163,7 +163,7 @@ pub fn webhook(sent: &Sent) -> waha_ingest::webhook::Webhook {
 fn serve(config: &Config, queue: SqliteQueue, clock: Arc<FixedClock>) -> String {
     let sources = vec![Source::signed("default", &[KEY.into()])];
     let metrics = DoorMetrics::new(&["default".to_owned()]);
-    let door = Door::new(sources, Arc::new(queue), clock, config.limits, metrics);
+    let door = Door::new(sources, Arc::new(queue), clock, config.limits.clone(), metrics);
     let listener = waha_ingest::server::listen(([127, 0, 0, 1], 0).into()).unwrap();
     let url = format!("http://{}/webhooks/default", listener.local_addr().unwrap());
     tokio::spawn(serve_public(listener, Arc::new(door), config.stop_grace).unwrap());

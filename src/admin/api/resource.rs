@@ -1,6 +1,7 @@
 //! A path with its methods; any other method is answered with 405 and the list of them.
 //!
-//! What must stay true: every way that writes asks for JSON, which a foreign page can't send.
+//! Invariant: every way needs a right, and every way that writes asks for JSON, which a foreign page
+//! can't send.
 
 use actix_web::dev::HttpServiceFactory;
 use actix_web::http::header::{ALLOW, HeaderValue};
@@ -8,23 +9,27 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::from_fn;
 use actix_web::{FromRequest, Handler, Responder, Route, web};
 
-use crate::admin::access;
+use crate::admin::access::{self, Right};
 use crate::problem::problem;
 
 /// A method and its handler.
 pub(super) struct Way(Method, Route);
 
-/// `GET` with this handler.
-pub(super) fn get<F, Args>(handler: F) -> Way
+/// `GET` with this handler, for those who have a right.
+pub(super) fn get<F, Args>(right: Right, handler: F) -> Way
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    Way(Method::GET, web::get().to(handler))
+    Way(Method::GET, needing(right, web::get().to(handler)))
 }
 
-/// A method that changes something, with this handler.
+fn needing(right: Right, route: Route) -> Route {
+    route.wrap(from_fn(move |request, next| access::check_right(right, request, next)))
+}
+
+/// A method that changes something, with this handler; for operators.
 pub(super) fn writing<F, Args>(method: Method, handler: F) -> Way
 where
     F: Handler<Args>,
@@ -32,10 +37,10 @@ where
     F::Output: Responder + 'static,
 {
     let route = web::method(method.clone()).to(handler);
-    Way(method, route.wrap(from_fn(access::check_json)))
+    Way(method, needing(Right::Operate, route.wrap(from_fn(access::check_json))))
 }
 
-/// `POST` with this handler.
+/// `POST` with this handler; for operators.
 pub(super) fn post<F, Args>(handler: F) -> Way
 where
     F: Handler<Args>,

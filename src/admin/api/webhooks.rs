@@ -1,15 +1,16 @@
 //! `/api/v1/webhooks`: the ledger, where every webhook that ended has a row.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use chrono::{DateTime, Datelike, Utc};
 use sea_orm::Order;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::Refused;
-use super::{ApiError, Problem};
-use crate::admin::Admin;
+use super::{ApiError, Problem, read};
+use crate::admin::{Admin, Caller};
 use crate::normalize::{Normalized, normalize};
 use crate::store::history::{Filter, Row, RowOutcome};
 
@@ -62,7 +63,8 @@ pub(super) struct WebhookDetail {
     outcome_now: Option<&'static str>,
     /// Why, for the last two.
     reason_now: Option<&'static str>,
-    /// The body as text, if it is stored. What is no UTF-8 is replaced: `/body` has the bytes.
+    /// The body as text, if it is stored and the token's role may read bodies. What is no UTF-8 is
+    /// replaced: `/body` has the bytes.
     body: Option<String>,
 }
 
@@ -111,7 +113,7 @@ pub(super) async fn list(
     Ok(web::Json(WebhookPage { webhooks, next }))
 }
 
-/// Show a webhook with its body and what the normalizer says of it now.
+/// Show a webhook, what the normalizer says of it now and, to those who may read it, its body.
 #[utoipa::path(
     get, path = "/api/v1/webhooks/{id}", tag = "webhooks", params(("id" = i64, Path)),
     responses(
@@ -122,10 +124,16 @@ pub(super) async fn list(
 )]
 pub(super) async fn show(
     admin: web::Data<Admin>,
+    caller: web::ReqData<Caller>,
+    request: HttpRequest,
     id: web::Path<i64>,
 ) -> Result<web::Json<WebhookDetail>, ApiError> {
     let (webhook, body) = find(&admin, *id).await?;
     let now = body.as_ref().map(|body| now(&admin, &webhook, body));
+    let body = body.filter(|_| read::may_read(&caller));
+    if body.is_some() {
+        read::log(&admin, &caller, &request, json!({ "webhook": *id })).await?;
+    }
     Ok(web::Json(WebhookDetail {
         outcome_now: now.map(|(outcome, _)| outcome),
         reason_now: now.and_then(|(_, reason)| reason),
@@ -145,10 +153,13 @@ pub(super) async fn show(
 )]
 pub(super) async fn body(
     admin: web::Data<Admin>,
+    caller: web::ReqData<Caller>,
+    request: HttpRequest,
     id: web::Path<i64>,
 ) -> Result<HttpResponse, ApiError> {
     let (_, body) = find(&admin, *id).await?;
     let body = body.ok_or(ApiError::NotFound("stored body"))?;
+    read::log(&admin, &caller, &request, json!({ "webhook": *id })).await?;
     Ok(HttpResponse::Ok().content_type("application/octet-stream").body(body))
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use crate::cli::output::json_line;
 use crate::config::Config;
 
 /// Longer than `/readyz` waits for what it depends on.
@@ -19,7 +20,7 @@ pub async fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let client = reqwest::Client::builder().no_proxy().timeout(ANSWER_MAX).build()?;
     let answer = client.get(&url).send().await.context("nothing answers at admin.listen")?;
     let is_ready = answer.status().is_success();
-    println!("{}", answer.text().await?);
+    json_line(&answer.text().await?);
     Ok(if is_ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -11,8 +11,9 @@ use clap::Args;
 use super::Context;
 use super::scope::prospect;
 use super::which::Which;
-use crate::cli::actor::actor;
+use crate::cli::actor::{actor, log_reading};
 use crate::cli::confirm;
+use crate::cli::output::{Harmless, errln, json_line, outln};
 use crate::desk;
 use crate::store::audit::{Action, Deed};
 use crate::store::dead_letter::State;
@@ -52,27 +53,24 @@ pub(super) struct Import {
 pub(super) async fn export(context: &Context<'_>, options: Export) -> anyhow::Result<ExitCode> {
     let filter = options.which.filter(&[State::Pending]);
     ensure!(filter.is_named() || options.all, "say which, such as --group, or --all");
+    log_reading(&context.store, serde_json::json!({ "dead_letters": &filter })).await;
     let count = if let Some(path) = &options.output {
         let mut out = BufWriter::new(new_file(path)?);
         let count = desk::export(&context.store, &filter, &mut out).await?;
         out.into_inner()?.sync_all()?;
         count
     } else {
-        let mut out = BufWriter::new(std::io::stdout());
+        let mut out = BufWriter::new(Harmless::default());
         let count = desk::export(&context.store, &filter, &mut out).await?;
         out.flush()?;
         count
     };
-    eprintln!("exported {count}");
+    errln!("exported {count}");
     Ok(ExitCode::SUCCESS)
 }
 
-/// Bodies are people's messages: only the owner may read them.
 pub(in crate::cli) fn new_file(path: &Path) -> anyhow::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut open = File::options();
-    open.write(true).create_new(true).mode(0o600);
-    open.open(path).with_context(|| path.display().to_string())
+    File::create_new(path).with_context(|| path.display().to_string())
 }
 
 pub(super) async fn import(context: &Context<'_>, options: Import) -> anyhow::Result<ExitCode> {
@@ -80,7 +78,7 @@ pub(super) async fn import(context: &Context<'_>, options: Import) -> anyhow::Re
     let would = desk::import(store, rules, &mut open(&options.file)?, None).await?;
     let new = would.lines - would.known;
     if options.dry_run && options.json {
-        println!("{}", serde_json::to_string(&would)?);
+        json_line(&serde_json::to_string(&would)?);
         return Ok(ExitCode::SUCCESS);
     }
     let text = format!(
@@ -90,10 +88,10 @@ pub(super) async fn import(context: &Context<'_>, options: Import) -> anyhow::Re
         prospect(&would.would_end)
     );
     if options.dry_run {
-        print!("{text}");
+        outln!("{}", text.trim_end());
         return Ok(ExitCode::SUCCESS);
     }
-    eprint!("{text}");
+    errln!("{}", text.trim_end());
     if new == 0 || !confirm("Go on?", options.yes)? {
         return Ok(ExitCode::SUCCESS);
     }
@@ -104,9 +102,9 @@ pub(super) async fn import(context: &Context<'_>, options: Import) -> anyhow::Re
     let log = store.log_deed(&deed).await?;
     let carried = desk::import(store, rules, &mut open(&options.file)?, Some(log)).await?;
     if options.json {
-        println!("{}", serde_json::to_string(&carried)?);
+        json_line(&serde_json::to_string(&carried)?);
     } else {
-        println!("imported {}, known {}", carried.imported, carried.known);
+        outln!("imported {}, known {}", carried.imported, carried.known);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,7 +6,8 @@ use clap::Args;
 
 use super::Context;
 use super::which::Which;
-use crate::cli::table::{plain, print, table};
+use crate::cli::output::{json_line, plain};
+use crate::cli::table::{print, table};
 use crate::cli::time;
 use crate::store::dead_letter::{Group, State};
 
@@ -31,7 +32,7 @@ pub(super) async fn run(context: &Context<'_>, options: &Options) -> anyhow::Res
     let groups = context.store.dead_letter_groups(&filter, options.limit).await?;
     if options.json {
         for group in &groups {
-            println!("{}", serde_json::to_string(group)?);
+            json_line(&serde_json::to_string(group)?);
         }
     } else {
         print_table(&groups);

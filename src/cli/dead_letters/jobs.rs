@@ -8,7 +8,8 @@ use clap::Args;
 
 use super::Context;
 use crate::cli::actor::actor;
-use crate::cli::table::{plain, print, table};
+use crate::cli::output::{json_line, outln, plain};
+use crate::cli::table::{print, table};
 use crate::cli::time;
 use crate::store::job::{Job, JobState};
 
@@ -46,7 +47,7 @@ pub(super) async fn run(context: &Context<'_>, options: Options) -> anyhow::Resu
         .iter()
         .map(|job| (job, JobState::of(job, now), outcomes.remove(&job.id).unwrap_or_default()));
     if options.json {
-        rows.for_each(|(job, state, outcomes)| println!("{}", to_json(job, state, &outcomes)));
+        rows.for_each(|(job, state, outcomes)| json_line(&to_json(job, state, &outcomes)));
     } else {
         print_table(rows);
     }
@@ -56,7 +57,7 @@ pub(super) async fn run(context: &Context<'_>, options: Options) -> anyhow::Resu
 pub(super) async fn cancel(context: &Context<'_>, options: Cancel) -> anyhow::Result<ExitCode> {
     let job = context.store.cancel_job(options.id, &actor()).await?;
     let job = job.with_context(|| format!("no job {} is running", options.id))?;
-    println!("cancelled job {}: {} of {} were replayed", job.id, job.replayed, job.total);
+    outln!("cancelled job {}: {} of {} were replayed", job.id, job.replayed, job.total);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,7 +6,8 @@ use clap::Args;
 
 use super::Context;
 use super::which::Which;
-use crate::cli::table::{plain, print, table};
+use crate::cli::output::{errln, json_line, plain};
+use crate::cli::table::{print, table};
 use crate::cli::time;
 use crate::store::dead_letter::{Page, Replay, State, Summary};
 
@@ -43,14 +44,14 @@ pub(super) async fn run(context: &Context<'_>, options: Options) -> anyhow::Resu
         let replays = |letter: &Summary| replays.get(&letter.id).map_or(&[][..], Vec::as_slice);
         if options.json {
             for letter in &letters {
-                println!("{}", to_json(letter, replays(letter)));
+                json_line(&to_json(letter, replays(letter)));
             }
         } else {
             print_page(&letters, replays);
         }
     }
     if !options.json {
-        eprintln!("there may be more: --after {after_id}, or a higher --limit");
+        errln!("there may be more: --after {after_id}, or a higher --limit");
     }
     Ok(ExitCode::SUCCESS)
 }

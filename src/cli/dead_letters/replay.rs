@@ -9,6 +9,7 @@ use clap::Args;
 use super::Context;
 use super::scope::Scope;
 use crate::cli::actor::actor;
+use crate::cli::output::{errln, json_line, outln};
 use crate::cli::progress_bar;
 use crate::desk::edit;
 use crate::lifecycle::{open_queue, stop_on_signals};
@@ -68,7 +69,7 @@ async fn replace_body(
     let letter = letters.first().context("there is no such dead letter")?;
     let rules = &context.config.rules;
     let reading = edit(&context.store, rules, letter, body, actor, note).await?;
-    eprintln!("the body is replaced; the new one {reading}");
+    errln!("the body is replaced; the new one {reading}");
     Ok(())
 }
 
@@ -99,12 +100,12 @@ fn print(ended: &Ended, json: bool) -> ExitCode {
         let report = serde_json::json!({
             "job": id, "state": state, "replayed": replayed, "total": total,
         });
-        println!("{report}");
+        json_line(&report);
     } else {
-        println!("replayed {replayed} of {total}, job {id} is {state}");
+        outln!("replayed {replayed} of {total}, job {id} is {state}");
     }
     if matches!(ended, Ended::Stopped(_)) {
-        eprintln!("the same command goes on with it");
+        errln!("the same command goes on with it");
     }
     code
 }

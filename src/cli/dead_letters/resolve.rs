@@ -7,6 +7,7 @@ use clap::Args;
 use super::Context;
 use super::scope::Scope;
 use crate::cli::actor::actor;
+use crate::cli::output::{json_line, outln};
 use crate::cli::progress_bar;
 use crate::store::dead_letter::{Resolution, State};
 
@@ -49,9 +50,9 @@ async fn run(
     let count = context.store.resolve_letters(&resolution, |more| bar.inc(more)).await?;
     bar.finish_and_clear();
     if agreed.json {
-        println!("{}", serde_json::json!({ verb: count }));
+        json_line(&serde_json::json!({ verb: count }));
     } else {
-        println!("{verb} {count}");
+        outln!("{verb} {count}");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,7 +5,7 @@ use clap::Args;
 
 use super::Context;
 use super::which::Which;
-use crate::cli::table::plain;
+use crate::cli::output::{errln, json_line, outln, plain};
 use crate::cli::{confirm, progress_bar, time};
 use crate::desk::{Forecast, Prospect, forecast};
 use crate::store::dead_letter::{Extent, Filter, State};
@@ -64,7 +64,7 @@ impl Scope {
             return Ok(None);
         }
         let extent = context.store.dead_letter_extent(&filter).await?;
-        eprint!("{}", told(&extent, verb));
+        errln!("{}", told(&extent, verb).trim_end());
         if extent.count > 0 && !confirm("Go on?", self.yes)? {
             return Ok(None);
         }
@@ -83,11 +83,11 @@ async fn dry_run(
     let forecast = forecast(&context.store, rules, filter, |more| bar.inc(more)).await?;
     bar.finish_and_clear();
     if json {
-        println!("{}", serde_json::to_string(&forecast)?);
+        json_line(&serde_json::to_string(&forecast)?);
         return Ok(());
     }
     let Forecast { extent, would_end } = forecast;
-    print!("{}{}", told(&extent, verb), prospect(&would_end));
+    outln!("{}", format!("{}{}", told(&extent, verb), prospect(&would_end)).trim_end());
     Ok(())
 }
 

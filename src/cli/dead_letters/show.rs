@@ -1,6 +1,5 @@
 //! `dead-letters show`: one whole.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -10,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::Context;
 use super::list::{ending, replay_json};
-use crate::cli::table::plain;
+use crate::cli::actor::log_reading;
+use crate::cli::output::{bytes, json_line, outln};
 use crate::cli::time;
 use crate::cli::webhooks::show::pretty;
 use crate::desk::Reading;
@@ -43,6 +43,7 @@ struct Shown {
 
 pub(super) async fn run(context: &Context<'_>, options: Options) -> anyhow::Result<ExitCode> {
     let mut shown = read(context, options.id).await?;
+    log_reading(&context.store, json!({ "dead_letter": options.id })).await;
     if options.original
         && let Some(first) = shown.edits.first()
         && let Some(body) = context.store.body_before(first.id).await?
@@ -51,9 +52,9 @@ pub(super) async fn run(context: &Context<'_>, options: Options) -> anyhow::Resu
         shown.reading = Reading::of(&shown.letter.webhook(), &context.config.rules);
     }
     if options.raw {
-        std::io::stdout().lock().write_all(&shown.letter.row.body)?;
+        bytes(&shown.letter.row.body)?;
     } else if options.json {
-        println!("{}", to_json(&shown));
+        json_line(&to_json(&shown));
     } else {
         print(&shown);
     }
@@ -72,7 +73,7 @@ async fn read(context: &Context<'_>, id: i64) -> anyhow::Result<Shown> {
 
 fn print(shown: &Shown) {
     let (row, letter) = (&shown.letter.row, &shown.letter);
-    let line = |name: &str, text: String| println!("{name:<13}{}", plain(&text));
+    let line = |name: &str, text: String| outln!("{name:<13}{text}");
     line("id", row.id.to_string());
     line("state", row.state.clone());
     line(
@@ -103,7 +104,7 @@ fn print(shown: &Shown) {
     }
     line("body", format!("{} bytes", row.body.len()));
     line("now", format!("{} (normalizer {NORMALIZER_VERSION})", shown.reading));
-    println!("\n{}", plain(&pretty(&row.body)));
+    outln!("\n{}", pretty(&row.body));
 }
 
 fn to_json(shown: &Shown) -> Value {

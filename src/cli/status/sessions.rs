@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::cli::table::plain;
+use crate::cli::output::plain;
 use crate::cli::time;
 use crate::silence::{Silence, SilentSession};
 use crate::store::Store;

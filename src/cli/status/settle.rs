@@ -9,6 +9,7 @@ use clap::Args;
 use super::report::Sight;
 use crate::cli::actor::actor;
 use crate::cli::confirm;
+use crate::cli::output::{errln, outln};
 use crate::config::Config;
 use crate::store::settlement::Settled;
 
@@ -38,16 +39,16 @@ pub(super) async fn run(config: &Config, options: SettleOptions) -> anyhow::Resu
     let settled = match sight.settlement().await? {
         Ok(settled) => settled,
         Err(reason) => {
-            eprintln!("nothing can be settled now: {reason}");
+            errln!("nothing can be settled now: {reason}");
             return Ok(ExitCode::from(super::UNKNOWN));
         }
     };
-    println!("{}", describe(&settled));
+    outln!("{}", describe(&settled));
     if settled == Settled::default() || options.dry_run || !confirm("Settle?", options.yes)? {
         return Ok(ExitCode::SUCCESS);
     }
     let entry = sight.settle(&settled, &actor(), options.note.as_deref()).await;
-    println!("Settled: entry {} of the audit log.", entry.context("nothing was settled")?);
+    outln!("Settled: entry {} of the audit log.", entry.context("nothing was settled")?);
     Ok(ExitCode::SUCCESS)
 }
 

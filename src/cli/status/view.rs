@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::broker::BrokerReport;
 use super::report::Report;
 use super::verdict;
-use crate::cli::table::plain;
+use crate::cli::output::plain;
 use crate::store::dead_letter::Group;
 
 /// Keeps the last counts, for the rates.

@@ -8,10 +8,11 @@ use anyhow::ensure;
 use clap::Args;
 
 use super::which::Which;
-use crate::cli::actor::actor;
+use crate::cli::actor::{actor, log_reading};
 use crate::cli::confirm;
 use crate::cli::dead_letters::carry::{new_file, open};
 use crate::cli::dead_letters::scope::prospect;
+use crate::cli::output::{Harmless, errln, json_line, outln};
 use crate::desk::{ExportedWebhooks, export_webhooks, import_webhooks};
 use crate::normalize::Rules;
 use crate::store::Store;
@@ -55,21 +56,22 @@ pub(super) async fn export(store: &Store, options: ExportOptions) -> anyhow::Res
         "say which, such as --since or --session, or --all"
     );
     let filter = options.which.filter();
+    log_reading(store, serde_json::json!({ "webhooks": format!("{filter:?}") })).await;
     let exported = if let Some(path) = &options.output {
         let mut out = BufWriter::new(new_file(path)?);
         let exported = export_webhooks(store, filter, &mut out).await?;
         out.into_inner()?.sync_all()?;
         exported
     } else {
-        let mut out = BufWriter::new(std::io::stdout());
+        let mut out = BufWriter::new(Harmless::default());
         let exported = export_webhooks(store, filter, &mut out).await?;
         out.flush()?;
         exported
     };
     let ExportedWebhooks { lines, without_body } = exported;
-    eprintln!("exported {lines}, left out {without_body} whose body the ledger does not hold");
+    errln!("exported {lines}, left out {without_body} whose body the ledger does not hold");
     if without_body > 0 {
-        eprintln!("dead letters keep theirs: see `waha-ingest dead-letters export`");
+        errln!("dead letters keep theirs: see `waha-ingest dead-letters export`");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -82,7 +84,7 @@ pub(super) async fn import(
     let would = import_webhooks(store, rules, &mut open(&options.file)?, None).await?;
     let new = would.lines - would.known;
     if options.dry_run && options.json {
-        println!("{}", serde_json::to_string(&would)?);
+        json_line(&serde_json::to_string(&would)?);
         return Ok(ExitCode::SUCCESS);
     }
     let text = format!(
@@ -92,10 +94,10 @@ pub(super) async fn import(
         prospect(&would.would_end)
     );
     if options.dry_run {
-        print!("{text}");
+        outln!("{}", text.trim_end());
         return Ok(ExitCode::SUCCESS);
     }
-    eprint!("{text}");
+    errln!("{}", text.trim_end());
     if new == 0 || !confirm("Go on?", options.yes)? {
         return Ok(ExitCode::SUCCESS);
     }
@@ -106,9 +108,9 @@ pub(super) async fn import(
     let log = store.log_deed(&deed).await?;
     let imported = import_webhooks(store, rules, &mut open(&options.file)?, Some(log)).await?;
     if options.json {
-        println!("{}", serde_json::to_string(&imported)?);
+        json_line(&serde_json::to_string(&imported)?);
     } else {
-        println!("imported {}, known {}", imported.imported, imported.known);
+        outln!("imported {}, known {}", imported.imported, imported.known);
     }
     Ok(ExitCode::SUCCESS)
 }

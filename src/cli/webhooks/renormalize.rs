@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::which::Which;
 use crate::cli::actor::actor;
+use crate::cli::output::{errln, json_line, outln};
 use crate::cli::{confirm, progress_bar};
 use crate::normalize::{NORMALIZER_VERSION, Rules};
 use crate::renormalize::{Renormalizer, Tally, deed};
@@ -50,7 +51,7 @@ pub(super) async fn run(
     ensure!(options.rate.is_none_or(|rate| rate > 0.0), "--rate must be above 0");
     let filter = options.which.filter();
     let rows = total(&store.history_groups(&filter).await?);
-    eprintln!("{rows} webhooks would be read again by normalizer {NORMALIZER_VERSION}");
+    errln!("{rows} webhooks would be read again by normalizer {NORMALIZER_VERSION}");
     if rows == 0 || !(options.dry_run || confirm("Go on?", options.yes)?) {
         return Ok(ExitCode::SUCCESS);
     }
@@ -74,29 +75,29 @@ fn total(groups: &[Group]) -> u64 {
 
 fn print(tally: &Tally, writes: bool, json: bool) {
     if json {
-        println!("{}", to_json(tally));
+        json_line(&to_json(tally));
         return;
     }
     let verb = if writes { "is" } else { "would be" };
     for (change, count) in &tally.ended {
-        println!(
+        outln!(
             "{:<32}{:>9}  was {}, {verb} {}",
-            change.event_type, count, change.before, change.after
+            change.event_type,
+            count,
+            change.before,
+            change.after
         );
     }
     for (event_type, count) in &tally.without_body {
-        println!("{event_type:<32}{count:>9}  left: the body is not stored");
+        outln!("{event_type:<32}{count:>9}  left: the body is not stored");
     }
     if tally.dead_lettered > 0 {
-        println!(
-            "{:<32}{:>9}  left: see `dead-letters replay`",
-            "dead letters", tally.dead_lettered
-        );
+        outln!("{:<32}{:>9}  left: see `dead-letters replay`", "dead letters", tally.dead_lettered);
     }
     for failure in &tally.failures {
-        println!("webhook {}  left, failed: {}", failure.id, failure.error);
+        outln!("webhook {}  left, failed: {}", failure.id, failure.error);
     }
-    println!("looked at {}, failed {}", tally.seen, tally.failed);
+    outln!("looked at {}, failed {}", tally.seen, tally.failed);
 }
 
 fn to_json(tally: &Tally) -> serde_json::Value {

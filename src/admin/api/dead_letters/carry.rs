@@ -7,12 +7,13 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream::try_unfold;
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::which::Which;
 use crate::admin::api::error::{Refused, RefusedBody};
 use crate::admin::api::wish::check_note;
-use crate::admin::api::{ApiError, actor};
+use crate::admin::api::{ApiError, actor, read};
 use crate::admin::{Admin, Caller};
 use crate::desk::{self, Carried, LineError};
 use crate::store::audit::{Action, Deed};
@@ -39,10 +40,13 @@ pub(in crate::admin::api) struct ImportWish {
 )]
 pub(in crate::admin::api) async fn export(
     admin: web::Data<Admin>,
+    caller: web::ReqData<Caller>,
+    request: HttpRequest,
     which: web::Query<Which>,
 ) -> Result<HttpResponse, ApiError> {
     which.refuse_page()?;
     let filter = which.into_inner().filter()?;
+    read::log(&admin, &caller, &request, json!({ "dead_letters": &filter })).await?;
     let store = Arc::clone(admin.store()?);
     let pages = try_unfold(Some(0), move |after| {
         let (store, filter) = (store.clone(), filter.clone());

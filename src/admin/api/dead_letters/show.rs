@@ -1,13 +1,14 @@
 //! One dead letter.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::admin::Admin;
 use crate::admin::api::error::Refused;
-use crate::admin::api::{ApiError, Problem};
+use crate::admin::api::{ApiError, Problem, read};
+use crate::admin::{Admin, Caller};
 use crate::desk::Reading;
 use crate::store::dead_letter::{DeadLetter, Edit, Filter, Page, Replay, Summary};
 use crate::webhook::Headers;
@@ -26,8 +27,9 @@ pub(in crate::admin::api) struct Detail {
     headers: Headers,
     /// What the normalizer says of it now.
     now: Reading,
-    /// The body as text. What is no UTF-8 is replaced: `/body` has the bytes.
-    body: String,
+    /// The body as text, if the token's role may read bodies. What is no UTF-8 is replaced: `/body` has
+    /// the bytes.
+    body: Option<String>,
 }
 
 /// An attempt that failed.
@@ -65,7 +67,8 @@ impl From<Replay> for ReplayReport {
     }
 }
 
-/// Show a dead letter: every attempt, every replay, and what the normalizer says of it now.
+/// Show a dead letter: every attempt, every replay, what the normalizer says of it now and, to those
+/// who may read it, its body.
 #[utoipa::path(
     get, path = "/api/v1/dead-letters/{id}", tag = "dead letters", params(("id" = i64, Path)),
     responses(
@@ -76,6 +79,8 @@ impl From<Replay> for ReplayReport {
 )]
 pub(in crate::admin::api) async fn show(
     admin: web::Data<Admin>,
+    caller: web::ReqData<Caller>,
+    request: HttpRequest,
     id: web::Path<i64>,
 ) -> Result<web::Json<Detail>, ApiError> {
     let store = admin.store()?;
@@ -89,12 +94,16 @@ pub(in crate::admin::api) async fn show(
         error: failure.error.clone(),
     });
     let replays = store.replays_of(&[*id]).await?.remove(&*id).unwrap_or_default();
+    let reads_body = read::may_read(&caller);
+    if reads_body {
+        read::log(&admin, &caller, &request, json!({ "dead_letter": *id })).await?;
+    }
     Ok(web::Json(Detail {
         dead_letter,
         failures: failures.collect(),
         replays: replays.into_iter().map(ReplayReport::from).collect(),
         edits: store.edits_of(*id).await?,
-        body: String::from_utf8_lossy(&letter.row.body).into_owned(),
+        body: reads_body.then(|| String::from_utf8_lossy(&letter.row.body).into_owned()),
         headers: letter.headers,
         now,
     }))
@@ -112,10 +121,13 @@ pub(in crate::admin::api) async fn show(
 )]
 pub(in crate::admin::api) async fn body(
     admin: web::Data<Admin>,
+    caller: web::ReqData<Caller>,
+    request: HttpRequest,
     id: web::Path<i64>,
     which: web::Query<WhichBody>,
 ) -> Result<HttpResponse, ApiError> {
     let mut body = find(&admin, *id).await?.row.body;
+    read::log(&admin, &caller, &request, json!({ "dead_letter": *id })).await?;
     if which.original
         && let Some(first) = admin.store()?.edits_of(*id).await?.first()
         && let Some(before) = admin.store()?.body_before(first.id).await?
