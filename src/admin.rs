@@ -14,10 +14,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_server::Server;
 use actix_web::http::StatusCode;
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::{App, HttpResponse, web};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -27,14 +27,25 @@ use crate::normalize::Rules;
 use crate::observer::Observer;
 use crate::problem::problem;
 use crate::queue::Queue;
+use crate::server::connection::{self, ConnectionLimits, ListenerOptions};
 use crate::store::Store;
+use crate::telemetry::cause::Causes;
 use crate::telemetry::metrics::{Metrics, Scope};
 
 pub use access::{Access, AccessError, Caller, Role, Token};
-pub use api::{ApiError, LaneReport, Problem};
+pub use api::{ApiError, LaneReport, Problem, ProcessReport};
 
 /// Counts are shared by all who ask within this time: the queue stands still while it is counted.
 const COUNT_EVERY: Duration = Duration::from_secs(5);
+/// Scrapers, probes and people are few; exports may be long, if only their reader goes on.
+const CONNECTION_LIMITS: ConnectionLimits = ConnectionLimits {
+    connections_max: 128,
+    head_timeout: Duration::from_secs(10),
+    body_timeout: Duration::from_secs(60),
+    idle_timeout: Duration::from_secs(75),
+    write_timeout: Duration::from_secs(30),
+    age_max: Duration::from_hours(1),
+};
 
 /// What the admin listener tells of.
 pub struct Admin {
@@ -79,34 +90,56 @@ impl Admin {
         {
             return equation.clone();
         }
-        let equation = sides.count(store).await;
+        let equation = sides.count_at_once(store).await;
         if let Err(error) = &equation {
-            tracing::warn!(error = error as &dyn std::error::Error, "can't count webhooks");
+            tracing::warn!(error = %Causes(error), "can't count webhooks");
         }
         let equation = equation.ok();
         *counted = Some((Instant::now(), equation.clone()));
         equation
+    }
+
+    /// Who works, by its own word; none where that can't be read here or now.
+    async fn processes(&self, now_ms: i64) -> Option<Vec<ProcessReport>> {
+        let workers = self.store.as_ref()?.processes().await.ok()?;
+        let doors = match &self.sides {
+            Some(sides) => sides.doors().await.ok()?,
+            None => Vec::new(),
+        };
+        let doors = doors.iter().map(|door| ProcessReport::of_door(door, now_ms));
+        let workers = workers.iter().map(|row| ProcessReport::of_worker(row, now_ms));
+        Some(doors.chain(workers).collect())
     }
 }
 
 /// The admin listener; answers until its handle is told to stop.
 pub fn serve(listener: TcpListener, admin: Arc<Admin>) -> std::io::Result<Server> {
     let admin = web::Data::from(admin);
-    let server = HttpServer::new(move || {
-        let scope = admin.scope;
-        App::new()
-            .app_data(admin.clone())
-            .route("/livez", web::get().to(health::live))
-            .route("/readyz", web::get().to(health::ready))
-            .service(
-                web::resource("/metrics")
-                    .wrap(from_fn(access::check_metrics))
-                    .route(web::get().to(metrics::metrics)),
-            )
-            .configure(|config| api::add(config, scope))
-            .default_service(web::to(not_found))
-    });
-    Ok(server.workers(1).shutdown_timeout(1).disable_signals().listen(listener)?.run())
+    let options = ListenerOptions {
+        name: "admin",
+        workers: Some(1),
+        limits: CONNECTION_LIMITS,
+        stop_grace: Duration::from_secs(1),
+    };
+    connection::serve(
+        listener,
+        options,
+        |_| None,
+        move || {
+            let scope = admin.scope;
+            App::new()
+                .app_data(admin.clone())
+                .route("/livez", web::get().to(health::live))
+                .route("/readyz", web::get().to(health::ready))
+                .service(
+                    web::resource("/metrics")
+                        .wrap(from_fn(access::check_metrics))
+                        .route(web::get().to(metrics::metrics)),
+                )
+                .configure(|config| api::add(config, scope))
+                .default_service(web::to(not_found))
+        },
+    )
 }
 
 async fn not_found() -> HttpResponse {

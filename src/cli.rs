@@ -4,10 +4,12 @@
 
 mod actor;
 mod audit;
+mod carry;
 mod check;
 mod dead_letters;
 mod demo;
 mod migrate;
+pub mod output;
 mod serve;
 mod simulate;
 mod status;
@@ -109,7 +111,7 @@ fn confirm(question: &str, yes: bool) -> anyhow::Result<bool> {
         return Ok(true);
     }
     anyhow::ensure!(std::io::stdin().is_terminal(), "not on a terminal: say --yes");
-    eprint!("{question} [y/N] ");
+    write!(std::io::stderr(), "{} [y/N] ", output::plain(question))?;
     std::io::stderr().flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;

@@ -6,9 +6,11 @@
 mod admin;
 mod queue;
 mod reader;
+mod server;
 mod source;
 mod traces;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,14 +19,16 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use admin::{AdminConfig, TokenConfig};
 pub use queue::{Backend, BrokerConfig, QueueConfig};
+pub use reader::without_password;
 pub use source::{SourceConfig, Verification};
-pub use traces::TracesConfig;
 
 use reader::Reader;
 
 use crate::normalize::Rules;
 use crate::retry::RetryPolicy;
 use crate::server::Limits;
+use crate::telemetry::LogFormat;
+use crate::trace::TracesConfig;
 
 /// The annotated defaults.
 pub const DEFAULTS: &str = include_str!("config/default.toml");
@@ -59,6 +63,10 @@ pub struct Config {
     pub queue: QueueConfig,
     /// Most webhooks in one transaction.
     pub batch_max: usize,
+    /// Most bytes of bodies in one transaction.
+    pub batch_bytes_max: u64,
+    /// Most bytes of bodies in hand, of all lanes together.
+    pub worker_memory_bytes_max: u64,
     /// Transactions at a time, per lane.
     pub concurrency: usize,
     /// How long a batch is held while the database is away.
@@ -81,17 +89,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Where traces go.
     pub traces: TracesConfig,
-}
-
-/// How logs are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Text on a terminal, else JSON.
-    Auto,
-    /// For people.
-    Text,
-    /// For machines.
-    Json,
+    /// Every key that was read, with its value as text and nothing secret: what `check --print` shows.
+    pub shown: BTreeMap<String, String>,
 }
 
 /// Everything that is wrong with a configuration.
@@ -117,8 +116,7 @@ impl Config {
 
     fn finish(mut reader: Reader) -> Result<Self, ConfigError> {
         let config = Self::read(&mut reader);
-        reader.finish()?;
-        Ok(config)
+        Ok(Self { shown: reader.finish()?, ..config })
     }
 
     fn read(reader: &mut Reader) -> Self {
@@ -130,13 +128,15 @@ impl Config {
             listen: reader.address("server.listen"),
             admin_listen,
             admin: admin::read(reader, admin_listen),
-            limits: limits(reader),
+            limits: server::read(reader),
             stop_grace: reader.milliseconds("server.stop_grace_ms"),
             sources,
             database_url: database_url(reader, &data_dir),
             connections_max: reader.number("database.connections_max", 1, 1000),
             queue: queue::read(reader),
             batch_max: reader.number("worker.batch_max", 1, 5000),
+            batch_bytes_max: reader.number("worker.batch_bytes_max", 1 << 16, 1 << 30),
+            worker_memory_bytes_max: reader.number("worker.memory_bytes_max", 1 << 20, 1 << 40),
             concurrency: reader.number("worker.concurrency", 1, 64),
             hold_max: reader.milliseconds("worker.hold_max_ms"),
             retry: retry(reader),
@@ -152,6 +152,7 @@ impl Config {
                 &[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)],
             ),
             traces: traces::read(reader),
+            shown: BTreeMap::new(),
             data_dir,
         }
     }
@@ -172,15 +173,6 @@ impl Config {
     }
 }
 
-fn limits(reader: &mut Reader) -> Limits {
-    Limits {
-        body_bytes_max: reader.number("server.body_bytes_max", 1024, 1 << 30),
-        body_timeout: reader.milliseconds("server.body_timeout_ms"),
-        publish_timeout: reader.milliseconds("server.publish_timeout_ms"),
-        memory_bytes_max: reader.number("server.memory_bytes_max", 1 << 20, 1 << 40),
-    }
-}
-
 /// Days; 0 stands for no limit.
 fn days(reader: &mut Reader, key: &str) -> Option<Duration> {
     let days: u64 = reader.number(key, 0, 36_500);
@@ -189,7 +181,10 @@ fn days(reader: &mut Reader, key: &str) -> Option<Duration> {
 
 fn database_url(reader: &mut Reader, data_dir: &Path) -> SecretString {
     let told = reader.secret("database.url", "database.url_file");
-    told.unwrap_or_else(|| format!("sqlite://{}", data_dir.join("waha.db").display()).into())
+    let url =
+        told.unwrap_or_else(|| format!("sqlite://{}", data_dir.join("waha.db").display()).into());
+    reader.show("database.url", format_args!("{:?}", without_password(url.expose_secret())));
+    url
 }
 
 fn retry(reader: &mut Reader) -> RetryPolicy {

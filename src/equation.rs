@@ -5,6 +5,8 @@
 //! embedded queue, `distributed` a broker.
 
 mod distributed;
+mod look;
+mod verdict;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,21 +14,22 @@ use std::time::Duration;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub use distributed::Distributed;
-
-use crate::queue::spool::empty_at_ms;
+use crate::queue::spool::{DoorProcess, empty_at_ms};
 use crate::queue::sqlite::{Census, SqliteQueue};
 use crate::queue::{Depth, Queue, QueueError};
-use crate::store::totals::Totals;
+use crate::store::operations::settlement::Settlement;
+use crate::store::operations::totals::LedgerTotals;
 use crate::store::{Store, StoreError};
+
+pub use distributed::Distributed;
 
 /// How long the queue may stand still while the ledger is counted; publishers wait meanwhile.
 const FROZEN_MAX: Duration = Duration::from_millis(1500);
 
 /// All counts, of one moment unless `uncertain` says otherwise.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Equation {
-    /// Webhooks that the door made durable, or that were imported as dead letters.
+    /// Webhooks that the door made durable, or that were imported.
     pub accepted: u64,
     /// Those whose changes are in the tables.
     pub applied: u64,
@@ -36,13 +39,32 @@ pub struct Equation {
     pub ignored: u64,
     /// Those that are kept as dead letters.
     pub dead_lettered: u64,
-    /// Those that are queued, in a worker's hand, or in retry.
+    /// Those that are queued, or in retry; without a broker also those in a worker's hand.
     pub waiting: u64,
+    /// Those that are known to be lost, as an operator settled.
+    pub lost: u64,
+    /// Those that damage took out of the queue file or a spool: set aside beside it, or missing. They
+    /// may be fewer.
+    pub damaged: u64,
     /// How many moved while they were counted, may be in a worker's hand unseen, or were taken by a
     /// door that was killed before it counted them; 0 when the count is exact.
     pub uncertain: u64,
-    /// Whether the two sides are equal, up to `uncertain`.
-    pub balanced: bool,
+    /// Webhooks that were accepted and are nowhere. Above 0 only if that is known.
+    pub missing: u64,
+    /// Webhooks that ended or wait and were never accepted: some were doubled, or a count got lost.
+    pub excess: u64,
+    /// Whether the two sides are equal; none if that can't be known.
+    pub balanced: Option<bool>,
+    /// Why it can't be known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl Equation {
+    /// Whether it is known that the two sides are equal.
+    pub fn is_balanced(&self) -> bool {
+        self.balanced == Some(true)
+    }
 }
 
 /// Where the door's and the queue's counts are.
@@ -67,7 +89,39 @@ impl Sides {
     pub async fn count_moving(&self, store: &Store) -> Result<Equation, EquationError> {
         match self {
             Self::Embedded(queue) => Equation::count_moving(queue, store).await,
-            Self::Distributed(distributed) => distributed.count(store).await,
+            Self::Distributed(distributed) => distributed.count_moving(store).await,
+        }
+    }
+
+    /// The same without waiting for beats; the embedded queue stands still.
+    pub async fn count_at_once(&self, store: &Store) -> Result<Equation, EquationError> {
+        match self {
+            Self::Embedded(queue) => Equation::count(queue, store).await,
+            Self::Distributed(distributed) => distributed.count_moving(store).await,
+        }
+    }
+
+    /// What would be settled now; an error text if nothing is known well enough for that.
+    pub async fn settlement(
+        &self,
+        store: &Store,
+    ) -> Result<Result<Settlement, String>, EquationError> {
+        match self {
+            Self::Embedded(queue) => {
+                let equation = Equation::count(queue, store).await?;
+                let Equation { missing: lost, excess: found, reason, .. } = equation;
+                let settled = Settlement { lost, found, ..Settlement::default() };
+                Ok(reason.map_or(Ok(settled), Err))
+            }
+            Self::Distributed(distributed) => distributed.settlement(store).await,
+        }
+    }
+
+    /// The doors that count in spool files; none without a broker.
+    pub async fn doors(&self) -> Result<Vec<DoorProcess>, EquationError> {
+        match self {
+            Self::Embedded(_) => Ok(Vec::new()),
+            Self::Distributed(distributed) => Ok(distributed.books().await?.doors),
         }
     }
 
@@ -115,6 +169,7 @@ impl Equation {
     /// Counts. The queue stands still meanwhile; a ledger too large for that is counted while
     /// things move.
     pub async fn count(queue: &SqliteQueue, store: &Store) -> Result<Self, EquationError> {
+        let settled = store.settled().await?;
         let (census, frozen) = queue.census_frozen().await?;
         let counting = store.totals(&census.handed_out);
         let counted = tokio::time::timeout(FROZEN_MAX, counting).await;
@@ -122,7 +177,7 @@ impl Equation {
         match counted {
             Ok(counted) => {
                 let (totals, ended) = counted?;
-                Ok(Self::of(&census, totals, ended, 0))
+                Ok(Self::of(&census, totals, ended, &settled, 0))
             }
             Err(_) => Self::count_moving(queue, store).await,
         }
@@ -130,18 +185,33 @@ impl Equation {
 
     /// Counts while things move: holds up nobody, and says how much moved meanwhile.
     pub async fn count_moving(queue: &SqliteQueue, store: &Store) -> Result<Self, EquationError> {
+        let settled = store.settled().await?;
         let before = queue.census().await?;
         let (totals, ended) = store.totals(&before.handed_out).await?;
         let after = queue.census().await?;
-        let uncertain =
-            after.accepted.abs_diff(before.accepted) + after.waiting.abs_diff(before.waiting);
-        Ok(Self::of(&before, totals, ended, uncertain))
+        let uncertain = after.accepted.abs_diff(before.accepted)
+            + after.waiting.abs_diff(before.waiting)
+            + after.gone().abs_diff(before.gone());
+        Ok(Self::of(&before, totals, ended, &settled, uncertain))
     }
 
     /// `ended`: how many of the waiting are already in the ledger.
-    fn of(census: &Census, totals: Totals, ended: u64, uncertain: u64) -> Self {
+    fn of(
+        census: &Census,
+        totals: LedgerTotals,
+        ended: u64,
+        settled: &Settlement,
+        uncertain: u64,
+    ) -> Self {
         let waiting = census.waiting.saturating_sub(ended);
-        let accepted = census.accepted + totals.imported;
+        let damaged = census.gone();
+        let accepted = census.accepted + totals.imported + settled.found;
+        let found = totals.ended() + waiting + settled.lost + damaged;
+        // Whether the ledger knows those that can't be read, their keys don't tell any more.
+        let uncertain = uncertain + census.unreadable;
+        let is_known = uncertain == 0;
+        let why =
+            || format!("{uncertain} webhooks moved or could not be read while they were counted");
         Self {
             accepted,
             applied: totals.applied,
@@ -149,8 +219,13 @@ impl Equation {
             ignored: totals.ignored,
             dead_lettered: totals.dead_lettered,
             waiting,
+            lost: settled.lost,
+            damaged,
             uncertain,
-            balanced: accepted.abs_diff(totals.ended() + waiting) <= uncertain,
+            missing: if is_known { accepted.saturating_sub(found) } else { 0 },
+            excess: if is_known { found.saturating_sub(accepted) } else { 0 },
+            balanced: is_known.then_some(accepted == found),
+            reason: (!is_known).then(why),
         }
     }
 }

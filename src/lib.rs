@@ -1,4 +1,12 @@
 #![doc = include_str!("ARCHITECTURE.md")]
+// Tables hold what strangers wrote: what is printed passes through `cli::output`.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
+#[cfg(test)]
+mod architecture;
+#[cfg(test)]
+#[path = "../tests/it/fixtures.rs"]
+mod fixtures;
 
 pub mod webhook;
 
@@ -31,6 +39,10 @@ pub mod simulate;
 pub mod cli;
 pub mod clock;
 pub mod config;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
+pub mod http_client;
 pub mod lifecycle;
 pub mod outage;
 pub mod problem;

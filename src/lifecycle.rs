@@ -3,8 +3,11 @@
 //! First signal: take no new work, finish what is in hand within the grace period. Second signal or
 //! the end of that period: leave deliveries unacked, so that they are delivered again.
 
+mod beat;
 mod count;
+mod folder_lock;
 mod open;
+mod private;
 mod reload;
 mod schema;
 mod signal;
@@ -14,16 +17,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_server::Server;
 use anyhow::Context;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use beat::BEAT_EVERY;
 pub use count::open_sides;
-pub use open::{Parts, broker_options, open_queue, open_store};
+pub use open::{Parts, broker_options, open_management, open_queue, open_store};
+pub use private::keep_files_private;
 pub use signal::stop_on_signals;
 
+use beat::Heartbeat;
 use schema::wait_for_schema;
 
 use crate::admin::{self, Admin};
@@ -73,6 +79,13 @@ pub fn start(parts: &Parts, roles: Roles) -> anyhow::Result<Running> {
         waits_for_schema: AtomicBool::new(roles.works),
     });
     tokio::spawn(Arc::clone(&admin_state.observer).run(stop_looking.clone()));
+    if let Some(store) = parts.store.clone() {
+        let stop = stop_looking.clone();
+        tokio::spawn(async move { store.watch(stop).await });
+    }
+    if let Some(inspector) = parts.broker_inspector()? {
+        tokio::spawn(inspector.run(stop_looking.clone()));
+    }
     let mut running = Running {
         public: None,
         admin: None,
@@ -91,7 +104,8 @@ pub fn start(parts: &Parts, roles: Roles) -> anyhow::Result<Running> {
         running.admin_server = Some(admin::serve(listener, Arc::clone(&admin_state))?);
     }
     let door = roles.serves.then(|| parts.door());
-    reload::start(&parts.config, door.clone(), reloaded, stop_work.clone())?;
+    let broker = parts.broker.clone();
+    reload::start(&parts.config, door.clone(), reloaded, broker, stop_work.clone())?;
     if let Some(door) = door {
         let address = parts.config.listen;
         let listener = listen(address).with_context(|| format!("server.listen = {address}"))?;
@@ -104,10 +118,13 @@ pub fn start(parts: &Parts, roles: Roles) -> anyhow::Result<Running> {
             let (store, clock) = (Arc::clone(&worker.store), Arc::clone(&worker.clock));
             tokio::spawn(retention::run(store, clock, age_max, stop_work.clone()));
         }
+        let heartbeat = Heartbeat::of(parts, Arc::clone(&worker.store));
         running.workers = Some(tokio::spawn(async move {
             wait_for_schema(&worker.store, &stop_work).await;
             admin_state.waits_for_schema.store(false, Ordering::SeqCst);
+            let beating = heartbeat.start();
             worker.run(stop_work).await;
+            beating.end().await;
         }));
     }
     Ok(running)

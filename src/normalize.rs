@@ -10,9 +10,11 @@ mod call;
 mod chat;
 mod details;
 mod edit;
+mod envelope;
 mod event_response;
 mod fields;
 mod group;
+mod ids;
 mod kind;
 mod label;
 mod link;
@@ -23,8 +25,10 @@ mod reaction;
 mod revoke;
 mod session;
 
+use std::borrow::Cow;
+
 use crate::change::{CallState, Changes};
-use crate::waha::json;
+use crate::waha::json::{self, JsonError, TooComplex};
 use crate::webhook::envelope::{Envelope, EnvelopeError};
 use crate::webhook::{EventType, Webhook};
 
@@ -78,12 +82,19 @@ impl Ignored {
 /// Why a webhook can't be mapped, now or ever: it becomes a dead letter.
 #[derive(Debug, thiserror::Error)]
 pub enum NormalizeError {
+    /// It came in by no door of ours: somebody else's message, or one that is known by its hash alone.
+    /// Rows of no source would be nobody's.
+    #[error("it names no source")]
+    NoSource,
     /// Signed, but no WAHA envelope.
     #[error("no WAHA envelope: {0}")]
     Envelope(#[from] EnvelopeError),
     /// The envelope reads, the body around it does not.
     #[error("the body is not JSON that can be read: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(serde_json::Error),
+    /// Reading the body would build far more than any WAHA sends.
+    #[error(transparent)]
+    TooComplex(TooComplex),
     /// A field without which the event says nothing.
     #[error("{event_type} without usable {field}")]
     Missing {
@@ -98,21 +109,34 @@ impl NormalizeError {
     /// A stable name for metrics and dead letters.
     pub fn reason(&self) -> &'static str {
         match self {
+            Self::NoSource => "no_source",
             Self::Envelope(_) | Self::Json(_) => "malformed",
+            Self::TooComplex(_) => "too_complex",
             Self::Missing { .. } => "missing_field",
+        }
+    }
+}
+
+impl From<JsonError> for NormalizeError {
+    fn from(error: JsonError) -> Self {
+        match error {
+            JsonError::Syntax(error) => Self::Json(error),
+            JsonError::TooComplex(error) => Self::TooComplex(error),
         }
     }
 }
 
 /// Maps one webhook.
 pub fn normalize(webhook: &Webhook, rules: &Rules) -> Result<Normalized, NormalizeError> {
+    if webhook.key().source.is_empty() {
+        return Err(NormalizeError::NoSource);
+    }
     // Unreadable at the door; mended since, or readable to a newer release.
-    let named = match webhook.key().event_type.as_str() {
-        "" => Some(webhook.named_by(Envelope::read(webhook.body())?)),
-        _ => None,
-    };
+    let is_unnamed = webhook.key().event_type.is_empty() || webhook.key().session.is_empty();
+    let named = is_unnamed.then(|| Envelope::read(webhook.body()));
+    let named = named.transpose()?.map(|envelope| webhook.named_by(envelope));
     let webhook = named.as_ref().unwrap_or(webhook);
-    let text = json::storable(webhook.body());
+    let text = readable(webhook)?;
     let value = json::parse(&text)?;
     let body = Body::new(webhook, &value);
     match webhook.event_type() {
@@ -131,9 +155,6 @@ pub fn normalize(webhook: &Webhook, rules: &Rules) -> Result<Normalized, Normali
         EventType::CallReceived => call::call(&body, rules, CallState::Received),
         EventType::CallAccepted => call::call(&body, rules, CallState::Accepted),
         EventType::CallRejected => call::call(&body, rules, CallState::Rejected),
-        EventType::PresenceUpdate | EventType::StateChange | EventType::EngineEvent => {
-            Ok(Normalized::Ignored(Ignored::Ephemeral))
-        }
         EventType::ChatArchive => chat::archive(&body, rules),
         EventType::GroupJoin => group::join(&body, rules),
         EventType::GroupLeave => group::leave(&body, rules),
@@ -144,7 +165,25 @@ pub fn normalize(webhook: &Webhook, rules: &Rules) -> Result<Normalized, Normali
         EventType::GroupLeaveV1 => group::leave_v1(&body, rules),
         EventType::LabelUpsert | EventType::LabelDeleted => label::label(&body, rules),
         EventType::LabelChatAdded | EventType::LabelChatDeleted => label::on_chat(&body, rules),
+        EventType::PresenceUpdate | EventType::StateChange | EventType::EngineEvent => {
+            Ok(Normalized::Ignored(Ignored::Ephemeral))
+        }
         EventType::Other => Ok(Normalized::Ignored(Ignored::UnknownEvent)),
+    }
+}
+
+/// The text of a body. Of types that are ignored whatever they say it is left out, because it may be
+/// large: the engine's own traffic has megabytes.
+fn readable(webhook: &Webhook) -> Result<Cow<'_, str>, NormalizeError> {
+    match webhook.event_type() {
+        EventType::PresenceUpdate
+        | EventType::StateChange
+        | EventType::EngineEvent
+        | EventType::Other => {
+            json::check_syntax(webhook.body())?;
+            Ok(Cow::Borrowed("null"))
+        }
+        _ => Ok(json::storable(webhook.body())),
     }
 }
 

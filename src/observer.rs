@@ -1,25 +1,30 @@
-//! Looks every few seconds at what a process depends on: queue, spool, tables. What it sees is what
-//! `/readyz` answers and `/metrics` exports.
+//! Looks every few seconds at what a process depends on: what waits in queue and tables, and whether
+//! what nobody used for a while can still be used.
 //!
-//! Started by `lifecycle`. What must stay true: asking often costs nothing more, because whoever asks
-//! shares one look; and a look ends soon, whatever hangs.
+//! Started by `lifecycle`; `/metrics` exports what it sees. What must stay true: asking often costs
+//! nothing more, because whoever asks shares one look; a look ends soon, whatever hangs; and what is
+//! being used is judged by its uses alone (`telemetry::dependency`), never by what is tried here.
 
+pub mod broker;
 mod tables;
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join;
 use tokio::sync::{Mutex, watch};
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::tables::Tables;
 use crate::clock::Clock;
-use crate::queue::{Depth, FileDepth, Queue};
+use crate::queue::{Depth, Queue};
 use crate::silence::SilentSession;
 use crate::store::Store;
-use crate::telemetry::dependency::Dependency;
+use crate::telemetry::cause;
+use crate::telemetry::dependency::{Dependencies, Usage};
 use crate::telemetry::metrics::{Metrics, Scope};
 
 /// How often it looks by itself.
@@ -31,6 +36,10 @@ const FRESH: Duration = Duration::from_secs(1);
 /// What takes longer does not answer.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
 
+/// What was not used for so long is tried. Longer than the longest wait between two tries of somebody
+/// who has work in hand (see `outage`): as long as there is a real use, no trial speaks for it.
+const IDLE: Duration = Duration::from_secs(8);
+
 /// What was seen.
 #[derive(Clone, Debug)]
 pub struct Sight {
@@ -38,8 +47,6 @@ pub struct Sight {
     pub at_ms: i64,
     /// What waits; none if the queue did not answer.
     pub depth: Option<Depth>,
-    /// Whether a webhook could be made durable.
-    pub takes_webhooks: bool,
 }
 
 /// Looks at queue, spool and tables.
@@ -98,51 +105,81 @@ impl Observer {
         self.latest.borrow().clone()
     }
 
+    /// The time, ms since 1970.
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
     /// The sessions that were found silent a moment ago.
     pub fn silent_sessions(&self) -> Arc<Vec<SilentSession>> {
         self.tables.as_ref().map(Tables::silent).unwrap_or_default()
     }
 
     async fn observe(&self) -> Sight {
-        let (depth, database) = join(self.depth(), self.is_database_up()).await;
+        let (depth, ()) = join(self.depth(), self.try_idle()).await;
         let now_ms = self.clock.now_ms();
-        if let Some(is_up) = database {
-            self.metrics.dependencies.report(Dependency::Database, is_up, now_ms);
-        }
-        let takes_webhooks = self.report_queue(depth.as_ref(), now_ms);
         match &depth {
             Some(depth) => self.metrics.gauges.set_depth(depth, now_ms),
             None => self.metrics.gauges.forget_depth(),
         }
-        if let Some(tables) = self.tables.as_ref().filter(|_| database == Some(true)) {
+        if let Some(tables) = &self.tables
+            && self.dependencies().works(Usage::Apply)
+        {
             tables.look(depth.as_ref().and_then(|depth| depth.ended_until(now_ms))).await;
         }
-        Sight { at_ms: now_ms, depth, takes_webhooks }
+        Sight { at_ms: now_ms, depth }
     }
 
+    fn dependencies(&self) -> &Dependencies {
+        &self.metrics.dependencies
+    }
+
+    /// What waits. For a worker it is a use of the queue as well, if it was not used for a while.
     async fn depth(&self) -> Option<Depth> {
-        timeout(ANSWER_MAX, self.queue.depth()).await.ok().and_then(Result::ok)
-    }
-
-    async fn is_database_up(&self) -> Option<bool> {
-        let ping = timeout(ANSWER_MAX, self.tables.as_ref()?.ping()).await;
-        Some(ping.unwrap_or(false))
-    }
-
-    /// Reports queue and spool; says whether one of them takes webhooks.
-    fn report_queue(&self, depth: Option<&Depth>, now_ms: i64) -> bool {
-        let dependencies = &self.metrics.dependencies;
-        let file_has_room = depth.and_then(|depth| depth.file).is_some_and(FileDepth::has_room);
-        let queue = if self.scope.has_broker {
-            depth.is_some_and(|depth| depth.broker_answers == Some(true))
-        } else {
-            file_has_room
-        };
-        dependencies.report(Dependency::Queue, queue, now_ms);
-        let has_spool = self.scope.has_broker && self.scope.serves;
-        if has_spool {
-            dependencies.report(Dependency::Spool, file_has_room, now_ms);
+        let is_idle = self.scope.works && self.is_idle(Usage::Receive);
+        let depth = timeout(ANSWER_MAX, self.queue.depth()).await;
+        if is_idle {
+            self.tell(Usage::Receive, depth.as_ref().map(Result::as_ref));
         }
-        queue || (has_spool && file_has_room)
+        depth.ok().and_then(Result::ok)
+    }
+
+    /// Tries to write where nobody wrote for a while. The queue says itself how that went.
+    async fn try_idle(&self) {
+        let spool_is_idle = self.scope.has_broker && self.is_idle(Usage::Spool);
+        let queue = async {
+            if self.scope.serves && (self.is_idle(Usage::Publish) || spool_is_idle) {
+                // An answer that comes too late was told when it was dropped.
+                let _ = timeout(ANSWER_MAX, self.queue.probe()).await;
+            }
+        };
+        let tables = async {
+            if let Some(tables) = &self.tables
+                && self.is_idle(Usage::Apply)
+            {
+                let tried = timeout(ANSWER_MAX, tables.probe()).await;
+                self.tell(Usage::Apply, tried.as_ref().map(Result::as_ref));
+            }
+        };
+        join(queue, tables).await;
+    }
+
+    /// Whether something was not used for a while, by a clock that may jump.
+    fn is_idle(&self, usage: Usage) -> bool {
+        let last_use = self.dependencies().last_use(usage);
+        let idle_ms = |at_ms: i64| self.clock.now_ms().abs_diff(at_ms);
+        last_use.is_none_or(|last_use| u128::from(idle_ms(last_use.at_ms)) >= IDLE.as_millis())
+    }
+
+    fn tell<T, E: Error + 'static>(&self, usage: Usage, tried: Result<Result<&T, &E>, &Elapsed>) {
+        let now_ms = self.clock.now_ms();
+        match tried {
+            Ok(Ok(_)) => self.dependencies().worked(usage, now_ms),
+            Ok(Err(error)) => self.dependencies().failed(usage, now_ms, &cause::words(error)),
+            Err(_) => {
+                let words = format!("no answer within {} s", ANSWER_MAX.as_secs());
+                self.dependencies().failed(usage, now_ms, &words);
+            }
+        }
     }
 }

@@ -7,6 +7,7 @@ mod batch_limit;
 mod delivery;
 mod lane;
 pub mod rabbitmq;
+pub mod reported;
 pub mod spool;
 pub mod sqlite;
 
@@ -79,6 +80,15 @@ pub trait Queue: Send + Sync {
 
     /// How many webhooks wait, by lane.
     async fn depth(&self) -> Result<Depth, QueueError>;
+
+    /// What this process has taken from a broker and not ended; none where the queue itself knows.
+    async fn in_hand(&self) -> Result<Option<InHand>, QueueError> {
+        Ok(None)
+    }
+
+    /// Tries whether a webhook could be made durable now, without one: asked when none came for a
+    /// while. Leaves nothing behind.
+    async fn probe(&self) -> Result<(), QueueError>;
 }
 
 /// A webhook that the queue itself gave up.
@@ -103,6 +113,24 @@ pub struct Depth {
     pub spooled: u64,
 }
 
+/// What a process has taken from a broker and not ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InHand {
+    /// On how many of the broker's queues it listens.
+    pub consumers: u64,
+    /// Webhooks by lane, in the order of [`Lane::ALL`].
+    pub lanes: [u64; Lane::ALL.len()],
+    /// Webhooks that the broker gave up.
+    pub given_up: u64,
+}
+
+impl InHand {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.lanes.iter().sum::<u64>() + self.given_up
+    }
+}
+
 /// Nearly all webhooks are smaller than this.
 const USUAL_BYTES_MAX: u64 = 64 << 10;
 
@@ -115,6 +143,10 @@ pub struct FileDepth {
     pub bytes: u64,
     /// The configured limit of that size.
     pub bytes_max: u64,
+    /// Accepted webhooks that damage took out of it, in the file of what was set aside.
+    pub set_aside: u64,
+    /// Accepted webhooks that may be missing because of damage, beside those.
+    pub missing: u64,
 }
 
 impl FileDepth {

@@ -5,7 +5,7 @@
 //! - Each webhook is applied under the receipt that made its row, in the transaction that updates
 //!   the row. So nothing is doubled, a kill at any instant leaves no half, and it may run beside
 //!   traffic, beside itself, and again.
-//! - Memory is bounded: rows come in pages, bodies by `store/chunk`.
+//! - Memory is bounded: rows come in pages, bodies by `store/operations/batches`.
 //! - It adds and corrects what registers decide; it takes no row away.
 //! - Dead letters are left to their replay, rows without a body to their fate; both are counted.
 
@@ -17,9 +17,12 @@ use std::time::{Duration, Instant};
 use sea_orm::Order;
 
 use crate::normalize::{NORMALIZER_VERSION, Normalized, Rules, normalize};
-use crate::store::audit::{Action, Actor, Deed};
-use crate::store::history::{Filter, Row, RowOutcome};
-use crate::store::{Applied, Store, StoreError, Task, hold, parts};
+use crate::store::apply::batch::{ApplyTask, BatchOutcomes};
+use crate::store::audit::{Actor, AuditAction, AuditEntry};
+use crate::store::operations::batches::parts;
+use crate::store::operations::history::{LedgerFilter, LedgerOutcome, LedgerRow};
+use crate::store::operations::hold::hold;
+use crate::store::{Store, StoreError};
 use crate::webhook::Webhook;
 
 pub use tally::{Change, Failed, Tally};
@@ -40,11 +43,11 @@ pub struct Renormalizer<'a> {
 }
 
 /// The audit log's entry for reading again what `filter` names; the count follows at the end.
-pub fn deed<'a>(filter: &Filter, actor: &'a Actor) -> Deed<'a> {
-    Deed {
+pub fn entry<'a>(filter: &LedgerFilter, actor: &'a Actor) -> AuditEntry<'a> {
+    AuditEntry {
         filter: Some(filter.to_json()),
         new_values: Some(serde_json::json!({ "normalizer_version": NORMALIZER_VERSION })),
-        ..Deed::new(Action::Renormalize, actor)
+        ..AuditEntry::new(AuditAction::Renormalize, actor)
     }
 }
 
@@ -53,7 +56,7 @@ impl Renormalizer<'_> {
     /// rows are done with. An outage is waited for; an error is another failure to read.
     pub async fn run(
         &self,
-        mut filter: Filter,
+        mut filter: LedgerFilter,
         mut ticked: impl FnMut(usize),
     ) -> Result<Tally, StoreError> {
         let started = Instant::now();
@@ -64,7 +67,7 @@ impl Renormalizer<'_> {
             let page = hold(|| self.page(&filter)).await?;
             let Some(last) = page.last() else { return Ok(tally) };
             filter.after_id = last.id;
-            let body_bytes = |row: &Row| row.body_bytes.unwrap_or_default();
+            let body_bytes = |row: &LedgerRow| row.body_bytes.unwrap_or_default();
             for rows in parts(&page, self.rows_max(), body_bytes) {
                 self.take(rows, &mut tally).await?;
                 ticked(rows.len());
@@ -74,7 +77,7 @@ impl Renormalizer<'_> {
         }
     }
 
-    async fn page(&self, filter: &Filter) -> Result<Vec<Row>, StoreError> {
+    async fn page(&self, filter: &LedgerFilter) -> Result<Vec<LedgerRow>, StoreError> {
         let page_max = u64::try_from(PAGE).unwrap_or(u64::MAX);
         self.store.history(filter, Order::Asc, page_max).await
     }
@@ -96,11 +99,11 @@ impl Renormalizer<'_> {
         tokio::time::sleep(due.saturating_sub(started.elapsed())).await;
     }
 
-    async fn take(&self, rows: &[Row], tally: &mut Tally) -> Result<(), StoreError> {
+    async fn take(&self, rows: &[LedgerRow], tally: &mut Tally) -> Result<(), StoreError> {
         tally.seen += rows.len();
-        let mut readable: Vec<&Row> = Vec::with_capacity(rows.len());
+        let mut readable: Vec<&LedgerRow> = Vec::with_capacity(rows.len());
         for row in rows {
-            if row.outcome == RowOutcome::DeadLettered.name() {
+            if row.outcome == LedgerOutcome::DeadLettered.name() {
                 tally.dead_lettered += 1;
             } else {
                 readable.push(row);
@@ -119,13 +122,13 @@ impl Renormalizer<'_> {
         Ok(())
     }
 
-    async fn apply(&self, webhooks: &[(&Row, Webhook)], tally: &mut Tally) {
+    async fn apply(&self, webhooks: &[(&LedgerRow, Webhook)], tally: &mut Tally) {
         let (mut rows, mut tasks) = (Vec::new(), Vec::new());
         for (row, webhook) in webhooks {
             match self.normalize(webhook) {
                 Ok(normalized) => {
                     let attempts = u32::try_from(row.attempts).unwrap_or(1);
-                    tasks.push(Task { webhook, attempts, normalized });
+                    tasks.push(ApplyTask { webhook, attempts, normalized });
                     rows.push(*row);
                 }
                 Err(reason) => tally.failed(row.id, reason),
@@ -142,7 +145,12 @@ impl Renormalizer<'_> {
     }
 
     /// As the worker does: what fails for a reason of its own stands alone in the end, and is left.
-    async fn apply_or_split(&self, rows: &[&Row], tasks: &[Task<'_>], tally: &mut Tally) {
+    async fn apply_or_split(
+        &self,
+        rows: &[&LedgerRow],
+        tasks: &[ApplyTask<'_>],
+        tally: &mut Tally,
+    ) {
         match self.outcomes(tasks).await {
             Ok(outcomes) => {
                 rows.iter().zip(outcomes).for_each(|(row, outcome)| tally.ended(row, outcome));
@@ -160,10 +168,13 @@ impl Renormalizer<'_> {
         }
     }
 
-    async fn outcomes(&self, tasks: &[Task<'_>]) -> Result<Applied, StoreError> {
+    async fn outcomes(&self, tasks: &[ApplyTask<'_>]) -> Result<BatchOutcomes, StoreError> {
         if self.writes && !tasks.is_empty() {
             return hold(|| self.store.apply(tasks)).await;
         }
-        Ok(tasks.iter().map(|task| crate::store::apply::outcome(&task.normalized)).collect())
+        Ok(tasks
+            .iter()
+            .map(|task| crate::store::apply::outcome::outcome(&task.normalized))
+            .collect())
     }
 }

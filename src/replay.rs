@@ -1,7 +1,7 @@
 //! Publishes dead letters again: the one place that does.
 //!
 //! A replay goes under its first receipt through the same queue, so it is safe at any time and
-//! however often: applied twice, it changes nothing. It is a job in the tables (`store/job.rs`) that
+//! however often: applied twice, it changes nothing. It is a job in the tables (`store/operations/job.rs`) that
 //! any process can go on with: what is marked and not known to be published comes first, then more is
 //! marked. So a process that dies at any instant has neither left one out nor replayed one twice.
 //!
@@ -11,15 +11,18 @@ mod pace;
 
 use std::time::{Duration, Instant};
 
+use self::pace::{Backlog, Pace};
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use self::pace::{Backlog, Pace};
 use crate::outage::Outage;
 use crate::queue::{Queue, QueueError};
-use crate::store::dead_letter::DeadLetter;
-use crate::store::job::{Job, Start, Step, Wish};
-use crate::store::{Store, StoreError, hold, parts};
+use crate::store::operations::batches::parts;
+use crate::store::operations::dead_letter::DeadLetter;
+use crate::store::operations::hold::hold;
+use crate::store::operations::job::{JobStart, JobStep, ReplayJob, ReplayRequest};
+use crate::store::{Store, StoreError};
+use crate::telemetry::cause::Causes;
 use crate::trace::{Stage, Step as TraceStep};
 
 /// Dead letters marked and published at a time.
@@ -50,30 +53,30 @@ pub enum ReplayError {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ended {
     /// All were replayed.
-    Done(Job),
+    Done(ReplayJob),
     /// An operator cancelled it.
-    Cancelled(Job),
+    Cancelled(ReplayJob),
     /// This process stops; somebody else can go on.
-    Stopped(Job),
+    Stopped(ReplayJob),
 }
 
 /// What somebody who watches is told.
 #[derive(Clone, Copy, Debug)]
 pub enum Progress<'a> {
     /// The job stands here.
-    At(&'a Job),
+    At(&'a ReplayJob),
     /// It waits until the queue has less to do.
     Waits,
 }
 
 /// Starts a job, or takes over one whose process has gone. Waits for the lease of a process that
 /// died a moment ago; an error if it turns out to be alive.
-pub async fn start(store: &Store, wish: &Wish<'_>) -> Result<Job, ReplayError> {
-    let mut first: Option<Job> = None;
+pub async fn start(store: &Store, request: &ReplayRequest<'_>) -> Result<ReplayJob, ReplayError> {
+    let mut first: Option<ReplayJob> = None;
     loop {
-        match hold(|| store.start_job(wish)).await? {
-            Start::Started(job) | Start::Resumed(job) => return Ok(job),
-            Start::Busy(job) => {
+        match hold(|| store.start_job(request)).await? {
+            JobStart::Started(job) | JobStart::Resumed(job) => return Ok(job),
+            JobStart::Busy(job) => {
                 let is_alive = first.as_ref().is_some_and(|first| {
                     first.id == job.id && first.leased_until < job.leased_until
                 });
@@ -91,7 +94,7 @@ pub async fn start(store: &Store, wish: &Wish<'_>) -> Result<Job, ReplayError> {
 pub async fn run(
     store: &Store,
     queue: &dyn Queue,
-    mut job: Job,
+    mut job: ReplayJob,
     stop: &CancellationToken,
     mut watch: impl FnMut(Progress<'_>),
 ) -> Result<Ended, ReplayError> {
@@ -112,14 +115,14 @@ pub async fn run(
             continue;
         }
         match hold(|| store.step_job(&job, runner.pace.step_max(STEP_MAX))).await? {
-            Step::Marked(next) => {
+            JobStep::Marked(next) => {
                 let count = next.replayed - job.replayed;
                 job = next;
                 runner.pace.did(count.unsigned_abs());
             }
-            Step::Done(job) => return Ok(Ended::Done(job)),
-            Step::Cancelled(job) => return Ok(Ended::Cancelled(job)),
-            Step::Lost(job) => return Err(ReplayError::Lost(job.id)),
+            JobStep::Done(job) => return Ok(Ended::Done(job)),
+            JobStep::Cancelled(job) => return Ok(Ended::Cancelled(job)),
+            JobStep::Lost(job) => return Err(ReplayError::Lost(job.id)),
         }
     }
 }
@@ -133,7 +136,7 @@ struct Runner<'a> {
 
 impl Runner<'_> {
     /// Publishes what is marked until nothing is left of it; the queue's outages are waited for.
-    async fn publish_marked(&self, job: &Job) -> Result<(), ReplayError> {
+    async fn publish_marked(&self, job: &ReplayJob) -> Result<(), ReplayError> {
         let mut outage = Outage::new();
         loop {
             let marked = hold(|| self.store.unpublished(job, STEP_MAX)).await?;
@@ -154,7 +157,11 @@ impl Runner<'_> {
     }
 
     /// Publishes these and notes those that the queue has; returns why it refused others.
-    async fn publish(&self, job: &Job, ids: &[i64]) -> Result<Option<QueueError>, ReplayError> {
+    async fn publish(
+        &self,
+        job: &ReplayJob,
+        ids: &[i64],
+    ) -> Result<Option<QueueError>, ReplayError> {
         let letters = hold(|| self.store.whole_letters(ids)).await?;
         let attempts = letters.iter().map(|letter| self.publish_traced(letter));
         let results = join_all(attempts).await;
@@ -180,7 +187,7 @@ impl Runner<'_> {
     }
 
     /// Whether webhooks wait longer and longer; then replays wait, too. Keeps the lease.
-    async fn must_wait(&mut self, job: &Job) -> Result<bool, ReplayError> {
+    async fn must_wait(&mut self, job: &ReplayJob) -> Result<bool, ReplayError> {
         tokio::time::sleep(self.pace.wait(Instant::now())).await;
         if !self.backlog.is_due(Instant::now()) {
             return Ok(false);
@@ -194,7 +201,7 @@ impl Runner<'_> {
         Ok(waits)
     }
 
-    async fn renew(&self, job: &Job) -> Result<(), ReplayError> {
+    async fn renew(&self, job: &ReplayJob) -> Result<(), ReplayError> {
         // A job that is no longer ours shows in the next step, which says why.
         hold(|| self.store.renew_job(job)).await?;
         Ok(())
@@ -202,5 +209,5 @@ impl Runner<'_> {
 }
 
 fn warn_of(error: &QueueError) {
-    tracing::warn!(error = error as &dyn std::error::Error, "the queue refuses replays: waiting");
+    tracing::warn!(error = %Causes(error), "the queue refuses replays: waiting");
 }

@@ -1,4 +1,7 @@
 //! When to try a webhook again after an unknown cause. Pure: attempt and randomness come in.
+//!
+//! By hand, because the ladder is a configured list: `backoff`, which outages use, knows only waits that
+//! grow by a factor, and draws its jitter itself.
 
 use std::time::Duration;
 

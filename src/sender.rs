@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use crate::http_client;
 use crate::simulate::Sent;
 use crate::webhook::source::sign;
 use crate::webhook::verify::{
@@ -85,7 +86,7 @@ pub async fn send_all<I>(
 where
     I: Iterator<Item = Sent> + Send + 'static,
 {
-    let client = reqwest::Client::builder().user_agent(USER_AGENT).no_proxy().build()?;
+    let client = http_client::plain().user_agent(USER_AGENT).build()?;
     let webhooks = Arc::new(Mutex::new(webhooks));
     let pace = sending.rate.map(|rate| Arc::new(tokio::sync::Mutex::new(pace(rate))));
     let started = Instant::now();

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::store::sessions::SessionRow;
+use crate::store::operations::sessions::SessionRow;
 use crate::store::{Store, StoreError};
 
 /// What a pause is learnt from: a week, and a day for weeks that are not alike.

@@ -1,64 +1,52 @@
 //! The tables: everything that reads or writes them, and the only module that knows the database.
 //!
 //! Called by `worker` (apply, dead letters), `cli`, `desk` and `replay`. A plain struct over SeaORM, which
-//! covers SQLite, PostgreSQL and MySQL/MariaDB; what differs between them is in `store/dialect.rs`.
+//! covers SQLite, PostgreSQL and MySQL/MariaDB; what differs between them is in `store/sql/dialect.rs`.
+//!
+//! It has rooms, each with a head file of the same name. Reading order: `apply`, how webhooks end; `identity`,
+//! who is who; `tables`, the columns and merge rules; `sql` and `connect`, which they stand on; then
+//! `operations` and `audit`. ARCHITECTURE.md has the picture, and a test holds them to it.
+//!
+//! This file is what the rooms above `identity` share. It may import `sql`, `connect` and `identity`.
 
 pub mod apply;
-mod arrays;
 pub mod audit;
-mod chats;
-mod chunk;
-mod connect;
-mod counts;
-pub mod dead_letter;
-mod dialect;
-mod error;
-mod fence;
-pub mod history;
-mod hold;
-mod ids;
-pub mod job;
-mod ledger;
-mod people;
-mod relocate;
-mod retention;
-mod rows;
-mod select;
-pub mod sessions;
-mod settle;
-pub mod totals;
-mod upsert;
-mod write;
+pub mod connect;
+mod identity;
+pub mod operations;
+pub mod sql;
+mod tables;
 
 use std::sync::Arc;
 
-use sea_orm::{DatabaseConnection, DbBackend};
+use sea_orm::DatabaseConnection;
 use tokio::sync::{Mutex, MutexGuard};
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 
-pub use apply::{Applied, Outcome, Task};
-pub use connect::ConnectError;
-pub use error::{ErrorClass, StoreError};
+use connect::ConnectError;
+use connect::limit::MessageLimit;
+use connect::pool::ServerPool;
+use connect::primary::{self, PrimaryPool};
+use connect::seen::SeenServers;
+use connect::server::ServerState;
+use connect::transaction::{CheckedTransaction, TransactionPurpose};
+use identity::ids::RowIdCache;
+use sql::dialect::Dialect;
 
-pub(crate) use chunk::parts;
-pub(crate) use hold::hold;
-
-use connect::Relay;
-use dialect::Dialect;
-use ids::Ids;
+pub use sql::error::{ErrorClass, StoreError};
 
 /// A connection to the tables.
 pub struct Store {
-    db: DatabaseConnection,
-    #[expect(dead_code, reason = "connections live as long as it does")]
-    relay: Option<Relay>,
+    primary: PrimaryPool,
+    limit: MessageLimit,
     dialect: Dialect,
     clock: Arc<dyn Clock>,
     /// Database ids of sessions and chats that were seen committed.
-    ids: Ids,
+    ids: RowIdCache,
     /// New rows are made by one at a time: in a crowd of new people, two would wait for one another.
-    meeting: Mutex<()>,
+    ensuring_contacts: Mutex<()>,
     /// SQLite has one writer at a time: waiting here is fair, its busy handler is not.
     turn: Mutex<()>,
     keeps_bodies: bool,
@@ -67,7 +55,7 @@ pub struct Store {
 
 /// How a store is opened.
 pub struct StoreOptions {
-    /// `sqlite://`, `postgres://` or `mysql://`.
+    /// `sqlite://`, `postgres://` or `mysql://`; of the last two several servers, with commas.
     pub url: String,
     /// Most connections at a time.
     pub connections_max: u32,
@@ -80,23 +68,43 @@ pub struct StoreOptions {
 impl Store {
     /// Connects; does not migrate.
     pub async fn open(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Self, ConnectError> {
-        let (db, relay) = connect::connect(options).await?;
+        let primary = PrimaryPool::open(&options.url, options.connections_max).await?;
+        let pool = primary.pool();
         Ok(Self {
-            dialect: Dialect::of(db.get_database_backend()),
-            db,
-            relay,
+            dialect: Dialect::of(pool.db.get_database_backend()),
+            limit: pool.limit.clone(),
+            primary,
             clock,
-            ids: Ids::default(),
-            meeting: Mutex::new(()),
+            ids: RowIdCache::default(),
+            ensuring_contacts: Mutex::new(()),
             turn: Mutex::new(()),
             keeps_bodies: options.keeps_bodies,
             keeps_ephemeral_bodies: options.keeps_ephemeral_bodies,
         })
     }
 
-    /// The connection, for migrations and tests.
-    pub fn connection(&self) -> &DatabaseConnection {
-        &self.db
+    /// Connections to the present server, for migrations and tests: not to be kept.
+    pub fn connection(&self) -> DatabaseConnection {
+        self.pool().db.clone()
+    }
+
+    /// Takes changed URLs over, and looks which of several servers takes writes, until `stop`.
+    pub async fn watch(&self, stop: CancellationToken) {
+        self.primary.watch(stop).await;
+    }
+
+    /// Uses another URL as soon as it can be used, as after a change of the password; until then the
+    /// present one. An error: it needs a restart, or can't be read.
+    pub fn replace_url(&self, url: &str) -> Result<(), ConnectError> {
+        self.primary.replace_url(url)
+    }
+
+    /// What each server that the URL names says of itself, in that order; a file says nothing.
+    pub async fn servers(&self) -> Vec<(String, Result<ServerState, StoreError>)> {
+        let servers = self.primary.servers();
+        let found = primary::probe_servers(&servers, None, None).await;
+        let names = servers.iter().map(|server| server.name.clone());
+        names.zip(found.answers).collect()
     }
 
     /// Forgets the cached ids of rows: needed after rows were deleted by hand.
@@ -106,14 +114,41 @@ impl Store {
 
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        Ok(self.db.ping().await?)
+        Ok(self.pool().db.ping().await?)
+    }
+
+    /// Bytes of the longest statement that the server takes, as the newest connection was told; none
+    /// where there is no limit that a body could reach.
+    pub fn message_bytes_max(&self) -> Option<usize> {
+        self.limit.bytes()
+    }
+
+    /// The connections in use, for a single statement that reads.
+    fn pool(&self) -> Arc<ServerPool> {
+        self.primary.pool()
+    }
+
+    /// Which servers they have led to.
+    fn seen(&self) -> SeenServers {
+        self.primary.seen()
+    }
+
+    /// A transaction that writes. Once it is there, an error must end it.
+    async fn begin(&self) -> Result<CheckedTransaction, StoreError> {
+        CheckedTransaction::begin(&self.primary.trusted().await?, TransactionPurpose::Write).await
+    }
+
+    /// A transaction in which all that is read is of one moment.
+    async fn snapshot(&self) -> Result<CheckedTransaction, StoreError> {
+        CheckedTransaction::begin(&self.primary.trusted().await?, TransactionPurpose::Snapshot)
+            .await
     }
 
     /// The right to write; immediate except on SQLite.
     async fn turn(&self) -> Option<MutexGuard<'_, ()>> {
-        match self.db.get_database_backend() {
-            DbBackend::Sqlite => Some(self.turn.lock().await),
-            _ => None,
+        match self.dialect {
+            Dialect::Sqlite => Some(self.turn.lock().await),
+            Dialect::Postgres | Dialect::MySql => None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! JSON read as described: serde's derives take more. A struct is read from an array of its fields,
-//! too, and a unit variant from an object with its name.
+//! too, and a unit variant from an object with its name. By hand, because serde has no attribute that
+//! refuses that.
 
 use std::fmt;
 use std::marker::PhantomData;

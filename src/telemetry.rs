@@ -1,12 +1,14 @@
 //! Logs: text on a terminal, JSON otherwise. Never bodies, secrets or personal data.
 //!
 //! Started once by the CLI. `span` says which webhook a line is about, `level` changes what is logged
-//! while the process runs, `panic` keeps values out of what a panic says. Metrics are in
-//! `metrics`, and what a process depends on in `dependency`.
+//! while the process runs, `cause` says why something failed, `panic` keeps values out of what a panic
+//! says. Metrics are in `metrics`, and what a process depends on in `dependency`.
 
+pub mod cause;
 pub mod dependency;
 mod level;
 pub mod metrics;
+pub mod outage_log;
 mod panic;
 pub mod span;
 
@@ -16,9 +18,18 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::config::LogFormat;
-
 pub use level::{LogLevel, LogLevelError};
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, else JSON.
+    Auto,
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
 
 /// Starts logging to stderr; `RUST_LOG` wins over `level`. Later calls change nothing.
 pub fn start(level: &str, format: LogFormat) {

@@ -24,7 +24,7 @@ use opentelemetry::trace::{
 use opentelemetry::{Context, KeyValue, Value};
 use opentelemetry_sdk::trace::{SdkTracer, Span};
 
-pub use export::{TraceError, Traces};
+pub use export::{TraceError, Traces, TracesConfig};
 
 use crate::webhook::{EventType, TraceParent, Webhook};
 

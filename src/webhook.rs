@@ -1,12 +1,15 @@
 //! A webhook: one verified inbound request, from the door to the ledger.
 //!
 //! Only [`verify`](verify::verify) and the queues' decoding build one. Body, identity and times are
-//! fixed at the door and travel unchanged: through queue, retries, dead letter and replay.
+//! fixed at the door and travel unchanged: through queue, retries, dead letter and replay. Whoever made
+//! its parts, a webhook's identity and times can be stored everywhere (`storable`).
 
+pub mod clock_offset;
 pub mod envelope;
 pub mod event_type;
 mod loggable;
 pub mod source;
+pub mod storable;
 pub mod trace_parent;
 pub mod verify;
 
@@ -23,6 +26,10 @@ pub use trace_parent::TraceParent;
 
 use trace_parent::TRACE_PARENT_HEADER;
 
+/// How far after its arrival a webhook may claim to be. A WAHA whose clock is a day ahead would
+/// otherwise freeze what it tells for a day once its clock is set right.
+pub const AHEAD_MS_MAX: i64 = 60 * 60 * 1000;
+
 /// The request headers worth keeping, by lower-case name.
 pub type Headers = BTreeMap<String, String>;
 
@@ -38,7 +45,7 @@ pub struct WebhookKey {
     pub session: String,
     /// WAHA's name of what happened; empty when the body is malformed.
     pub event_type: String,
-    /// The envelope's `id`, else `X-Webhook-Request-Id`, else the hash of the body.
+    /// The envelope's `id`, else the hash of the body: nothing that is not signed.
     pub id: String,
 }
 
@@ -95,7 +102,7 @@ pub struct WebhookParts {
     pub key: WebhookKey,
     /// Which acceptance this is.
     pub receipt: Receipt,
-    /// Webhook time: ms since 1970. Orders everything that is told more than once.
+    /// Webhook time: ms since 1970. Orders, within [`Webhook::ordering_at_ms`], what is told twice.
     pub at_ms: i64,
     /// When the door took it in: ms since 1970.
     pub received_at_ms: i64,
@@ -108,9 +115,10 @@ pub struct WebhookParts {
 }
 
 impl From<WebhookParts> for Webhook {
-    /// For stored parts only: what comes from outside goes through [`verify::verify`].
+    /// For stored parts only: what comes from outside goes through [`verify::verify`]. What of the
+    /// identity and times no database could store is replaced.
     fn from(parts: WebhookParts) -> Self {
-        Self(Arc::new(parts))
+        Self(Arc::new(storable::storable(parts)))
     }
 }
 
@@ -133,6 +141,18 @@ impl Webhook {
     /// Webhook time, ms since 1970.
     pub fn at_ms(&self) -> i64 {
         self.0.at_ms
+    }
+
+    /// The time that orders what it tells, ms since 1970: webhook time, but at most [`AHEAD_MS_MAX`]
+    /// after its arrival. Made of two times that travel with it and are stored with it, so it is the
+    /// same at every attempt, replay and renewed reading.
+    pub fn ordering_at_ms(&self) -> i64 {
+        self.0.at_ms.min(self.ordering_ms_max())
+    }
+
+    /// The latest time that may order what it tells, ms since 1970.
+    pub fn ordering_ms_max(&self) -> i64 {
+        self.0.received_at_ms.saturating_add(AHEAD_MS_MAX)
     }
 
     /// When the door took it in, ms since 1970.

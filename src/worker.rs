@@ -3,10 +3,14 @@
 //! Started by `up` and `work`. On a stop it takes no new work and finishes what is in hand; what
 //! waits for an outage goes back to the queue with no attempt used.
 
+mod budget;
+mod bury;
 mod error;
+mod hold;
 mod process;
 mod tell;
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,12 +20,15 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::normalize::Rules;
 use crate::outage::Outage;
-use crate::queue::{BatchLimit, Delivery, Lane, Queue};
+use crate::queue::{Delivery, Lane, Queue};
 use crate::retry::RetryPolicy;
 use crate::store::Store;
-use crate::telemetry::dependency::{Dependencies, Dependency};
+use crate::telemetry::cause;
+use crate::telemetry::cause::Causes;
+use crate::telemetry::dependency::{Dependencies, Usage};
 use crate::telemetry::metrics::worker::WorkerMetrics;
 
+pub use budget::ByteBudget;
 pub use error::{ProcessError, Verdict};
 
 /// How long one receive waits for work before it looks again whether to stop.
@@ -37,6 +44,16 @@ enum Processed {
     Ended,
     /// Some were given back because the database was away too long, or because of a stop.
     GivenBack,
+}
+
+impl Processed {
+    /// Of two parts of a batch.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Ended, Self::Ended) => Self::Ended,
+            (Self::GivenBack, _) | (_, Self::GivenBack) => Self::GivenBack,
+        }
+    }
 }
 
 /// What a worker works with.
@@ -55,6 +72,8 @@ pub struct Worker {
     pub batch_max: usize,
     /// Batches at a time, per lane.
     pub concurrency: usize,
+    /// Bytes of bodies in hand.
+    pub budget: ByteBudget,
     /// How long a batch is held while the database is away, before it is given back. Shorter than
     /// any queue's patience with what it handed out.
     pub hold_max: Duration,
@@ -73,7 +92,7 @@ impl Worker {
                 loops.spawn(Arc::clone(&self).work_on(lane, stop.clone()));
             }
         }
-        loops.spawn(Arc::clone(&self).bury_given_up(stop));
+        loops.spawn(Arc::clone(&self).work_on_given_up(stop));
         loops.join_all().await;
     }
 
@@ -82,36 +101,51 @@ impl Worker {
             let batch = stop.run_until_cancelled(self.receive(lane, &stop)).await;
             if let Some(batch) = batch
                 && !batch.is_empty()
-                && self.process(batch, &stop).await == Processed::GivenBack
+                && self.process_within_budget(batch, &stop).await == Processed::GivenBack
             {
                 self.wait_for_store(&stop).await;
             }
         }
     }
 
-    /// Waits until the database answers. Nothing is received meanwhile, so the queue is not asked
+    /// Processes a batch once there is room for it; at a stop it goes back at once.
+    async fn process_within_budget(
+        &self,
+        batch: Vec<Delivery>,
+        stop: &CancellationToken,
+    ) -> Processed {
+        let Some(_room) = stop.run_until_cancelled(self.budget.room_for(&batch)).await else {
+            return Processed::GivenBack;
+        };
+        self.process(batch, stop).await
+    }
+
+    /// Waits until the database takes writes. Nothing is received meanwhile, so the queue is not asked
     /// for what could only be held.
     async fn wait_for_store(&self, stop: &CancellationToken) {
         let mut outage = Outage::new();
-        while !stop.is_cancelled() && self.store.ping().await.is_err() {
+        while !stop.is_cancelled() && self.store.probe().await.is_err() {
             wait(outage.next_wait(), stop).await;
         }
     }
 
-    /// Says how a dependency was just found.
-    fn report(&self, dependency: Dependency, is_up: bool) {
-        self.dependencies.report(dependency, is_up, self.clock.now_ms());
+    /// Says that rows could not be written, through no fault of a webhook.
+    fn report_outage(&self, error: &(dyn Error + 'static)) {
+        self.dependencies.failed(Usage::Apply, self.clock.now_ms(), &cause::words(error));
     }
 
     /// Makes dead letters of what the queue itself gave up.
-    async fn bury_given_up(self: Arc<Self>, stop: CancellationToken) {
+    async fn work_on_given_up(self: Arc<Self>, stop: CancellationToken) {
         let mut outage = Outage::new();
         while !stop.is_cancelled() {
-            let receiving = self.queue.receive_given_up(BatchLimit::of(GIVEN_UP_MAX), RECEIVE_WAIT);
+            let limit = self.budget.limit(GIVEN_UP_MAX);
+            let receiving = self.queue.receive_given_up(limit, RECEIVE_WAIT);
             match stop.run_until_cancelled(receiving).await {
                 Some(Ok(given_up)) => {
                     outage = Outage::new();
-                    if self.bury_all(given_up, &stop).await == Processed::GivenBack {
+                    // They have no share of the budget, as large bodies have none.
+                    let _room = self.budget.alone().await;
+                    if self.bury_given_up(given_up, &stop).await == Processed::GivenBack {
                         self.wait_for_store(&stop).await;
                     }
                 }
@@ -126,14 +160,16 @@ impl Worker {
     async fn receive(&self, lane: Lane, stop: &CancellationToken) -> Vec<Delivery> {
         let mut outage = Outage::new();
         loop {
-            match self.queue.receive(lane, BatchLimit::of(self.batch_max), RECEIVE_WAIT).await {
+            let limit = self.budget.limit(self.batch_max);
+            let received = self.queue.receive(lane, limit, RECEIVE_WAIT).await;
+            self.dependencies.used(Usage::Receive, self.clock.now_ms(), &received);
+            match received {
                 Ok(batch) => return batch,
                 Err(error) => {
-                    self.report(Dependency::Queue, false);
                     if outage.is_news() {
                         tracing::warn!(
                             lane = lane.name(),
-                            error = &error as &dyn std::error::Error,
+                            error = %Causes(&error),
                             "can't receive"
                         );
                     }
@@ -150,8 +186,10 @@ impl Worker {
         while !is_idle {
             is_idle = true;
             for lane in Lane::ALL {
-                let batch =
-                    self.queue.receive(lane, BatchLimit::of(self.batch_max), Duration::ZERO).await;
+                let batch = self
+                    .queue
+                    .receive(lane, self.budget.limit(self.batch_max), Duration::ZERO)
+                    .await;
                 let batch = batch.unwrap_or_default();
                 is_idle &= batch.is_empty();
                 self.process(batch, &stop).await;

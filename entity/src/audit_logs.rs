@@ -19,7 +19,8 @@ pub struct Model {
     pub channel: String,
     /// From where: host and terminal, or the address of the peer.
     pub place: String,
-    /// What: `replay`, `cancel`, `discard`, `restore`, `edit`, `import`, `renormalize`, `keys`.
+    /// What: `replay`, `cancel`, `discard`, `restore`, `edit`, `import`, `renormalize`, `keys`,
+    /// `settle`.
     pub action: String,
     /// On which rows: the filter as JSON.
     #[sea_orm(column_type = "Text")]

@@ -3,6 +3,7 @@
 pub use super::audit_logs::Entity as AuditLogs;
 pub use super::chat_reads::Entity as ChatReads;
 pub use super::dead_letter_edits::Entity as DeadLetterEdits;
+pub use super::dead_letter_parts::Entity as DeadLetterParts;
 pub use super::dead_letter_replays::Entity as DeadLetterReplays;
 pub use super::dead_letters::Entity as DeadLetters;
 pub use super::replay_jobs::Entity as ReplayJobs;
@@ -21,6 +22,7 @@ pub use super::waha_message_revocations::Entity as WahaMessageRevocations;
 pub use super::waha_messages::Entity as WahaMessages;
 pub use super::waha_participants::Entity as WahaParticipants;
 pub use super::waha_poll_votes::Entity as WahaPollVotes;
+pub use super::waha_processes::Entity as WahaProcesses;
 pub use super::waha_reactions::Entity as WahaReactions;
 pub use super::waha_session_statuses::Entity as WahaSessionStatuses;
 pub use super::waha_sessions::Entity as WahaSessions;

@@ -22,44 +22,21 @@ impl MigrationTrait for Migration {
         create_revocations(manager).await?;
         create_claims(manager).await?;
         let columns = Columns::of(manager);
-        add(manager, MESSAGES, columns.text("original_content")).await?;
-        add(manager, MESSAGES, boolean("is_amended").not_null().default(false).take()).await?;
-        add(manager, CALLS, version("rejected_reason_version")).await
+        tables::add(manager, MESSAGES, columns.text("original_content")).await?;
+        tables::add(manager, MESSAGES, boolean("is_amended").not_null().default(false).take())
+            .await?;
+        tables::add(manager, CALLS, version("rejected_reason_version")).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        remove(manager, CALLS, "rejected_reason_version").await?;
-        remove(manager, MESSAGES, "is_amended").await?;
-        remove(manager, MESSAGES, "original_content").await?;
+        tables::remove(manager, CALLS, "rejected_reason_version").await?;
+        tables::remove(manager, MESSAGES, "is_amended").await?;
+        tables::remove(manager, MESSAGES, "original_content").await?;
         for name in [CLAIMS, REVOCATIONS, EDITS] {
             tables::drop(manager, name).await?;
         }
         Ok(())
     }
-}
-
-/// One statement each: SQLite adds one column at a time. MySQL keeps what was added before a run
-/// was cut off.
-async fn add(
-    manager: &SchemaManager<'_>,
-    table: &'static str,
-    mut column: ColumnDef,
-) -> Result<(), DbErr> {
-    if manager.has_column(table, column.get_column_name()).await? {
-        return Ok(());
-    }
-    manager.alter_table(Table::alter().table(table).add_column(&mut column).take()).await
-}
-
-async fn remove(
-    manager: &SchemaManager<'_>,
-    table: &'static str,
-    column: &'static str,
-) -> Result<(), DbErr> {
-    if !manager.has_column(table, column).await? {
-        return Ok(());
-    }
-    manager.alter_table(Table::alter().table(table).drop_column(column).take()).await
 }
 
 fn of_author(columns: Columns, name: &'static str) -> TableCreateStatement {

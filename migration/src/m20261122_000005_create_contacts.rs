@@ -16,17 +16,11 @@ pub(crate) struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         create_contacts(manager).await?;
-        // A run that was cut off on MySQL may have made it already.
-        if manager.has_index(READS, BY_READER).await? {
-            return Ok(());
-        }
-        manager.create_index(by_reader()).await
+        tables::add_index(manager, READS, BY_READER, by_reader()).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let mut index = Index::drop();
-        index.name(BY_READER).table(READS);
-        manager.drop_index(index).await?;
+        tables::remove_index(manager, READS, BY_READER).await?;
         tables::drop(manager, CONTACTS).await
     }
 }

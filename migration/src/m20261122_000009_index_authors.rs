@@ -24,19 +24,15 @@ pub(crate) struct Migration;
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for (table, column) in WHO {
-            // A run that was cut off on MySQL may have made it already.
-            if !manager.has_index(table, name(table, column)).await? {
-                manager.create_index(index(manager, table, column)).await?;
-            }
+            let index = index(manager, table, column);
+            tables::add_index(manager, table, &name(table, column), index).await?;
         }
         Ok(())
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for (table, column) in WHO {
-            let mut index = Index::drop();
-            index.name(name(table, column)).table(table);
-            manager.drop_index(index).await?;
+            tables::remove_index(manager, table, &name(table, column)).await?;
         }
         Ok(())
     }

@@ -17,18 +17,14 @@ pub(crate) struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // A run that was cut off on MySQL may have done either.
-        if !manager.has_index(DEAD_LETTERS, NAME).await? {
-            manager.create_index(index()).await?;
-        }
-        drop(manager, OLD_NAME).await
+        tables::add_index(manager, DEAD_LETTERS, NAME, index()).await?;
+        tables::remove_index(manager, DEAD_LETTERS, OLD_NAME).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        if !manager.has_index(DEAD_LETTERS, OLD_NAME).await? {
-            manager.create_index(tables::index(DEAD_LETTERS, OLD)).await?;
-        }
-        drop(manager, NAME).await
+        let old = tables::index(DEAD_LETTERS, OLD);
+        tables::add_index(manager, DEAD_LETTERS, OLD_NAME, old).await?;
+        tables::remove_index(manager, DEAD_LETTERS, NAME).await
     }
 }
 
@@ -46,13 +42,4 @@ fn index() -> IndexCreateStatement {
         "id",
     ];
     tables::index(DEAD_LETTERS, columns).name(NAME).take()
-}
-
-async fn drop(manager: &SchemaManager<'_>, name: &str) -> Result<(), DbErr> {
-    if !manager.has_index(DEAD_LETTERS, name).await? {
-        return Ok(());
-    }
-    let mut index = Index::drop();
-    index.name(name).table(DEAD_LETTERS);
-    manager.drop_index(index).await
 }

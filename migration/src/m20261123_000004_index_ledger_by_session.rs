@@ -16,16 +16,10 @@ pub(crate) struct Migration;
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        // A run that was cut off on MySQL may have made it already.
-        if manager.has_index(WEBHOOKS, NAME).await? {
-            return Ok(());
-        }
-        manager.create_index(tables::index(WEBHOOKS, COLUMNS)).await
+        tables::add_index(manager, WEBHOOKS, NAME, tables::index(WEBHOOKS, COLUMNS)).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let mut index = Index::drop();
-        index.name(NAME).table(WEBHOOKS);
-        manager.drop_index(index).await
+        tables::remove_index(manager, WEBHOOKS, NAME).await
     }
 }

@@ -1,13 +1,14 @@
 //! How a table is made: options, foreign keys and indexes in the form each database needs. Called
 //! by the migrations.
 //!
-//! MySQL and MariaDB commit after every statement, so there a table and its indexes are one
-//! statement with IF NOT EXISTS: a migration that was cut off can simply be run again. The others
-//! run a whole migration in one transaction, so there a table that exists already is an error.
+//! MySQL and MariaDB commit after every statement, so there a table, its indexes and its mark are one
+//! statement, and a step that was cut off asks what is there already. The others run a whole migration
+//! in one transaction. A table that somebody else made meanwhile is an error everywhere.
 
 use sea_orm_migration::prelude::*;
 use sea_orm_migration::sea_orm::{ConnectionTrait, DbBackend, Statement};
 
+use crate::catalog;
 use crate::columns::Columns;
 
 /// Starts the statement for a table, with its `id`. On MySQL keys are compared byte by byte, as
@@ -15,22 +16,27 @@ use crate::columns::Columns;
 pub(crate) fn table(columns: Columns, name: &'static str) -> TableCreateStatement {
     let mut table = Table::create().table(name).col(Columns::id()).take();
     if columns.is_mysql() {
-        table.if_not_exists();
+        table.comment(catalog::COMMENT);
         table.engine("InnoDB").character_set("utf8mb4").collate("utf8mb4_bin");
         table.extra("ROW_FORMAT=DYNAMIC");
     }
     table
 }
 
-/// Adds `created_at` and `updated_at`, then makes the table and its indexes.
+/// Adds `created_at` and `updated_at`, then makes the table with its indexes and its mark, unless an
+/// earlier run that was cut off has done so.
 pub(crate) async fn create(
     manager: &SchemaManager<'_>,
     mut table: TableCreateStatement,
     indexes: Vec<IndexCreateStatement>,
 ) -> Result<(), DbErr> {
     let columns = Columns::of(manager);
+    let name = table.get_table_name().map(|it| it.sea_orm_table().to_string()).unwrap_or_default();
     table.col(columns.time_now("created_at")).col(columns.time_now("updated_at"));
     if columns.is_mysql() {
+        if catalog::is_marked(manager.get_connection(), &name).await? {
+            return Ok(());
+        }
         for mut index in indexes {
             table.index(&mut index);
         }
@@ -40,12 +46,21 @@ pub(crate) async fn create(
     for index in indexes {
         manager.create_index(index).await?;
     }
-    Ok(())
+    catalog::mark(manager.get_connection(), &name).await
 }
 
-/// Drops the table with its rows and indexes.
+/// Drops the table with its rows and indexes, unless an earlier run that was cut off has done so.
+/// Whoever calls `down` has seen that every table of our names is ours; here the mark is asked once
+/// more, of the very table that the statement means.
 pub(crate) async fn drop(manager: &SchemaManager<'_>, name: &'static str) -> Result<(), DbErr> {
-    manager.drop_table(Table::drop().table(name).if_exists().take()).await
+    if !manager.has_table(name).await? {
+        return Ok(());
+    }
+    let db = manager.get_connection();
+    if catalog::has_marks(manager.get_database_backend()) && !catalog::is_marked(db, name).await? {
+        return Err(DbErr::Migration(format!("{name} is not ours any more: it was not dropped")));
+    }
+    manager.drop_table(Table::drop().table(name).take()).await
 }
 
 /// A foreign key to the `id` of `parent` whose rows go with the parent's row.
@@ -90,6 +105,33 @@ pub(crate) fn unique<const N: usize>(
     columns: [&'static str; N],
 ) -> IndexCreateStatement {
     index(table, columns).name(format!("uq_{table}_key")).unique().take()
+}
+
+/// Adds an index, unless an earlier run that was cut off has done so.
+pub(crate) async fn add_index(
+    manager: &SchemaManager<'_>,
+    table: &'static str,
+    name: &str,
+    mut index: IndexCreateStatement,
+) -> Result<(), DbErr> {
+    if manager.has_index(table, name).await? {
+        return Ok(());
+    }
+    manager.create_index(index.name(name).take()).await
+}
+
+/// Takes an index away, unless an earlier run that was cut off has done so.
+pub(crate) async fn remove_index(
+    manager: &SchemaManager<'_>,
+    table: &'static str,
+    name: &str,
+) -> Result<(), DbErr> {
+    if !manager.has_index(table, name).await? {
+        return Ok(());
+    }
+    let mut index = Index::drop();
+    index.name(name).table(table);
+    manager.drop_index(index).await
 }
 
 /// A secondary index. Its caller says which query it serves.

@@ -1,54 +1,37 @@
 //! Who may do what on the admin listener.
 //!
 //! Without tokens everybody who reaches the listener may do everything, so the configuration allows
-//! that on a loopback address only. With tokens every request needs one. What must stay true: reading
-//! needs a viewer and everything else an operator, whatever is added to the API; secrets are compared
-//! in constant time and never logged; a page in somebody's browser can do nothing.
+//! that on a loopback address only. With tokens every request needs one. `role` says which role gives
+//! which right; each way of the API names the right that it needs. Invariant: no way is without one;
+//! secrets are compared in constant time and never logged; a page in somebody's browser can do nothing.
 
 mod browser;
 mod error;
+mod role;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use actix_web::HttpMessage;
-use actix_web::body::{EitherBody, MessageBody};
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::middleware::Next;
-use actix_web::{Error, ResponseError, web};
+use actix_web::{Error, HttpMessage, ResponseError, web};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::Admin;
+use crate::admin::Admin;
+use crate::store::operations::sessions::SessionReach;
 
 pub use error::AccessError;
-
-/// What a token's holder may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// Read.
-    Viewer,
-    /// Read and act.
-    Operator,
-}
-
-impl Role {
-    /// As configured.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Operator => "operator",
-        }
-    }
-}
+pub use role::{Right, Role};
 
 /// A configured token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token {
     name: String,
     role: Role,
+    reach: SessionReach,
     /// Of one length for all, so that comparing tells nothing of the secret's.
     digest: [u8; 32],
 }
@@ -60,6 +43,8 @@ pub struct Caller {
     pub name: String,
     /// What it may do.
     pub role: Role,
+    /// Which sessions it may see.
+    pub reach: SessionReach,
 }
 
 /// Who may come in.
@@ -71,9 +56,22 @@ pub struct Access {
 }
 
 impl Token {
-    /// A token with its secret.
+    /// A token with its secret, for all sessions.
     pub fn new(name: &str, role: Role, secret: &SecretString) -> Self {
-        Self { name: name.to_owned(), role, digest: digest(secret.expose_secret()) }
+        let digest = digest(secret.expose_secret());
+        Self { name: name.to_owned(), role, reach: SessionReach::default(), digest }
+    }
+
+    /// The same for some sessions only.
+    pub fn reaching(self, reach: SessionReach) -> Self {
+        Self { reach, ..self }
+    }
+}
+
+impl Caller {
+    /// Refuses who lacks a right.
+    fn require(&self, right: Right) -> Result<(), AccessError> {
+        if self.role.gives(right) { Ok(()) } else { Err(AccessError::Lacks(right)) }
     }
 }
 
@@ -98,22 +96,18 @@ impl Access {
         changes
     }
 
-    /// Who asks, if that one may.
-    fn admit(&self, method: &Method, headers: &HeaderMap) -> Result<Caller, AccessError> {
+    /// Who asks, if that one may come in at all.
+    fn admit(&self, headers: &HeaderMap) -> Result<Caller, AccessError> {
         browser::refuse_foreign_pages(headers)?;
-        let caller = self.caller(headers)?;
-        let is_reading = [Method::GET, Method::HEAD].contains(method);
-        if !is_reading && caller.role < Role::Operator {
-            return Err(AccessError::NeedsOperator);
-        }
-        Ok(caller)
+        self.caller(headers)
     }
 
     fn caller(&self, headers: &HeaderMap) -> Result<Caller, AccessError> {
         let tokens = Arc::clone(&self.tokens.read().unwrap_or_else(PoisonError::into_inner));
         if tokens.is_empty() {
             browser::require_local_host(headers)?;
-            return Ok(Caller { name: "local".to_owned(), role: Role::Operator });
+            let (name, reach) = ("local".to_owned(), SessionReach::default());
+            return Ok(Caller { name, role: Role::Operator, reach });
         }
         let told = headers.get(AUTHORIZATION).ok_or(AccessError::NoToken)?;
         let secret = told.to_str().ok().and_then(bearer).ok_or(AccessError::NoToken)?;
@@ -123,7 +117,8 @@ impl Access {
             if bool::from(token.digest.ct_eq(&digest)) { Some(token) } else { found }
         });
         let token = matching.ok_or(AccessError::UnknownToken)?;
-        Ok(Caller { name: token.name.clone(), role: token.role })
+        let Token { name, role, reach, digest: _ } = token.clone();
+        Ok(Caller { name, role, reach })
     }
 }
 
@@ -138,13 +133,27 @@ pub(super) async fn check<B: MessageBody>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
     let admitted = match request.app_data::<web::Data<Admin>>() {
-        Some(admin) => admin.access.admit(request.method(), request.headers()),
+        Some(admin) => admin.access.admit(request.headers()),
         None => Err(AccessError::NoToken),
     };
     answer(request, next, admitted).await
 }
 
-/// As [`check`], unless metrics are open to everybody.
+/// Lets in whom [`check`] let in and who has a right; for one way of the API.
+pub(super) async fn check_right(
+    right: Right,
+    request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<EitherBody<BoxBody>>, Error> {
+    let caller = request.extensions().get::<Caller>().cloned();
+    let admitted = caller.ok_or(AccessError::NoToken).and_then(|caller| {
+        caller.require(right)?;
+        Ok(caller)
+    });
+    answer(request, next, admitted).await
+}
+
+/// As [`check`] and [`check_right`], unless metrics are open to everybody.
 pub(super) async fn check_metrics<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
@@ -153,7 +162,12 @@ pub(super) async fn check_metrics<B: MessageBody>(
     if admin.is_some_and(|admin| admin.access.has_open_metrics) {
         return Ok(next.call(request).await?.map_into_left_body());
     }
-    check(request, next).await
+    let admitted = admin.ok_or(AccessError::NoToken).and_then(|admin| {
+        let caller = admin.access.admit(request.headers())?;
+        caller.require(Right::Metrics)?;
+        Ok(caller)
+    });
+    answer(request, next, admitted).await
 }
 
 /// Lets a request pass that says it is JSON; for ways that write.
@@ -189,36 +203,44 @@ mod tests {
 
     fn access() -> Access {
         let token = |name, role, secret: &str| Token::new(name, role, &secret.into());
-        let (viewer, operator) = (Role::Viewer, Role::Operator);
-        Access::new(vec![token("eye", viewer, "view"), token("hand", operator, "act")], false)
+        let eye = token("eye", Role::Viewer, "view");
+        Access::new(vec![eye, token("hand", Role::Operator, "act")], false)
     }
 
-    fn ask(access: &Access, method: &Method, told: &[(&str, &str)]) -> Result<String, AccessError> {
+    fn ask(access: &Access, told: &[(&str, &str)]) -> Result<String, AccessError> {
         let mut headers = HeaderMap::new();
         for (name, value) in told {
             let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
             headers.insert(name, HeaderValue::from_str(value).unwrap());
         }
-        access.admit(method, &headers).map(|caller| caller.name)
+        access.admit(&headers).map(|caller| caller.name)
     }
 
     #[test]
-    fn a_viewer_reads_and_an_operator_acts() {
+    fn a_token_names_its_holder() {
         let access = access();
-        let viewer = ("authorization", "Bearer view");
-        let operator = ("authorization", "bearer act");
-        let json = ("content-type", "application/json; charset=utf-8");
-        assert_eq!(ask(&access, &Method::GET, &[viewer]), Ok("eye".to_owned()));
-        for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
-            assert_eq!(ask(&access, &method, &[viewer, json]), Err(AccessError::NeedsOperator));
-            assert_eq!(ask(&access, &method, &[operator, json]), Ok("hand".to_owned()));
-        }
+        assert_eq!(ask(&access, &[("authorization", "Bearer view")]), Ok("eye".to_owned()));
+        assert_eq!(ask(&access, &[("authorization", "bearer act")]), Ok("hand".to_owned()));
+    }
+
+    #[test]
+    fn each_role_gives_its_own_rights_and_no_other() {
+        use Right::{Bodies, Metrics, Operate, Sessions, View};
+        let rights = |role: Role| -> Vec<Right> {
+            let all = [Metrics, Sessions, View, Bodies, Operate];
+            all.into_iter().filter(|right| role.gives(*right)).collect()
+        };
+        assert_eq!(rights(Role::Metrics), [Metrics]);
+        assert_eq!(rights(Role::Viewer), [Metrics, Sessions, View]);
+        assert_eq!(rights(Role::Application), [Sessions]);
+        assert_eq!(rights(Role::Reader), [Metrics, Sessions, View, Bodies]);
+        assert_eq!(rights(Role::Operator), [Metrics, Sessions, View, Bodies, Operate]);
     }
 
     #[test]
     fn no_token_and_a_wrong_one_are_refused() {
         let access = access();
-        assert_eq!(ask(&access, &Method::GET, &[]), Err(AccessError::NoToken));
+        assert_eq!(ask(&access, &[]), Err(AccessError::NoToken));
         for (header, error) in [
             ("Basic view", AccessError::NoToken),
             ("Bearer", AccessError::NoToken),
@@ -227,7 +249,7 @@ mod tests {
             ("Bearer viewer", AccessError::UnknownToken),
         ] {
             let told = [("authorization", header), ("host", "localhost")];
-            assert_eq!(ask(&access, &Method::GET, &told), Err(error), "{header}");
+            assert_eq!(ask(&access, &told), Err(error), "{header}");
         }
     }
 
@@ -240,17 +262,25 @@ mod tests {
             // The name of a foreign page, made to point to this machine.
             (vec![("host", "evil.example:9090")], AccessError::ForeignHost),
             (vec![], AccessError::ForeignHost),
+            // Names that only begin like ours.
+            (vec![("host", "[::1].evil.example")], AccessError::ForeignHost),
+            (vec![("host", "localhost:1@evil.example")], AccessError::ForeignHost),
+            (vec![("host", "localhost:9090:evil")], AccessError::ForeignHost),
+            (vec![("host", "localhost:")], AccessError::ForeignHost),
+            (vec![("host", "localhost:99999")], AccessError::ForeignHost),
+            (vec![("host", "::1")], AccessError::ForeignHost),
+            (vec![("host", "[127.0.0.1]")], AccessError::ForeignHost),
             (vec![local, json, ("origin", "https://evil.example")], AccessError::ForeignPage),
             (vec![local, json, ("origin", "null")], AccessError::ForeignPage),
             (vec![local, json, ("sec-fetch-site", "cross-site")], AccessError::ForeignPage),
         ] {
-            assert_eq!(ask(&access, &Method::POST, &told), Err(error), "{told:?}");
+            assert_eq!(ask(&access, &told), Err(error), "{told:?}");
         }
         for host in ["localhost", "localhost:9090", "127.0.0.1:9090", "[::1]:9090", "[::1]"] {
             let told = [("host", host), json];
-            assert_eq!(ask(&access, &Method::POST, &told), Ok("local".to_owned()), "{host}");
+            assert_eq!(ask(&access, &told), Ok("local".to_owned()), "{host}");
         }
         let own_page = [local, json, ("origin", "http://127.0.0.1:9090")];
-        assert_eq!(ask(&access, &Method::POST, &own_page), Ok("local".to_owned()));
+        assert_eq!(ask(&access, &own_page), Ok("local".to_owned()));
     }
 }

@@ -1,9 +1,9 @@
 //! The API below `/api/v1`: every resource and its description in one place.
 //!
-//! To add a resource: a file beside this one with its handlers, each described by `utoipa::path`, a
-//! line in [`add_always`] or [`add_with_tables`], and its handlers in [`Always`] or [`WithTables`].
-//! `access` has already decided who may do it: `GET` needs a viewer, everything else an operator. A
-//! handler that writes is added with [`writing`] and takes [`Caller`](super::Caller) as `web::ReqData` to say who it was.
+//! To add a resource: a file beside this one with its handlers, each described by `utoipa::path`, and a
+//! line for each in [`always`] or [`with_tables`], with the right that it needs; path and method are those
+//! of the description. A handler that writes needs an operator, and takes [`Caller`](super::Caller) as
+//! `web::ReqData` to say who it was. Who reads a body is in the audit log, see `read`.
 //!
 //! What must stay true: no two described types have one name, for the description has one list of
 //! them; answers are as described (`tests/checks/admin` compares them); and errors are problem
@@ -14,6 +14,7 @@ mod dead_letters;
 mod error;
 mod jobs;
 mod log_level;
+mod read;
 mod renormalize;
 mod resource;
 mod sessions;
@@ -27,102 +28,87 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{Admin, Caller, access};
+use super::Caller;
+use super::access::{self, Right};
 use crate::problem::problem;
-use crate::store::audit::{Actor, Channel};
+use crate::store::audit::{Actor, ActorChannel};
 use crate::telemetry::metrics::Scope;
-use resource::{get, post, resource, writing};
+use resource::{Way, way};
 
 pub use error::{ApiError, Problem};
-pub use status::LaneReport;
+pub use status::{LaneReport, ProcessReport};
 
 /// Where all of it is.
 const PREFIX: &str = "/api/v1";
 
-/// What every process has.
+/// What is described beside the ways.
 #[derive(OpenApi)]
 #[openapi(
     info(title = "waha-ingest", description = "What operators ask of a running process."),
-    paths(status::status, log_level::read, log_level::change),
     components(schemas(Problem)),
     modifiers(&BearerToken),
     security((), ("token" = []))
 )]
-struct Always;
+struct Frame;
 
-/// What only a process with tables has: `up` and `work`.
-#[derive(OpenApi)]
-#[openapi(paths(
-    sessions::list,
-    webhooks::list,
-    webhooks::show,
-    webhooks::body,
-    renormalize::renormalize,
-    dead_letters::list,
-    dead_letters::groups,
-    dead_letters::show,
-    dead_letters::body,
-    dead_letters::replace_body,
-    dead_letters::export,
-    dead_letters::import,
-    dead_letters::replay,
-    dead_letters::discard,
-    dead_letters::restore,
-    jobs::list,
-    jobs::cancel,
-    audit::list,
-))]
-struct WithTables;
-
-fn add_always(config: &mut web::ServiceConfig) {
-    config
-        .service(resource("/status", vec![get(status::status)]))
-        .service(resource(
-            "/log-level",
-            vec![get(log_level::read), writing(Method::PUT, log_level::change)],
-        ))
-        .service(resource("/openapi.json", vec![get(describe)]));
+/// What every process has.
+fn always() -> Vec<Way> {
+    vec![
+        way!(Right::View, status::status),
+        way!(Right::View, log_level::read),
+        way!(Right::Operate, log_level::change),
+        Way::new(
+            Right::Sessions,
+            "/openapi.json".to_owned(),
+            Method::GET,
+            web::route().to(describe),
+        ),
+    ]
 }
 
-fn add_with_tables(config: &mut web::ServiceConfig) {
-    config
-        .service(resource("/sessions", vec![get(sessions::list)]))
-        .service(resource("/webhooks", vec![get(webhooks::list)]))
-        .service(resource("/webhooks/renormalize", vec![post(renormalize::renormalize)]))
-        .service(resource("/webhooks/{id}", vec![get(webhooks::show)]))
-        .service(resource("/webhooks/{id}/body", vec![get(webhooks::body)]))
-        .service(resource("/dead-letters", vec![get(dead_letters::list)]))
-        .service(resource("/dead-letters/groups", vec![get(dead_letters::groups)]))
-        .service(resource("/dead-letters/export", vec![get(dead_letters::export)]))
-        .service(resource("/dead-letters/import", vec![post(dead_letters::import)]))
-        .service(resource("/dead-letters/replay", vec![post(dead_letters::replay)]))
-        .service(resource("/dead-letters/discard", vec![post(dead_letters::discard)]))
-        .service(resource("/dead-letters/restore", vec![post(dead_letters::restore)]))
-        .service(resource("/dead-letters/{id}", vec![get(dead_letters::show)]))
-        .service(resource(
-            "/dead-letters/{id}/body",
-            vec![get(dead_letters::body), writing(Method::PUT, dead_letters::replace_body)],
-        ))
-        .service(resource("/replay-jobs", vec![get(jobs::list)]))
-        .service(resource("/replay-jobs/{id}/cancel", vec![post(jobs::cancel)]))
-        .service(resource("/audit-logs", vec![get(audit::list)]));
+/// What only a process with tables has: `up` and `work`.
+fn with_tables() -> Vec<Way> {
+    vec![
+        way!(Right::Sessions, sessions::list),
+        way!(Right::View, webhooks::list),
+        way!(Right::View, webhooks::show),
+        way!(Right::Bodies, webhooks::body),
+        way!(Right::Operate, renormalize::renormalize),
+        way!(Right::View, dead_letters::list),
+        way!(Right::View, dead_letters::groups),
+        way!(Right::View, dead_letters::show),
+        way!(Right::Bodies, dead_letters::body),
+        way!(Right::Operate, dead_letters::replace_body),
+        way!(Right::Bodies, dead_letters::export),
+        way!(Right::Operate, dead_letters::import),
+        way!(Right::Operate, dead_letters::replay),
+        way!(Right::Operate, dead_letters::discard),
+        way!(Right::Operate, dead_letters::restore),
+        way!(Right::View, jobs::list),
+        way!(Right::Operate, jobs::cancel),
+        way!(Right::View, audit::list),
+    ]
 }
 
 /// Who asks, for the audit log.
 fn actor(caller: &Caller, request: &HttpRequest) -> Actor {
     let peer = request.peer_addr().map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
-    Actor { name: caller.name.clone(), channel: Channel::Api, place: peer }
+    Actor { name: caller.name.clone(), channel: ActorChannel::Api, place: peer }
 }
 
 /// Adds all of it for a process of this scope.
 pub(super) fn add(config: &mut web::ServiceConfig, scope: Scope) {
+    let mut ways = always();
+    if scope.works {
+        ways.extend(with_tables());
+    }
     let api = web::scope(PREFIX)
         .app_data(error::json_config())
         .app_data(error::query_config())
         .app_data(error::path_config())
+        .app_data(web::Data::new(resource::describe(Frame::openapi(), &ways)))
         .wrap(from_fn(access::check))
-        .configure(add_always);
-    let api = if scope.works { api.configure(add_with_tables) } else { api };
+        .configure(|config| resource::add(config, ways));
     config.service(api.default_service(web::to(not_found)));
 }
 
@@ -130,17 +116,9 @@ async fn not_found() -> HttpResponse {
     problem(StatusCode::NOT_FOUND, "see /api/v1/openapi.json for what is here")
 }
 
-/// The description of what this process serves.
-fn description(scope: Scope) -> utoipa::openapi::OpenApi {
-    let mut api = Always::openapi();
-    if scope.works {
-        api.merge(WithTables::openapi());
-    }
-    api
-}
-
-async fn describe(admin: web::Data<Admin>) -> HttpResponse {
-    HttpResponse::Ok().json(description(admin.scope))
+/// What this process serves.
+async fn describe(description: web::Data<utoipa::openapi::OpenApi>) -> HttpResponse {
+    HttpResponse::Ok().json(&**description)
 }
 
 struct BearerToken;

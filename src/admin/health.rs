@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::Admin;
-use crate::telemetry::dependency::{Dependency, Standing};
+use crate::telemetry::dependency::{Dependency, LastUse, Standing, Usage};
 
 /// What `/readyz` answers.
 #[derive(Serialize)]
@@ -26,8 +26,22 @@ struct Readiness {
 
 #[derive(Serialize)]
 struct DependencyReport {
+    /// `up` if its last use worked, else `down`.
     state: &'static str,
     since: DateTime<Utc>,
+    last_use: LastUseReport,
+}
+
+/// What the state is known from.
+#[derive(Serialize)]
+struct LastUseReport {
+    /// What was done: `apply`, `publish`, `receive`, `spool`.
+    usage: &'static str,
+    at: DateTime<Utc>,
+    age_ms: u64,
+    /// Why it failed, without values; none if it worked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<String>,
 }
 
 /// The process runs.
@@ -36,27 +50,41 @@ pub(super) async fn live() -> HttpResponse {
 }
 
 /// A door is ready when it can make webhooks durable: a database that is away does not close it, nor
-/// a broker while the spool has room. A worker alone is ready when it can work; a rollout then keeps
-/// those of the previous release until the database is migrated.
+/// a broker while the spool takes them. A worker alone is ready when it can take webhooks and apply
+/// them; a rollout then keeps those of the previous release until the database is migrated.
 pub(super) async fn ready(admin: web::Data<Admin>) -> HttpResponse {
+    admin.observer.latest().await;
     let draining = admin.is_draining.load(Ordering::SeqCst);
-    let takes_webhooks = admin.observer.latest().await.is_some_and(|sight| sight.takes_webhooks);
     let waits_for_schema = admin.waits_for_schema.load(Ordering::SeqCst);
-    let works = is_up(&admin, Dependency::Database) && !waits_for_schema;
-    let can_work = admin.scope.serves || works;
-    let ready = takes_webhooks && can_work && !draining;
+    let works = |usage| admin.metrics.dependencies.works(usage);
+    let can = if admin.scope.serves {
+        works(Usage::Publish) || works(Usage::Spool)
+    } else {
+        works(Usage::Receive) && works(Usage::Apply) && !waits_for_schema
+    };
+    let ready = can && !draining;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let dependencies = Dependency::ALL.into_iter().filter_map(|it| report(&admin, it)).collect();
     HttpResponse::build(status).json(Readiness { ready, draining, waits_for_schema, dependencies })
 }
 
-fn is_up(admin: &Admin, dependency: Dependency) -> bool {
-    admin.metrics.dependencies.standing(dependency).is_some_and(|standing| standing.is_up)
+fn report(admin: &Admin, dependency: Dependency) -> Option<(&'static str, DependencyReport)> {
+    let standing = admin.metrics.dependencies.standing(dependency)?;
+    let Standing { is_up, since_ms, last_use } = standing;
+    let state = if is_up { "up" } else { "down" };
+    let last_use = LastUseReport::of(last_use, admin.observer.now_ms());
+    Some((dependency.name(), DependencyReport { state, since: time(since_ms), last_use }))
 }
 
-fn report(admin: &Admin, dependency: Dependency) -> Option<(&'static str, DependencyReport)> {
-    let Standing { is_up, since_ms } = admin.metrics.dependencies.standing(dependency)?;
-    let state = if is_up { "up" } else { "down" };
-    let since = DateTime::from_timestamp_millis(since_ms).unwrap_or_default();
-    Some((dependency.name(), DependencyReport { state, since }))
+impl LastUseReport {
+    fn of(last_use: LastUse, now_ms: i64) -> Self {
+        let LastUse { usage, at_ms, failure } = last_use;
+        let age_ms = now_ms.saturating_sub(at_ms).max(0).unsigned_abs();
+        let failure = failure.as_deref().map(str::to_owned);
+        Self { usage: usage.name(), at: time(at_ms), age_ms, failure }
+    }
+}
+
+fn time(ms: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(ms).unwrap_or_default()
 }

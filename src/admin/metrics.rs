@@ -6,6 +6,7 @@ use actix_web::{HttpResponse, web};
 
 use super::Admin;
 use crate::problem::problem;
+use crate::telemetry::cause::Causes;
 use crate::telemetry::metrics;
 
 /// All metrics, with depths as they are now.
@@ -16,7 +17,7 @@ pub(super) async fn metrics(admin: web::Data<Admin>) -> HttpResponse {
             HttpResponse::Ok().insert_header((CONTENT_TYPE, metrics::CONTENT_TYPE)).body(text)
         }
         Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "can't export metrics");
+            tracing::error!(error = %Causes(&error), "can't export metrics");
             problem(StatusCode::INTERNAL_SERVER_ERROR, "the metrics can't be exported")
         }
     }

@@ -1,7 +1,7 @@
 //! What happens to a message's text after it was sent: edits and revocations.
 //!
 //! Both are told under an author. Which of them count is decided in the store, once the message's
-//! owner is known: see `store/settle.rs`.
+//! owner is known: see `store/apply/conflicts.rs`.
 
 use chrono::{DateTime, Utc};
 

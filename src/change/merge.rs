@@ -1,4 +1,4 @@
-//! Two changes of one row -> one. Pure; the SQL twin is `store/upsert.rs`.
+//! Two changes of one row -> one. Pure; the SQL twin is `store/sql/upsert.rs`.
 
 use std::collections::BTreeMap;
 

@@ -18,7 +18,7 @@ pub struct Version(i64);
 impl Version {
     /// The version of what a webhook tells.
     pub fn of(webhook: &Webhook) -> Self {
-        Self::at(webhook.at_ms(), webhook.key().hash())
+        Self::at(webhook.ordering_at_ms(), webhook.key().hash())
     }
 
     /// A version of a time and a hash that breaks ties.

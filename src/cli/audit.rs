@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
-use super::table::{plain, print, table};
+use super::table::{print, table};
 use super::time;
+use crate::cli::output::{json_line, plain};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::lifecycle::open_store;
-use crate::store::audit::AuditLog;
+use crate::store::audit::AuditLogRow;
 
 /// Options of `audit`.
 #[derive(Args)]
@@ -46,7 +47,7 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
     let logs = store.audit_logs(action.as_deref(), None, limit).await?;
     if json {
         for log in &logs {
-            println!("{}", to_json(log));
+            json_line(&to_json(log));
         }
     } else {
         print_table(&logs);
@@ -54,7 +55,7 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_table(logs: &[AuditLog]) {
+fn print_table(logs: &[AuditLogRow]) {
     let mut table = table(&["when", "who", "from", "what", "count", "which", "note"]);
     for log in logs {
         let from = format!("{} {}", log.channel, log.place);
@@ -67,7 +68,7 @@ fn print_table(logs: &[AuditLog]) {
     print(table);
 }
 
-fn to_json(log: &AuditLog) -> serde_json::Value {
+fn to_json(log: &AuditLogRow) -> serde_json::Value {
     let parsed = |text: &Option<String>| -> Option<serde_json::Value> {
         text.as_deref().and_then(|text| serde_json::from_str(text).ok())
     };

@@ -6,7 +6,7 @@ mod jobs;
 mod list;
 mod replay;
 mod resolve;
-mod scope;
+pub(super) mod scope;
 mod show;
 mod which;
 
@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
+use super::carry::ImportOptions;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::lifecycle::open_store;
@@ -54,7 +55,7 @@ enum Action {
     /// Write them as lines of JSON, bodies byte for byte.
     Export(carry::Export),
     /// Read such lines: what this ledger does not know becomes a pending dead letter.
-    Import(carry::Import),
+    Import(ImportOptions),
 }
 
 /// What every action uses.

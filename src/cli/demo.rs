@@ -11,6 +11,7 @@ use sea_orm::sea_query::{Alias, Expr, Func, Query};
 use tokio_util::sync::CancellationToken;
 
 use super::status::print_equation;
+use crate::cli::output::outln;
 use crate::config::{Config, SourceConfig, Verification};
 use crate::equation::Equation;
 use crate::lifecycle::{Parts, Roles, open_sides, start};
@@ -42,9 +43,9 @@ pub async fn run(_options: Options) -> anyhow::Result<ExitCode> {
     let public = running.public.context("the demo serves")?;
     let stop = CancellationToken::new();
     let process = tokio::spawn(running.until(stop.clone()));
-    println!("Sending {COUNT} signed webhooks of four WAHA engines, shuffled and some twice …");
+    outln!("Sending {COUNT} signed webhooks of four WAHA engines, shuffled and some twice …");
     let report = send(&format!("http://{public}/webhooks/default")).await?;
-    println!("WAHA got 202 for {} of {} requests.", report.accepted, report.sent);
+    outln!("WAHA got 202 for {} of {} requests.", report.accepted, report.sent);
     let store = parts.store.clone().context("the demo works")?;
     let equation = settled(&config, &store).await?;
     stop.cancel();
@@ -52,7 +53,7 @@ pub async fn run(_options: Options) -> anyhow::Result<ExitCode> {
     print_rows(&store).await?;
     print_equation(&equation);
     ensure!(report.accepted == report.sent, "some webhooks were not accepted");
-    ensure!(equation.balanced && equation.waiting == 0, "not every webhook is accounted for");
+    ensure!(equation.is_balanced() && equation.waiting == 0, "not every webhook is accounted for");
     ensure!(equation.accepted == report.accepted, "accepted differs from what was answered 202");
     Ok(ExitCode::SUCCESS)
 }
@@ -107,7 +108,7 @@ async fn print_rows(store: &Store) -> anyhow::Result<()> {
     ] {
         rows.push(format!("{} {what}", count(store, table).await?));
     }
-    println!("Stored {}.", rows.join(", "));
+    outln!("Stored {}.", rows.join(", "));
     Ok(())
 }
 

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
+use migration::DownPlan;
 use secrecy::ExposeSecret;
 
 use super::confirm;
+use crate::cli::output::{errln, outln};
 use crate::clock::SystemClock;
-use crate::config::Config;
+use crate::config::{Config, without_password};
 use crate::store::{Store, StoreOptions};
 
 /// Options of `migrate`.
@@ -26,11 +28,14 @@ pub struct Options {
 enum Step {
     /// Make what is missing. Several at once are safe, and so is an older release on a newer schema.
     Up,
-    /// Remove the newest steps, with all rows in their tables.
+    /// Take the newest step back, with all rows in its tables; says which and how many, and asks.
     Down {
-        /// How many steps; all without it.
+        /// How many steps.
+        #[arg(long, value_name = "NUMBER", default_value_t = 1, conflicts_with = "all")]
+        steps: u32,
+        /// All steps.
         #[arg(long)]
-        steps: Option<u32>,
+        all: bool,
         /// Don't ask.
         #[arg(long)]
         yes: bool,
@@ -52,23 +57,46 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
         keeps_ephemeral_bodies: config.keeps_ephemeral_bodies,
     };
     let store = Store::open(&options_store, Arc::new(SystemClock)).await.context("database.url")?;
-    let db = store.connection();
+    let db = &store.connection();
     match options.step {
         Step::Up => migration::up(db).await?,
-        Step::Down { steps, yes } => {
-            if !confirm("This removes tables with all their rows. Go on?", yes)? {
+        Step::Down { steps, all, yes } => {
+            let steps = (!all).then_some(steps);
+            let plan = migration::plan_down(db, steps).await?;
+            errln!("{}", would_remove(config, &plan).trim_end());
+            if plan.steps.is_empty() || !confirm("Go on?", yes)? {
                 return Ok(ExitCode::FAILURE);
             }
-            migration::down(db, steps).await?;
+            // Of the steps that were shown, whatever was applied meanwhile.
+            migration::down(db, Some(u32::try_from(plan.steps.len())?)).await?;
         }
         Step::Status => {}
     }
     let schema = migration::status(db).await?;
     for (name, is_applied) in schema.steps {
-        println!("{}  {name}", if is_applied { "applied" } else { "missing" });
+        outln!("{}  {name}", if is_applied { "applied" } else { "missing" });
     }
     for name in schema.newer {
-        println!("newer    {name}");
+        outln!("newer    {name}");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What taking steps back removes, and from where.
+fn would_remove(config: &Config, plan: &DownPlan) -> String {
+    let place = without_password(config.database_url.expose_secret());
+    let mut text = format!("{place}\n");
+    if plan.steps.is_empty() {
+        return format!("{text}no step is applied: there is nothing to take back\n");
+    }
+    text += "takes back, with all columns and indexes that they added:\n";
+    for step in &plan.steps {
+        text += &format!("  {step}\n");
+    }
+    let tables = if plan.tables.is_empty() { "drops no table\n" } else { "drops for good:\n" };
+    text += tables;
+    for (table, rows) in &plan.tables {
+        text += &format!("  {table} with {rows} rows\n");
+    }
+    text
 }

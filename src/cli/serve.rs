@@ -1,12 +1,15 @@
 //! `up`, `serve` and `work`: the same process with other roles.
 
+use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use clap::Args;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
+use crate::cli::output::errln;
 use crate::config::{Config, SourceConfig, Verification};
 use crate::lifecycle::{Parts, Roles, start, stop_on_signals};
 
@@ -28,8 +31,13 @@ pub struct Options {
 
 /// Everything in one process; without any source it makes a key.
 pub async fn up(config: Arc<Config>, options: Options) -> anyhow::Result<ExitCode> {
-    let config = if config.sources.is_empty() { with_generated_key(config)? } else { config };
-    run(config, &options, Roles { serves: true, works: true }).await
+    let (config, made) = if config.sources.is_empty() {
+        let (config, made) = with_generated_key(config)?;
+        (config, Some(made))
+    } else {
+        (config, None)
+    };
+    run(config, made, &options, Roles { serves: true, works: true }).await
 }
 
 /// The endpoint only.
@@ -38,21 +46,26 @@ pub async fn serve(config: Arc<Config>, options: Options) -> anyhow::Result<Exit
         !config.sources.is_empty(),
         "no source is configured: set WAHA_INGEST__SOURCES__DEFAULT__HMAC_KEYS to WAHA's WHATSAPP_HOOK_HMAC_KEY"
     );
-    run(config, &options, Roles { serves: true, works: false }).await
+    run(config, None, &options, Roles { serves: true, works: false }).await
 }
 
 /// The consumers only.
 pub async fn work(config: Arc<Config>, options: Options) -> anyhow::Result<ExitCode> {
-    run(config, &options, Roles { serves: false, works: true }).await
+    run(config, None, &options, Roles { serves: false, works: true }).await
 }
 
-async fn run(config: Arc<Config>, options: &Options, roles: Roles) -> anyhow::Result<ExitCode> {
+async fn run(
+    config: Arc<Config>,
+    generated: Option<GeneratedKey>,
+    options: &Options,
+    roles: Roles,
+) -> anyhow::Result<ExitCode> {
     let stop = stop_on_signals()?;
     let parts = Parts::open(Arc::clone(&config), roles).await?;
     if options.migrate
         && let Some(store) = &parts.store
     {
-        migration::up(store.connection()).await.context("migrating")?;
+        migration::up(&store.connection()).await.context("migrating")?;
     }
     let running = start(&parts, roles)?;
     tracing::info!(
@@ -62,29 +75,46 @@ async fn run(config: Arc<Config>, options: &Options, roles: Roles) -> anyhow::Re
         "started"
     );
     if let Some(public) = running.public {
-        print_settings(&config, public.port());
+        print_settings(&config, generated.as_ref(), public.port());
     }
     running.until(stop).await?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// A key that `up` made, now or before.
+struct GeneratedKey {
+    path: PathBuf,
+    key: SecretString,
+}
+
 /// What to put into WAHA's environment.
-fn print_settings(config: &Config, port: u16) {
-    eprintln!("Put this into WAHA's environment (HOST is this machine as WAHA sees it):");
+fn print_settings(config: &Config, generated: Option<&GeneratedKey>, port: u16) {
+    errln!("Put this into WAHA's environment (HOST is this machine as WAHA sees it):");
     for source in &config.sources {
-        eprintln!("  WHATSAPP_HOOK_URL=http://HOST:{port}/webhooks/{}", source.name);
-        eprintln!("  WHATSAPP_HOOK_EVENTS=*");
+        errln!("  WHATSAPP_HOOK_URL=http://HOST:{port}/webhooks/{}", source.name);
+        errln!("  WHATSAPP_HOOK_EVENTS=*");
         match &source.verification {
             Verification::HmacSha512(_) => {
-                eprintln!("  WHATSAPP_HOOK_HMAC_KEY=<the key of source {}>", source.name);
+                errln!("  WHATSAPP_HOOK_HMAC_KEY={}", shown_key(generated, &source.name));
             }
-            Verification::None => eprintln!("  # no key: source {} verifies nothing", source.name),
+            Verification::None => errln!("  # no key: source {} verifies nothing", source.name),
         }
     }
 }
 
-/// Makes a key once, keeps it in the data folder, and shows it when it is new.
-fn with_generated_key(config: Arc<Config>) -> anyhow::Result<Arc<Config>> {
+/// The key itself on a terminal only: elsewhere stderr is a log.
+fn shown_key(generated: Option<&GeneratedKey>, source: &str) -> String {
+    match generated {
+        None => format!("<the key of source {source}>"),
+        Some(GeneratedKey { key, .. }) if std::io::stderr().is_terminal() => {
+            key.expose_secret().to_owned()
+        }
+        Some(GeneratedKey { path, .. }) => format!("<the key in {}>", path.display()),
+    }
+}
+
+/// Makes a key once and keeps it in the data folder.
+fn with_generated_key(config: Arc<Config>) -> anyhow::Result<(Arc<Config>, GeneratedKey)> {
     std::fs::create_dir_all(&config.data_dir)?;
     let path = config.data_dir.join(KEY_FILE);
     let key = if let Ok(key) = std::fs::read_to_string(&path) {
@@ -92,18 +122,17 @@ fn with_generated_key(config: Arc<Config>) -> anyhow::Result<Arc<Config>> {
     } else {
         let key = new_key();
         write_secret(&path, &key).with_context(|| path.display().to_string())?;
-        eprintln!("Made a key: WHATSAPP_HOOK_HMAC_KEY={key}");
         key
     };
     ensure!(!key.is_empty(), "{} is empty: remove it or put a key into it", path.display());
-    eprintln!(
+    errln!(
         "No source is configured: using \"{DEFAULT_SOURCE}\" with the key in {}",
         path.display()
     );
-    let verification = Verification::HmacSha512(vec![key.into()]);
+    let verification = Verification::HmacSha512(vec![key.clone().into()]);
     let mut config = Arc::into_inner(config).context("the configuration is in use")?;
     config.sources.push(SourceConfig { name: DEFAULT_SOURCE.to_owned(), verification });
-    Ok(Arc::new(config))
+    Ok((Arc::new(config), GeneratedKey { path, key: key.into() }))
 }
 
 #[expect(clippy::disallowed_methods, reason = "a key must not be guessed")]
@@ -124,7 +153,7 @@ fn write_secret(path: &std::path::Path, secret: &str) -> std::io::Result<()> {
 }
 
 /// The first key of a configured source, else the generated one; for `simulate`.
-pub fn key_of(config: &Config, source: &str) -> Option<secrecy::SecretString> {
+pub fn key_of(config: &Config, source: &str) -> Option<SecretString> {
     let configured = config.sources.iter().find(|candidate| candidate.name == source);
     match configured.map(|source| &source.verification) {
         Some(Verification::HmacSha512(keys)) => {

@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use secrecy::SecretString;
 
 use super::serve::key_of;
+use crate::cli::output::{json_line, outln};
 use crate::config::Config;
 use crate::sender::{Report, Sending, send_all};
 use crate::simulate::{Plan, Sent, history, shuffled};
@@ -113,15 +114,19 @@ fn print(report: &Report, json: bool) {
             "retries": report.retries, "refused": report.refused, "seconds": seconds, "per_second": per_second,
             "latency_ms": { "p50": ms(0.5), "p95": ms(0.95), "p99": ms(0.99), "max": ms(1.0) },
         });
-        println!("{report}");
+        json_line(&report);
         return;
     }
-    println!(
+    outln!(
         "sent {}, accepted {}, lost {}, retries {}, refused {}",
-        report.sent, report.accepted, report.lost, report.retries, report.refused
+        report.sent,
+        report.accepted,
+        report.lost,
+        report.retries,
+        report.refused
     );
-    println!("{per_second:.0} webhooks/s over {seconds:.1} s");
-    println!(
+    outln!("{per_second:.0} webhooks/s over {seconds:.1} s");
+    outln!(
         "latency ms: p50 {:.1}, p95 {:.1}, p99 {:.1}, max {:.1}",
         ms(0.5),
         ms(0.95),

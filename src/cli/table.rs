@@ -4,6 +4,8 @@
 use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table, Width, presets};
 use console::{Term, measure_text_width};
 
+use crate::cli::output::outln;
+
 /// A longer word is broken to fit.
 const WORD_MAX: usize = 40;
 /// Spaces around a cell.
@@ -23,7 +25,7 @@ pub(super) fn table(headings: &[&str]) -> Table {
 pub(super) fn print(mut table: Table) {
     keep_words(&mut table);
     for line in table.lines() {
-        println!("{}", line.trim_end());
+        outln!("{}", line.trim_end());
     }
 }
 
@@ -54,16 +56,6 @@ fn longest_words(row: &Row) -> impl Iterator<Item = u16> {
     })
 }
 
-/// A text of strangers, harmless on a terminal: no control character but the end of a line.
-pub(super) fn plain(text: &str) -> String {
-    let harmless = |character: char| match character {
-        '\n' | '\t' => character,
-        character if character.is_control() => char::REPLACEMENT_CHARACTER,
-        character => character,
-    };
-    text.chars().map(harmless).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,10 +73,5 @@ mod tests {
         assert!(wrapped.iter().any(|line| line.contains("106ea1ee76118e36")), "{wrapped:?}");
         assert!(wrapped.len() > 2, "the other cell is wrapped: {wrapped:?}");
         assert_eq!(lines(20).len(), 2, "too narrow: one line each");
-    }
-
-    #[test]
-    fn a_text_can_not_command_the_terminal() {
-        assert_eq!(plain("a\u{1b}[2Jb\u{9b}c\nd\té"), "a\u{fffd}[2Jb\u{fffd}c\nd\té");
     }
 }

@@ -1,5 +1,7 @@
-//! `webhooks list|show|renormalize`: the ledger, where every webhook that ended has a row.
+//! `webhooks list|show|renormalize|export|import`: the ledger, where every webhook that ended has a
+//! row.
 
+mod carry;
 mod list;
 mod renormalize;
 pub(super) mod show;
@@ -10,6 +12,7 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
+use super::carry::ImportOptions;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::lifecycle::open_store;
@@ -36,6 +39,13 @@ enum Action {
     /// doubles nothing. Adds and corrects rows, takes none away. Dead letters are left to
     /// `dead-letters replay`.
     Renormalize(renormalize::Options),
+    /// Write them with their bodies, one JSON object a line, for `import` elsewhere.
+    Export(carry::Export),
+    /// Take in what `export` wrote, as accepted and processed here and now.
+    ///
+    /// What the ledger knows already is left alone, so it is safe to import more than is missing, and
+    /// to import again.
+    Import(ImportOptions),
 }
 
 /// Runs it.
@@ -46,5 +56,7 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
         Action::List(options) => list::run(&store, options).await,
         Action::Show(options) => show::run(&store, &config.rules, options).await,
         Action::Renormalize(options) => renormalize::run(&store, &config.rules, options).await,
+        Action::Export(options) => carry::export(&store, options).await,
+        Action::Import(options) => carry::import(&store, &config.rules, options).await,
     }
 }

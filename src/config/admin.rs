@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::reader::Reader;
-use super::source::{NAME_RULE, is_name};
 use crate::admin::{Access, Role, Token};
+use crate::config::reader::Reader;
+use crate::config::source::{NAME_RULE, is_name};
+use crate::store::operations::sessions::SessionReach;
 
 /// Shortest secret, in bytes: nobody limits how often somebody guesses.
 const SECRET_BYTES_MIN: usize = 16;
@@ -25,6 +26,8 @@ pub struct TokenConfig {
     pub name: String,
     /// What its holder may do.
     pub role: Role,
+    /// Which sessions it may see.
+    pub reach: SessionReach,
     /// What the holder must know.
     pub secret: SecretString,
 }
@@ -37,7 +40,8 @@ impl AdminConfig {
 
     /// The tokens as the listener uses them.
     pub fn access_tokens(&self) -> Vec<Token> {
-        let token = |it: &TokenConfig| Token::new(&it.name, it.role, &it.secret);
+        let token =
+            |it: &TokenConfig| Token::new(&it.name, it.role, &it.secret).reaching(it.reach.clone());
         self.tokens.iter().map(token).collect()
     }
 }
@@ -64,14 +68,28 @@ pub(super) fn read(reader: &mut Reader, listen: Option<SocketAddr>) -> AdminConf
 fn read_token(reader: &mut Reader, name: String) -> Option<TokenConfig> {
     let key = |field: &str| format!("admin.tokens.{name}.{field}");
     reader.check(&format!("admin.tokens.{name}"), is_name(&name), NAME_RULE);
-    let roles = [Role::Viewer, Role::Operator].map(|role| (role.name(), role));
-    let role = reader.choice(&key("role"), &roles);
+    let role = reader.choice(&key("role"), &Role::ALL.map(|role| (role.name(), role)));
+    let reach = read_reach(reader, &key, role);
     let secret =
         reader.secret(&key("secret"), &key("secret_file")).unwrap_or_else(|| String::new().into());
     let is_long = secret.expose_secret().len() >= SECRET_BYTES_MIN;
     let problem = format!("must have at least {SECRET_BYTES_MIN} bytes (or give secret_file)");
     reader.check(&key("secret"), is_long, problem);
-    is_long.then_some(TokenConfig { name, role, secret })
+    is_long.then_some(TokenConfig { name, role, reach, secret })
+}
+
+/// Whoever sees counts, bodies or metrics sees those of all sessions: a limit there would be a promise
+/// that nobody keeps.
+fn read_reach(reader: &mut Reader, key: &impl Fn(&str) -> String, role: Role) -> SessionReach {
+    let reach = SessionReach {
+        sources: reader.list(&key("sources")),
+        sessions: reader.list(&key("sessions")),
+    };
+    for (field, names) in [("sources", &reach.sources), ("sessions", &reach.sessions)] {
+        let can_be = names.is_empty() || role == Role::Application;
+        reader.check(&key(field), can_be, "only the role application can be limited to some");
+    }
+    reach
 }
 
 fn check_different(reader: &mut Reader, tokens: &[TokenConfig]) {

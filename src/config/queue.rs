@@ -33,6 +33,11 @@ pub struct BrokerConfig {
     pub prefix: String,
     /// Certificates of a private authority, in PEM.
     pub ca_pem: Option<String>,
+    /// Whether new webhooks go through the topic exchange, which others may bind queues to.
+    pub taps: bool,
+    /// Where the broker's management API answers, of one node each; empty: it is not asked. They may
+    /// hold passwords.
+    pub management_urls: Vec<SecretString>,
     /// After this a webhook goes to the spool.
     pub publish_max: Duration,
     /// Size limit of the spool.
@@ -40,10 +45,12 @@ pub struct BrokerConfig {
 }
 
 pub(super) fn read(reader: &mut Reader) -> QueueConfig {
-    let urls = urls(reader);
+    let urls = reader.secret_urls("queue.url", "queue.url_file");
     let broker = BrokerConfig {
         prefix: prefix(reader),
         ca_pem: ca_pem(reader),
+        taps: reader.flag("queue.tap"),
+        management_urls: urls_of_management(reader),
         publish_max: reader.milliseconds("queue.publish_timeout_ms"),
         spool_bytes_max: reader.number("queue.spool_bytes_max", 1 << 20, u64::MAX >> 1),
         urls,
@@ -76,19 +83,18 @@ fn check(reader: &mut Reader, broker: &BrokerConfig) {
     );
 }
 
-fn urls(reader: &mut Reader) -> Vec<SecretString> {
-    let told = reader.list("queue.url");
-    let urls = match reader.optional_text("queue.url_file") {
-        Some(file) => {
-            let text = reader.file("queue.url_file", &file).unwrap_or_default();
-            text.lines()
-                .map(|line| line.trim().to_owned())
-                .filter(|line| !line.is_empty())
-                .collect()
-        }
-        None => told,
+fn urls_of_management(reader: &mut Reader) -> Vec<SecretString> {
+    let urls = reader.secret_urls("queue.management_url", "queue.management_url_file");
+    let is_url = |url: &SecretString| {
+        let url = url.expose_secret();
+        url.starts_with("http://") || url.starts_with("https://")
     };
-    urls.into_iter().map(SecretString::from).collect()
+    reader.check(
+        "queue.management_url",
+        urls.iter().all(is_url),
+        "must be http:// or https:// URLs, such as http://USER:PASSWORD@HOST:15672",
+    );
+    urls
 }
 
 fn prefix(reader: &mut Reader) -> String {

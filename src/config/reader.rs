@@ -1,8 +1,13 @@
 //! Reads keys one by one and collects every problem with the path of its key; what nobody reads is
-//! unknown.
+//! unknown. What was read is kept as text, so that what is shown of a configuration is what was read.
+//!
+//! By hand over `config`, because reading into a struct by serde ends at its first problem and can't say
+//! which file or variable each further one is of.
 
-use std::collections::BTreeSet;
-use std::fmt::Display;
+mod secret;
+
+use std::collections::BTreeMap;
+use std::fmt::{Debug, Display};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -10,8 +15,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use config::{Environment, File, FileFormat, Source, Value, ValueKind};
-use secrecy::SecretString;
 use serde::de::DeserializeOwned;
+
+pub use secret::without_password;
 
 use super::ConfigError;
 
@@ -27,7 +33,8 @@ fn builder(defaults: &str) -> Builder {
 /// The layered values, and what was wrong with them so far.
 pub(super) struct Reader {
     values: config::Config,
-    asked: BTreeSet<String>,
+    /// Every key that was asked for, with what may be shown of its value; none if it has none.
+    asked: BTreeMap<String, Option<String>>,
     problems: Vec<String>,
     reads_environment: bool,
 }
@@ -50,19 +57,27 @@ impl Reader {
 
     fn build(builder: Builder, reads_environment: bool) -> Result<Self, ConfigError> {
         let values = builder.build().map_err(|error| ConfigError(vec![unreadable(&error)]))?;
-        Ok(Self { values, asked: BTreeSet::new(), problems: Vec::new(), reads_environment })
+        Ok(Self { values, asked: BTreeMap::new(), problems: Vec::new(), reads_environment })
     }
 
-    /// All problems, and every key that nobody asked for.
-    pub(super) fn finish(mut self) -> Result<(), ConfigError> {
+    /// What was read, without secrets; or all problems, and every key that nobody asked for.
+    pub(super) fn finish(mut self) -> Result<BTreeMap<String, String>, ConfigError> {
         let all = self.values.collect().unwrap_or_default();
         let mut keys = Vec::new();
         for (name, value) in &all {
             leaves(name, value, &mut keys);
         }
-        let unknown = keys.into_iter().filter(|key| !self.asked.contains(key));
+        let unknown = keys.into_iter().filter(|key| !self.asked.contains_key(key));
         self.problems.extend(unknown.map(|key| format!("{key}: unknown key")));
-        if self.problems.is_empty() { Ok(()) } else { Err(ConfigError(self.problems)) }
+        if !self.problems.is_empty() {
+            return Err(ConfigError(self.problems));
+        }
+        Ok(self.asked.into_iter().filter_map(|(key, shown)| Some((key, shown?))).collect())
+    }
+
+    /// Says what is shown of a key: what holds if it is not told, or stands for a secret.
+    pub(super) fn show(&mut self, key: &str, shown: impl Display) {
+        self.asked.insert(key.to_owned(), Some(shown.to_string()));
     }
 
     /// Adds a problem unless `is_right`.
@@ -73,10 +88,13 @@ impl Reader {
     }
 
     /// A value of any kind; a problem if it has another.
-    pub(super) fn get<T: DeserializeOwned>(&mut self, key: &str) -> Option<T> {
-        self.asked.insert(key.to_owned());
+    pub(super) fn get<T: DeserializeOwned + Debug>(&mut self, key: &str) -> Option<T> {
+        self.asked.insert(key.to_owned(), None);
         match self.values.get(key) {
-            Ok(value) => Some(value),
+            Ok(value) => {
+                self.show(key, format_args!("{value:?}"));
+                Some(value)
+            }
             Err(config::ConfigError::NotFound(_)) => None,
             Err(error) => {
                 // The library's text may hold the value, which may be secret: say the kind only.
@@ -145,23 +163,13 @@ impl Reader {
 
     /// A list, or a text with commas.
     pub(super) fn list(&mut self, key: &str) -> Vec<String> {
-        self.asked.insert(key.to_owned());
-        let value: Value = match self.values.get(key) {
-            Ok(value) => value,
-            Err(_) => return Vec::new(),
-        };
-        let items = match value.kind {
-            ValueKind::Array(items) => {
-                items.into_iter().filter_map(|item| item.into_string().ok()).collect()
-            }
-            _ => value.into_string().unwrap_or_default().split(',').map(str::to_owned).collect(),
-        };
-        let items: Vec<String> = items;
+        self.asked.insert(key.to_owned(), None);
+        let Ok(value) = self.values.get::<Value>(key) else { return Vec::new() };
+        let items = items(value);
+        self.check(key, items.is_some(), "must be a list of single values, or a text with commas");
+        let items = items.unwrap_or_default();
+        self.show(key, format_args!("{items:?}"));
         items
-            .into_iter()
-            .map(|item| item.trim().to_owned())
-            .filter(|item| !item.is_empty())
-            .collect()
     }
 
     /// A list of numbers.
@@ -169,40 +177,14 @@ impl Reader {
         let items = self.list(key);
         let numbers: Vec<u64> = items.iter().filter_map(|item| u64::from_str(item).ok()).collect();
         self.check(key, numbers.len() == items.len(), "must be a list of numbers");
+        self.show(key, format_args!("{numbers:?}"));
         numbers
-    }
-
-    /// A secret, or the file that holds it.
-    pub(super) fn secret(&mut self, key: &str, file_key: &str) -> Option<SecretString> {
-        let told = self.optional_text(key).map(SecretString::from);
-        match self.optional_text(file_key) {
-            Some(file) => self.file(file_key, &file).map(|text| text.trim().to_owned().into()),
-            None => told,
-        }
-    }
-
-    /// The lines of the file that a key names, without empty ones; none if it names no file.
-    pub(super) fn lines(&mut self, file_key: &str) -> Vec<String> {
-        let file = self.optional_text(file_key);
-        let text = file.and_then(|file| self.file(file_key, &file)).unwrap_or_default();
-        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
     }
 
     /// A variable that another specification names; never when only the defaults are read.
     pub(super) fn standard(&self, variable: &str) -> Option<String> {
         let told = self.reads_environment.then(|| std::env::var(variable).ok()).flatten();
         told.filter(|text| !text.is_empty())
-    }
-
-    /// The text of a file that a key names.
-    pub(super) fn file(&mut self, key: &str, path: &str) -> Option<String> {
-        match std::fs::read_to_string(path) {
-            Ok(text) => Some(text),
-            Err(error) => {
-                self.check(key, false, format!("{path} can't be read: {error}"));
-                None
-            }
-        }
     }
 
     /// The names of the tables below a key.
@@ -223,6 +205,16 @@ fn unreadable(error: &config::ConfigError) -> String {
         config::ConfigError::FileParse { uri: Some(file), .. } => format!("{file}: {first}"),
         _ => first.to_owned(),
     }
+}
+
+/// What a list holds, without what is empty; none if something in it is no single value.
+fn items(value: Value) -> Option<Vec<String>> {
+    let items: Option<Vec<String>> = match value.kind {
+        ValueKind::Array(items) => items.into_iter().map(|item| item.into_string().ok()).collect(),
+        _ => Some(value.into_string().ok()?.split(',').map(str::to_owned).collect()),
+    };
+    let items = items?.into_iter().map(|item| item.trim().to_owned());
+    Some(items.filter(|item| !item.is_empty()).collect())
 }
 
 /// The paths of all values that are no tables.

@@ -37,11 +37,8 @@ pub(super) fn read_all(reader: &mut Reader) -> Vec<SourceConfig> {
 
 fn read(reader: &mut Reader, name: String) -> SourceConfig {
     let key = |field: &str| format!("sources.{name}.{field}");
-    let keys = keys(reader, &key("hmac_keys"), &key("hmac_keys_file"));
-    let verifies = match reader.optional_text(&key("verify")) {
-        Some(_) => reader.choice(&key("verify"), &[("hmac-sha512", true), ("none", false)]),
-        None => true,
-    };
+    let keys = reader.secrets(&key("hmac_keys"), &key("hmac_keys_file"));
+    let verifies = verifies(reader, &key("verify"));
     reader.check(
         &key("hmac_keys"),
         !verifies || !keys.is_empty(),
@@ -52,6 +49,14 @@ fn read(reader: &mut Reader, name: String) -> SourceConfig {
     SourceConfig { name, verification }
 }
 
+fn verifies(reader: &mut Reader, key: &str) -> bool {
+    if reader.optional_text(key).is_some() {
+        return reader.choice(key, &[("hmac-sha512", true), ("none", false)]);
+    }
+    reader.show(key, "\"hmac-sha512\"");
+    true
+}
+
 /// What [`is_name`] asks for.
 pub(super) const NAME_RULE: &str = "a name is 1 to 64 of a-z, 0-9, - and _";
 
@@ -59,10 +64,4 @@ pub(super) const NAME_RULE: &str = "a name is 1 to 64 of a-z, 0-9, - and _";
 pub(super) fn is_name(name: &str) -> bool {
     let is_right = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c);
     (1..=64).contains(&name.len()) && name.chars().all(is_right)
-}
-
-fn keys(reader: &mut Reader, key: &str, file_key: &str) -> Vec<SecretString> {
-    let mut keys = reader.list(key);
-    keys.extend(reader.lines(file_key));
-    keys.into_iter().map(SecretString::from).collect()
 }

@@ -1,89 +1,42 @@
-//! Dead letters as lines of JSON, to be carried to another installation; bodies byte for byte.
+//! Dead letters and webhooks of the ledger as lines of JSON, to be carried to another installation;
+//! bodies byte for byte. What a database lost in a failover comes back from the old one in this way.
+//!
+//! What must stay true: an import is an acceptance without a door, counted in the audit log in the
+//! transaction that writes it; what the ledger knows is left alone, so importing twice, or what was
+//! never lost, changes nothing; and memory is bounded by pages, not by files.
 
-use std::io::{BufRead, Read, Write};
+mod letters;
+mod line;
+mod webhooks;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use std::io::BufRead;
+
+use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Prospect, Reading};
+use crate::desk::{Prospect, Reading};
 use crate::normalize::Rules;
-use crate::queue::Failure;
-use crate::store::dead_letter::{DeadLetter, Filter, Letter, Page, Summary};
-use crate::store::{Store, StoreError, hold, parts};
-use crate::strict_json::Object;
-use crate::webhook::envelope::is_key_text;
-use crate::webhook::{Headers, Receipt, Webhook, WebhookKey, WebhookParts};
+use crate::store::operations::dead_letter::{DeadLetterImport, ImportCounts};
+use crate::store::{Store, StoreError};
+use crate::webhook::Webhook;
+
+use line::next_line;
+
+pub use letters::{Part, export_letters, export_letters_part};
+pub use line::LineError;
+pub use webhooks::{ExportedWebhooks, export_webhooks};
 
 /// Rows read or written at a time.
 const PAGE: usize = 200;
 /// Bodies imported in one transaction, at most about; one longer line is taken alone.
 const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Longest line: the largest body that a door may be configured to take, as base64.
-const LINE_BYTES_MAX: u64 = 2 << 30;
-/// Most characters of a source and a reason; of session, event type and id.
-const SHORT_MAX: usize = 64;
-const LONG_MAX: usize = 128;
-
-/// A dead letter in a line. What is not needed to go on elsewhere is told for people.
-#[derive(Debug, Serialize, Deserialize)]
-struct Line {
-    source: String,
-    session: String,
-    event_type: String,
-    webhook_id: String,
-    webhook_at: DateTime<Utc>,
-    received_at: DateTime<Utc>,
-    headers: Headers,
-    /// The body, if it is UTF-8.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    body: Option<String>,
-    /// The body, if it is not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    body_base64: Option<String>,
-    reason: String,
-    error: String,
-    failures: Vec<Failure>,
-    attempts: i32,
-    #[serde(default)]
-    id: i64,
-    #[serde(default)]
-    group: String,
-    #[serde(default)]
-    state: String,
-    #[serde(default)]
-    replays: i32,
-    #[serde(default)]
-    note: Option<String>,
-}
-
-/// Why letters could not be carried.
-#[derive(Debug, thiserror::Error)]
-pub enum LineError {
-    /// A line is no dead letter. Lines before it are imported.
-    #[error("line {number} is no dead letter: {problem}")]
-    Line {
-        /// Which, from 1.
-        number: u64,
-        /// What is wrong with it, without its content.
-        problem: String,
-    },
-    /// It could not be read or written.
-    #[error("the file could not be read or written")]
-    File(#[from] std::io::Error),
-    /// The tables could not be read or written.
-    #[error("the tables could not be read or written")]
-    Store(#[from] StoreError),
-}
 
 /// What came of an import, or would come of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Carried {
     /// Lines read.
     pub lines: u64,
-    /// Those that are pending dead letters here now.
+    /// Those that are new here by this.
     pub imported: u64,
     /// Those that the ledger knew already; they were left alone.
     pub known: u64,
@@ -91,189 +44,77 @@ pub struct Carried {
     pub would_end: Prospect,
 }
 
-/// Some dead letters as lines.
-pub struct Part {
-    /// The lines, each with its end.
-    pub lines: Vec<u8>,
-    /// How many.
-    pub count: u64,
-    /// The number of the last.
-    pub last_id: i64,
+/// A kind of what lines hold.
+trait Carry: Sized {
+    /// Reads the line of this number.
+    fn read(text: &[u8], number: u64) -> Result<Self, LineError>;
+    /// The webhook in it.
+    fn webhook(&self) -> &Webhook;
+    /// How many of a page the ledger knows.
+    async fn look(store: &Store, page: &[Self]) -> Result<ImportCounts, StoreError>;
+    /// Imports a page, counted in the entry `log` of the audit log.
+    async fn import(
+        store: &Store,
+        rules: &Rules,
+        page: Vec<Self>,
+        log: i64,
+    ) -> Result<ImportCounts, StoreError>;
 }
 
-/// The next lines of what a filter names, above `after_id`; none after the last.
-pub async fn export_part(
-    store: &Store,
-    filter: &Filter,
-    after_id: i64,
-) -> Result<Option<Part>, LineError> {
-    let page = Page { after_id, ..Page::first(PAGE as u64) };
-    let rows = hold(|| store.dead_letters(filter, page)).await?;
-    let Some(part) = parts(&rows, PAGE, |row: &Summary| row.body_bytes).next() else {
-        return Ok(None);
-    };
-    let ids: Vec<i64> = part.iter().map(|row| row.id).collect();
-    let mut lines = Vec::new();
-    for letter in hold(|| store.whole_letters(&ids)).await? {
-        serde_json::to_writer(&mut lines, &Line::from(letter)).map_err(std::io::Error::from)?;
-        lines.push(b'\n');
-    }
-    let last_id = ids.last().copied().unwrap_or(after_id);
-    Ok(Some(Part { lines, count: ids.len() as u64, last_id }))
-}
-
-/// Writes what a filter names; returns how many.
-pub async fn export(
-    store: &Store,
-    filter: &Filter,
-    out: &mut (impl Write + Send),
-) -> Result<u64, LineError> {
-    let (mut after_id, mut count) = (0, 0);
-    while let Some(part) = export_part(store, filter, after_id).await? {
-        out.write_all(&part.lines)?;
-        count += part.count;
-        after_id = part.last_id;
-    }
-    Ok(count)
-}
-
-/// Reads lines and imports them page by page, counted in the entry `log` of the audit log; without it
-/// nothing is written, only looked at.
-pub async fn import(
+/// Reads lines of dead letters and imports them page by page as pending ones, counted in the entry
+/// `log` of the audit log; without it nothing is written, only looked at.
+pub async fn import_letters(
     store: &Store,
     rules: &Rules,
-    input: &mut (impl BufRead + Send),
+    input: &mut impl BufRead,
     log: Option<i64>,
 ) -> Result<Carried, LineError> {
-    let (mut carried, mut letters, mut bytes) = (Carried::default(), Vec::new(), 0);
+    import::<DeadLetterImport>(store, rules, input, log).await
+}
+
+/// The same with webhooks of the ledger, which are processed here and now.
+pub async fn import_webhooks(
+    store: &Store,
+    rules: &Rules,
+    input: &mut impl BufRead,
+    log: Option<i64>,
+) -> Result<Carried, LineError> {
+    import::<Webhook>(store, rules, input, log).await
+}
+
+async fn import<T: Carry>(
+    store: &Store,
+    rules: &Rules,
+    input: &mut impl BufRead,
+    log: Option<i64>,
+) -> Result<Carried, LineError> {
+    let mut carried = Carried::default();
     loop {
-        let letter = next_letter(input, carried.lines + 1)?;
-        let is_over = letter.is_none();
-        if let Some(letter) = letter {
-            carried.lines += 1;
-            carried.would_end.add(&Reading::of(&letter.webhook, rules));
-            bytes += letter.webhook.body().len();
-            letters.push(letter);
-        }
-        if is_over || letters.len() >= PAGE || bytes >= PAGE_BYTES_MAX {
-            take(store, &letters, log, &mut carried).await?;
-            letters.clear();
-            bytes = 0;
-        }
-        if is_over {
+        let page = next_page::<T>(input, carried.lines + 1)?;
+        if page.is_empty() {
             return Ok(carried);
         }
-    }
-}
-
-async fn take(
-    store: &Store,
-    letters: &[Letter],
-    log: Option<i64>,
-    carried: &mut Carried,
-) -> Result<(), StoreError> {
-    if letters.is_empty() {
-        return Ok(());
-    }
-    if let Some(log) = log {
-        let imported = hold(|| store.import_letters(letters, log)).await?;
-        carried.imported += imported.imported;
-        carried.known += imported.known;
-    } else {
-        let keys: Vec<&WebhookKey> = letters.iter().map(|letter| letter.webhook.key()).collect();
-        carried.known += hold(|| store.count_known(&keys)).await?;
-    }
-    Ok(())
-}
-
-/// The next line that is not empty.
-fn next_letter(input: &mut impl BufRead, number: u64) -> Result<Option<Letter>, LineError> {
-    let wrong = |problem: &str| LineError::Line { number, problem: problem.to_owned() };
-    let mut text = Vec::new();
-    loop {
-        text.clear();
-        let read = input.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut text)?;
-        if read == 0 {
-            return Ok(None);
+        carried.lines += page.len() as u64;
+        for item in &page {
+            carried.would_end.add(&Reading::of(item.webhook(), rules));
         }
-        if !text.trim_ascii().is_empty() {
-            break;
-        }
-    }
-    let Object(line): Object<Line> = serde_json::from_slice(&text).map_err(|error| {
-        // Its text would repeat the line's.
-        wrong(&format!("{:?} error at column {}", error.classify(), error.column()))
-    })?;
-    line.letter().map(Some).map_err(wrong)
-}
-
-impl From<DeadLetter> for Line {
-    fn from(letter: DeadLetter) -> Self {
-        let row = letter.row;
-        let (body, body_base64) = match String::from_utf8(row.body) {
-            Ok(text) => (Some(text), None),
-            Err(error) => (None, Some(STANDARD.encode(error.as_bytes()))),
+        let ImportCounts { imported, known } = match log {
+            Some(log) => T::import(store, rules, page, log).await?,
+            None => T::look(store, &page).await?,
         };
-        Self {
-            source: row.source,
-            session: row.session,
-            event_type: row.event_type,
-            webhook_id: row.webhook_id,
-            webhook_at: row.webhook_at,
-            received_at: row.received_at,
-            headers: letter.headers,
-            body,
-            body_base64,
-            reason: row.reason,
-            error: row.error,
-            failures: letter.failures,
-            attempts: row.attempts,
-            id: row.id,
-            group: row.fingerprint,
-            state: row.state,
-            replays: row.replays,
-            note: row.note,
-        }
+        carried.imported += imported;
+        carried.known += known;
     }
 }
 
-impl Line {
-    fn letter(self) -> Result<Letter, &'static str> {
-        let fits = |text: &str, max| text.is_empty() || is_key_text(text, max);
-        if !is_key_text(&self.source, SHORT_MAX) || !is_key_text(&self.webhook_id, LONG_MAX) {
-            return Err("its source or webhook_id can't be used");
-        }
-        if !fits(&self.session, LONG_MAX) || !fits(&self.event_type, SHORT_MAX) {
-            return Err("its session or event_type can't be used");
-        }
-        if !is_key_text(&self.reason, SHORT_MAX) {
-            return Err("its reason can't be used");
-        }
-        let body = match (self.body, self.body_base64) {
-            (Some(text), None) => text.into_bytes(),
-            (None, Some(text)) => STANDARD.decode(text).map_err(|_| "its body is not base64")?,
-            (Some(_), Some(_)) | (None, None) => return Err("it needs body or body_base64"),
-        };
-        let webhook = Webhook::from(WebhookParts {
-            key: WebhookKey {
-                source: self.source,
-                session: self.session,
-                event_type: self.event_type,
-                id: self.webhook_id,
-            },
-            receipt: Receipt::new(),
-            at_ms: self.webhook_at.timestamp_millis(),
-            received_at_ms: self.received_at.timestamp_millis(),
-            replay: true,
-            headers: self.headers,
-            body: body.into(),
-        });
-        Ok(Letter {
-            webhook,
-            reason: self.reason,
-            error: self.error,
-            failures: self.failures,
-            attempts: usize::try_from(self.attempts).unwrap_or_default(),
-        })
+/// The next lines, of which the first has this number; none after the last.
+fn next_page<T: Carry>(input: &mut impl BufRead, first: u64) -> Result<Vec<T>, LineError> {
+    let (mut page, mut bytes) = (Vec::new(), 0);
+    while page.len() < PAGE && bytes < PAGE_BYTES_MAX {
+        let Some(text) = next_line(input)? else { break };
+        let item = T::read(&text, first + page.len() as u64)?;
+        bytes += item.webhook().body().len();
+        page.push(item);
     }
+    Ok(page)
 }

@@ -4,10 +4,10 @@
 //! kept, so a body that tells of another session or event type is refused; only what the old body
 //! did not tell may be told by the new one.
 
-use super::Reading;
+use crate::desk::Reading;
 use crate::normalize::Rules;
 use crate::store::audit::Actor;
-use crate::store::dead_letter::DeadLetter;
+use crate::store::operations::dead_letter::DeadLetter;
 use crate::store::{Store, StoreError};
 use crate::webhook::envelope::{Envelope, EnvelopeError};
 

@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::Reading;
+use crate::desk::Reading;
 use crate::normalize::Rules;
-use crate::store::dead_letter::{Extent, Filter, Page, Summary};
-use crate::store::{Store, StoreError, hold, parts};
+use crate::store::operations::batches::parts;
+use crate::store::operations::dead_letter::{
+    DeadLetterFilter, DeadLetterPage, DeadLetterSummary, FilterExtent,
+};
+use crate::store::operations::hold::hold;
+use crate::store::{Store, StoreError};
 
 /// Rows read at a time.
 const PAGE: usize = 500;
@@ -18,7 +22,7 @@ const PAGE: usize = 500;
 pub struct Forecast {
     /// How many, of what age, from where.
     #[serde(flatten)]
-    pub extent: Extent,
+    pub extent: FilterExtent,
     /// How they would end if they were processed now.
     pub would_end: Prospect,
 }
@@ -54,17 +58,17 @@ impl Prospect {
 pub async fn forecast(
     store: &Store,
     rules: &Rules,
-    filter: &Filter,
+    filter: &DeadLetterFilter,
     mut ticked: impl FnMut(u64),
 ) -> Result<Forecast, StoreError> {
     let extent = hold(|| store.dead_letter_extent(filter)).await?;
     let mut would_end = Prospect::default();
-    let mut page = Page { last_id: extent.last_id, ..Page::first(PAGE as u64) };
+    let mut page = DeadLetterPage { last_id: extent.last_id, ..DeadLetterPage::first(PAGE as u64) };
     loop {
         let rows = hold(|| store.dead_letters(filter, page)).await?;
         let Some(last) = rows.last() else { return Ok(Forecast { extent, would_end }) };
         page.after_id = last.id;
-        for part in parts(&rows, PAGE, |row: &Summary| row.body_bytes) {
+        for part in parts(&rows, PAGE, |row: &DeadLetterSummary| row.body_bytes) {
             let ids: Vec<i64> = part.iter().map(|row| row.id).collect();
             for letter in hold(|| store.whole_letters(&ids)).await? {
                 would_end.add(&Reading::of(&letter.webhook(), rules));

@@ -1,116 +1,165 @@
-//! The equation with a broker: the doors' books, the broker's counts, the ledger.
-//!
-//! What must stay true: nothing is hidden. A broker can't be stopped while the ledger is counted,
-//! nor asked what is in workers' hands, and a killed door can't say what it last took; all of that
-//! is in `uncertain`.
+//! Counting with a broker: looks until it is known whether something is missing, or until it is clear
+//! that nobody can know now.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::{Equation, EquationError};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::equation::look::{BEATS_BETWEEN, Look, WorkerLook};
+use crate::equation::verdict::{judge, settlement};
+use crate::equation::{Equation, EquationError};
 use crate::queue::rabbitmq::RabbitmqQueue;
 use crate::queue::spool::Books;
-use crate::queue::sqlite::Options;
 use crate::store::Store;
-use crate::store::totals::Totals;
+use crate::store::operations::processes::{ProcessRow, in_hand};
+use crate::store::operations::settlement::Settlement;
 
-/// What is counted where there is a broker.
+/// How often it looks while it waits for beats.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long and how often it waits for a door to count what it took.
+const LOOK_SOON: Duration = Duration::from_millis(300);
+const LOOKS_MAX: usize = 4;
+
+/// What is counted where there is a broker. Clones share what was seen last.
 #[derive(Clone)]
 pub struct Distributed {
     /// The broker.
     pub broker: RabbitmqQueue,
     /// The spool file of every door.
     pub spools: Vec<PathBuf>,
-    /// How those files are opened.
-    pub options: Options,
-    /// How many webhooks one consumer may have in hand.
-    pub prefetch: u64,
-}
-
-/// Queue and doors at one moment, about.
-struct Count {
-    accepted: u64,
-    /// Without what is in workers' hands.
-    waiting: u64,
-    /// What the doors and the spools' drains can't be sure of.
-    unsure: u64,
-    in_hand_max: u64,
+    /// How often workers beat.
+    pub beat_every: Duration,
+    seen: Arc<Mutex<Option<Look>>>,
 }
 
 impl Distributed {
-    /// Counts while things move.
+    /// Counts this broker and these spool files.
+    pub fn new(broker: RabbitmqQueue, spools: Vec<PathBuf>, beat_every: Duration) -> Self {
+        Self { broker, spools, beat_every, seen: Arc::default() }
+    }
+
+    /// Counts; if something is in no queue and no table, again until every worker has beaten, or until
+    /// it is clear that nobody can know.
     pub async fn count(&self, store: &Store) -> Result<Equation, EquationError> {
-        let before = self.count_once(store).await?;
-        let (totals, _) = store.totals(&[]).await?;
-        let after = self.count_once(store).await?;
-        let moved =
-            after.accepted.abs_diff(before.accepted) + after.waiting.abs_diff(before.waiting);
-        Ok(equation(&after, totals, moved))
+        let first = self.look_at_rest(store).await?;
+        let equation = judge(None, &first);
+        if equation.balanced.is_some() || first.unaccounted() == 0 || first.moved > 0 {
+            return Ok(equation);
+        }
+        let (now, is_known) = self
+            .look_until(store, &first, |now| judge(Some(&first), now).balanced.is_some())
+            .await?;
+        Ok(judge(Some(&first).filter(|_| is_known || now.agrees_with(&first)), &now))
+    }
+
+    /// What could be settled now.
+    pub async fn settlement(
+        &self,
+        store: &Store,
+    ) -> Result<Result<Settlement, String>, EquationError> {
+        let first = self.look_at_rest(store).await?;
+        let (now, _) =
+            self.look_until(store, &first, |now| settlement(&first, now).is_ok()).await?;
+        Ok(settlement(&first, &now))
+    }
+
+    /// Counts without waiting, for who asks again and again: compares with the first look of those that
+    /// saw the same.
+    pub async fn count_moving(&self, store: &Store) -> Result<Equation, EquationError> {
+        let now = self.look(store).await?;
+        let mut seen = self.seen.lock().await;
+        let equation = judge(seen.as_ref(), &now);
+        if !seen.as_ref().is_some_and(|before| now.agrees_with(before)) {
+            *seen = Some(now);
+        }
+        Ok(equation)
+    }
+
+    /// Looks until a door has counted what it took a moment ago; not for ever, because others come.
+    async fn look_at_rest(&self, store: &Store) -> Result<Look, EquationError> {
+        let mut look = self.look(store).await?;
+        for _ in 0..LOOKS_MAX {
+            if look.moved == 0 && !look.books.is_moving {
+                break;
+            }
+            tokio::time::sleep(LOOK_SOON).await;
+            look = self.look(store).await?;
+        }
+        Ok(look)
+    }
+
+    /// Looks until it is known, by a beat of every worker; says whether it is. Ends early if something
+    /// moves.
+    async fn look_until(
+        &self,
+        store: &Store,
+        first: &Look,
+        is_known: impl Fn(&Look) -> bool,
+    ) -> Result<(Look, bool), EquationError> {
+        let begun = Instant::now();
+        let beats = u32::try_from(BEATS_BETWEEN).unwrap_or(u32::MAX);
+        let limit = self.beat_every * (beats + 2);
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let now = self.look(store).await?;
+            let is_one_beat_apart = begun.elapsed() >= self.beat_every;
+            if is_one_beat_apart && is_known(&now) {
+                return Ok((now, true));
+            }
+            if begun.elapsed() >= limit || !now.agrees_with(first) {
+                return Ok((now, false));
+            }
+        }
     }
 
     /// The books of all doors.
     pub async fn books(&self) -> Result<Books, EquationError> {
         let mut books = Books::default();
         for path in &self.spools {
-            books.add(&Books::read(path, self.options.clone()).await?);
+            books.add(Books::read(path).await?);
         }
         Ok(books)
     }
 
-    async fn count_once(&self, store: &Store) -> Result<Count, EquationError> {
+    /// Looks at books and broker before and after the ledger, so that it knows what moved.
+    pub(super) async fn look(&self, store: &Store) -> Result<Look, EquationError> {
+        let mut before = self.look_once(store).await?;
+        (before.totals, _) = store.totals(&[]).await?;
+        before.settled = store.settled().await?;
+        let mut look = self.look_once(store).await?;
+        look.moved = look.books.accepted.abs_diff(before.books.accepted)
+            + look.waiting().abs_diff(before.waiting());
+        (look.totals, look.settled) = (before.totals, before.settled);
+        look.workers = workers(&store.processes().await?);
+        Ok(look)
+    }
+
+    /// Without the ledger.
+    async fn look_once(&self, store: &Store) -> Result<Look, EquationError> {
         let books = self.books().await?;
         let survey = self.broker.survey().await?;
-        let waiting = survey.depth.total() + survey.given_up + books.waiting + books.replays;
         let replays = store.replays().await?;
-        Ok(Count {
-            accepted: books.accepted,
+        let there = survey.depth.total() + survey.given_up + books.replays;
+        Ok(Look {
             // Replays wait too, but were accepted, and are counted in the ledger, long ago.
-            waiting: waiting.saturating_sub(replays.published),
-            unsure: books.uncertain + books.handed_out + replays.unsure.min(waiting),
-            in_hand_max: survey.consumers * self.prefetch,
+            on_broker: there.saturating_sub(replays.published),
+            replays_unsure: replays.unsure.min(there + books.waiting),
+            consumers: survey.consumers,
+            books,
+            ..Look::default()
         })
     }
 }
 
-fn equation(count: &Count, totals: Totals, moved: u64) -> Equation {
-    let accepted = count.accepted + totals.imported;
-    let missing = accepted.saturating_sub(totals.ended() + count.waiting);
-    let in_hand = missing.min(count.in_hand_max);
-    let waiting = count.waiting;
-    let uncertain = count.unsure + moved + in_hand;
-    Equation {
-        accepted,
-        applied: totals.applied,
-        duplicate: totals.duplicate,
-        ignored: totals.ignored,
-        dead_lettered: totals.dead_lettered,
-        waiting,
-        uncertain,
-        balanced: accepted.abs_diff(totals.ended() + waiting) <= uncertain,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TOTALS: Totals =
-        Totals { applied: 6, duplicate: 1, ignored: 1, dead_lettered: 1, imported: 0 };
-
-    fn count(accepted: u64, in_hand_max: u64) -> Count {
-        Count { accepted, waiting: 1, unsure: 0, in_hand_max }
-    }
-
-    #[test]
-    fn a_lost_webhook_shows_once_nobody_may_have_it() {
-        assert!(equation(&count(10, 0), TOTALS, 0).balanced);
-        assert!(!equation(&count(11, 0), TOTALS, 0).balanced);
-        let held = equation(&count(11, 100), TOTALS, 0);
-        assert_eq!((held.balanced, held.waiting, held.uncertain), (true, 1, 1));
-    }
-
-    #[test]
-    fn a_doubled_webhook_shows() {
-        assert!(!equation(&count(9, 100), TOTALS, 0).balanced);
-        assert!(equation(&count(9, 100), TOTALS, 1).balanced, "unless it just moved");
-    }
+fn workers(rows: &[ProcessRow]) -> Vec<WorkerLook> {
+    let worker = |row: &ProcessRow| WorkerLook {
+        instance: row.instance.clone(),
+        beats: row.beats,
+        in_hand: in_hand(row),
+    };
+    rows.iter().map(worker).collect()
 }

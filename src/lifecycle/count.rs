@@ -1,16 +1,17 @@
 //! Where accepted webhooks are counted: opened once, asked again and again.
 //!
-//! Called by `demo` and `status`, and for a process that has a door by `open`.
+//! Called by `demo` and `status`; a process that has a door knows its side from `open`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::beat::BEAT_EVERY;
 use super::open::{broker_options, open_embedded};
 use crate::clock::Clock;
-use crate::config::{Backend, BrokerConfig, Config};
+use crate::config::{Backend, Config};
 use crate::equation::{Distributed, Sides};
 use crate::queue::rabbitmq::RabbitmqQueue;
-use crate::queue::sqlite::Options;
+use crate::queue::spool::has_count;
 
 /// Opens what is configured. `spools`: the spool files of all doors, else the one of this folder.
 pub fn open_sides(
@@ -24,26 +25,11 @@ pub fn open_sides(
     let spools = if spools.is_empty() { vec![config.spool_path()] } else { spools.to_vec() };
     for spool in &spools {
         anyhow::ensure!(
-            spool.exists(),
+            spool.exists() || has_count(spool),
             "{} is not there: doors count in their spool files; name all of them with --spool",
             spool.display()
         );
     }
     let queue = RabbitmqQueue::open(broker_options(config, broker));
-    Ok(Sides::Distributed(distributed(config, broker, queue, spools, clock)))
-}
-
-pub(super) fn distributed(
-    config: &Config,
-    broker: &BrokerConfig,
-    queue: RabbitmqQueue,
-    spools: Vec<PathBuf>,
-    clock: &Arc<dyn Clock>,
-) -> Distributed {
-    Distributed {
-        prefetch: broker_options(config, broker).prefetch.into(),
-        broker: queue,
-        spools,
-        options: Options::new(broker.spool_bytes_max, Arc::clone(clock)),
-    }
+    Ok(Sides::Distributed(Distributed::new(queue, spools, BEAT_EVERY)))
 }

@@ -7,20 +7,26 @@ use anyhow::Context;
 use secrecy::ExposeSecret;
 
 use super::Roles;
-use super::count::distributed;
+use super::beat::BEAT_EVERY;
+use super::folder_lock::FolderLock;
+use super::private::warn_of_readers;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Backend, BrokerConfig, Config, SourceConfig};
-use crate::equation::Sides;
+use crate::equation::{Distributed, Sides};
 use crate::observer::Observer;
-use crate::queue::Queue;
+use crate::observer::broker::BrokerInspector;
+use crate::queue::rabbitmq::management::Management;
 use crate::queue::rabbitmq::{Options as BrokerOptions, RabbitmqQueue};
+use crate::queue::reported::{PublishReport, ReportedQueue};
 use crate::queue::spool::Spool;
 use crate::queue::sqlite::{Options, SqliteQueue};
+use crate::queue::{Lane, Queue};
 use crate::server::Door;
 use crate::store::{Store, StoreOptions};
+use crate::telemetry::dependency::{Dependencies, Usage};
 use crate::telemetry::metrics::{Metrics, Scope};
 use crate::webhook::source::Source;
-use crate::worker::Worker;
+use crate::worker::{ByteBudget, Worker};
 
 /// How long a consumer that nobody asks is kept; brokers give up after half an hour.
 const IDLE_MAX: Duration = Duration::from_mins(5);
@@ -33,6 +39,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Where webhooks wait.
     pub queue: Arc<dyn Queue>,
+    /// The broker behind it, whose URLs may change; none with the embedded queue.
+    pub broker: Option<RabbitmqQueue>,
     /// The tables, if this process uses them.
     pub store: Option<Arc<Store>>,
     /// Where accepted webhooks are counted; none where this process can't see all of it.
@@ -41,13 +49,19 @@ pub struct Parts {
     pub scope: Scope,
     /// What it counts.
     pub metrics: Arc<Metrics>,
+    /// Keeps others from being the same on its folder, as long as the process lives.
+    pub folder_lock: FolderLock,
 }
 
 impl Parts {
     /// Opens the queue and, for a process that works, the tables.
     pub async fn open(config: Arc<Config>, roles: Roles) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let (queue, sides) = open_counted_queue(&config, &clock, roles.serves)?;
+        warn_of_readers(&config.data_dir);
+        let folder_lock = lock_folder(&config, roles)?;
+        let dependencies = Dependencies::new();
+        let OpenedQueue { queue, broker, sides } =
+            open_counted_queue(&config, &clock, roles.serves, &dependencies)?;
         let store = if roles.works { Some(open_store(&config, &clock).await?) } else { None };
         let scope = Scope {
             serves: roles.serves,
@@ -55,8 +69,8 @@ impl Parts {
             has_broker: matches!(config.queue.backend, Backend::Broker(_)),
         };
         let sources: Vec<String> = config.sources.iter().map(|it| it.name.clone()).collect();
-        let metrics = Arc::new(Metrics::new(scope, &sources));
-        Ok(Self { config, clock, queue, store, sides, scope, metrics })
+        let metrics = Arc::new(Metrics::new(scope, &sources, dependencies));
+        Ok(Self { config, clock, queue, broker, store, sides, scope, metrics, folder_lock })
     }
 
     /// The door of the configured sources.
@@ -67,7 +81,7 @@ impl Parts {
         }
         let (queue, clock) = (Arc::clone(&self.queue), Arc::clone(&self.clock));
         let metrics = self.metrics.door.clone();
-        Arc::new(Door::new(sources, queue, clock, self.config.limits, metrics))
+        Arc::new(Door::new(sources, queue, clock, self.config.limits.clone(), metrics))
     }
 
     /// The worker.
@@ -81,6 +95,7 @@ impl Parts {
             policy: self.config.retry.clone(),
             batch_max: self.config.batch_max,
             concurrency: self.config.concurrency,
+            budget: byte_budget(&self.config),
             hold_max: self.config.hold_max,
             metrics: self.metrics.worker.clone(),
             dependencies: self.metrics.dependencies.clone(),
@@ -94,6 +109,30 @@ impl Parts {
         let silent_after = self.config.silent_after;
         Arc::new(Observer::new(queue, store, clock, metrics, self.scope, silent_after))
     }
+
+    /// Who looks at the broker's queues from outside; none where its management API is not configured.
+    pub fn broker_inspector(&self) -> anyhow::Result<Option<BrokerInspector>> {
+        let gauges = self.metrics.broker.clone();
+        let clock = Arc::clone(&self.clock);
+        let management = open_management(&self.config)?;
+        Ok(management.map(|management| BrokerInspector::new(management, gauges, clock)))
+    }
+}
+
+/// The broker's management API, if it is configured.
+pub fn open_management(config: &Config) -> anyhow::Result<Option<Management>> {
+    let Backend::Broker(broker) = &config.queue.backend else { return Ok(None) };
+    if broker.management_urls.is_empty() {
+        return Ok(None);
+    }
+    let options = broker_options(config, broker);
+    Ok(Some(Management::new(&options, &broker.management_urls)?))
+}
+
+/// What the worker may have in hand: a share for each batch of each lane.
+fn byte_budget(config: &Config) -> ByteBudget {
+    let batches = Lane::ALL.len() * config.concurrency;
+    ByteBudget::new(config.batch_bytes_max, config.worker_memory_bytes_max, batches)
 }
 
 /// Opens the queue that is configured; with a broker, a process that serves has a spool.
@@ -102,7 +141,14 @@ pub fn open_queue(
     clock: &Arc<dyn Clock>,
     serves: bool,
 ) -> anyhow::Result<Arc<dyn Queue>> {
-    Ok(open_counted_queue(config, clock, serves)?.0)
+    Ok(open_counted_queue(config, clock, serves, &Dependencies::new())?.queue)
+}
+
+/// A queue, and what is known of it.
+struct OpenedQueue {
+    queue: Arc<dyn Queue>,
+    broker: Option<RabbitmqQueue>,
+    sides: Option<Sides>,
 }
 
 /// The same, and where a process that has a door can count it all. With a broker that is true if it
@@ -111,28 +157,40 @@ fn open_counted_queue(
     config: &Config,
     clock: &Arc<dyn Clock>,
     serves: bool,
-) -> anyhow::Result<(Arc<dyn Queue>, Option<Sides>)> {
+    dependencies: &Dependencies,
+) -> anyhow::Result<OpenedQueue> {
     let broker = match &config.queue.backend {
         Backend::Embedded => {
             let queue = open_embedded(config, clock)?;
-            return Ok((Arc::new(queue.clone()), Some(Sides::Embedded(queue))));
+            let report = PublishReport {
+                usage: Usage::Publish,
+                dependencies: dependencies.clone(),
+                clock: Arc::clone(clock),
+                slow_after: config.limits.publish_timeout / 2,
+            };
+            let reported = ReportedQueue::new(Arc::new(queue.clone()), report);
+            let sides = Some(Sides::Embedded(queue));
+            return Ok(OpenedQueue { queue: Arc::new(reported), broker: None, sides });
         }
         Backend::Broker(broker) => broker,
     };
     let queue = RabbitmqQueue::open(broker_options(config, broker));
     if !serves {
-        return Ok((Arc::new(queue), None));
+        let broker = Some(queue.clone());
+        return Ok(OpenedQueue { queue: Arc::new(queue), broker, sides: None });
     }
-    let spool = open_spool(config, broker, queue.clone(), clock)?;
-    let distributed = distributed(config, broker, queue, vec![config.spool_path()], clock);
-    Ok((Arc::new(spool), Some(Sides::Distributed(distributed))))
+    let spool = open_spool(config, broker, queue.clone(), clock, dependencies)?;
+    let broker = Some(queue.clone());
+    let distributed = Distributed::new(queue, vec![config.spool_path()], BEAT_EVERY);
+    let sides = Some(Sides::Distributed(distributed));
+    Ok(OpenedQueue { queue: Arc::new(spool), broker, sides })
 }
 
-/// Opens the embedded queue; a damaged file is set aside.
+/// Opens the embedded queue; a damaged file is mended.
 pub fn open_embedded(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<SqliteQueue> {
     make_data_dir(config)?;
     let options = Options::new(config.queue.bytes_max, Arc::clone(clock));
-    SqliteQueue::open_or_set_aside(config.queue_path(), options)
+    SqliteQueue::open_or_mend(config.queue_path(), options)
         .with_context(|| format!("the embedded queue {}", config.queue_path().display()))
 }
 
@@ -141,10 +199,11 @@ fn open_spool(
     broker: &BrokerConfig,
     queue: RabbitmqQueue,
     clock: &Arc<dyn Clock>,
+    dependencies: &Dependencies,
 ) -> anyhow::Result<Spool> {
     make_data_dir(config)?;
     let options = Options::new(broker.spool_bytes_max, Arc::clone(clock));
-    Spool::open(Arc::new(queue), &config.spool_path(), options, broker.publish_max)
+    Spool::open(Arc::new(queue), &config.spool_path(), options, broker.publish_max, dependencies)
         .with_context(|| format!("the spool {}", config.spool_path().display()))
 }
 
@@ -155,7 +214,10 @@ pub fn broker_options(config: &Config, broker: &BrokerConfig) -> BrokerOptions {
     BrokerOptions {
         prefix: broker.prefix.clone(),
         ca_pem: broker.ca_pem.clone(),
+        taps: broker.taps,
         prefetch: u16::try_from(in_hand).unwrap_or(u16::MAX),
+        // What is in work, and as much again.
+        bytes_max: config.worker_memory_bytes_max.saturating_mul(2),
         // Batches are given back before their consumer is.
         idle_max: IDLE_MAX.max(config.hold_max * 2),
         ..BrokerOptions::new(broker.urls.clone())
@@ -175,9 +237,17 @@ pub async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Resu
     };
     let store = Store::open(&options, Arc::clone(clock)).await.context("database.url")?;
     if config.is_database_embedded() {
-        migration::up(store.connection()).await.context("migrating the SQLite database")?;
+        migration::up(&store.connection()).await.context("migrating the SQLite database")?;
     }
     Ok(Arc::new(store))
+}
+
+fn lock_folder(config: &Config, roles: Roles) -> anyhow::Result<FolderLock> {
+    let is_embedded = matches!(config.queue.backend, Backend::Embedded);
+    if roles.serves || is_embedded {
+        make_data_dir(config)?;
+    }
+    Ok(FolderLock::take(&config.data_dir, roles, is_embedded)?)
 }
 
 fn make_data_dir(config: &Config) -> anyhow::Result<()> {

@@ -1,10 +1,13 @@
-//! Reads the configuration again while the process runs, and takes new keys and tokens over without a
-//! restart.
+//! Reads the configuration again while the process runs, and takes new keys, tokens and URLs of broker
+//! and database over without a restart.
 //!
 //! Started by `lifecycle`. It looks on SIGHUP and every few seconds, by content: Kubernetes swaps a
 //! link above a mounted secret, which changes neither the name nor always the time of the file. What
 //! must stay true: a configuration with a problem changes nothing, and a file that is being written
 //! is not taken half: without SIGHUP a change counts once two looks agree on it.
+
+mod broker;
+mod database;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,10 +17,16 @@ use serde_json::{Value, json};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use secrecy::ExposeSecret;
+
+use self::broker::{BrokerSettings, FixedSettings};
+use self::database::DatabaseSettings;
 use crate::admin::{Admin, Token};
-use crate::config::{Config, SourceConfig, Verification};
+use crate::config::{Backend, Config, SourceConfig, Verification};
+use crate::queue::rabbitmq::RabbitmqQueue;
 use crate::server::Door;
-use crate::store::audit::{Action, Actor, Channel, Deed};
+use crate::store::audit::{Actor, ActorChannel, AuditAction, AuditEntry};
+use crate::telemetry::cause::Causes;
 use crate::webhook::source::{KeyChange, KeyPrint};
 
 /// How often it looks.
@@ -32,7 +41,12 @@ type Sources = Vec<(String, Option<Vec<KeyPrint>>)>;
 struct Secrets {
     sources: Sources,
     tokens: Vec<Token>,
+    broker: Option<BrokerSettings>,
+    database: DatabaseSettings,
 }
+
+/// What only a restart can change.
+type Shape<'a> = (Vec<(&'a str, bool)>, bool, Option<&'a FixedSettings>, &'a str);
 
 /// What is looked at, and what was seen last.
 struct Reload {
@@ -41,6 +55,8 @@ struct Reload {
     door: Option<Arc<Door>>,
     /// Whose tokens change; it also has the tables, for the audit log.
     admin: Arc<Admin>,
+    /// Whose URLs change; none with the embedded queue.
+    queue: Option<RabbitmqQueue>,
     in_force: Secrets,
     seen: Secrets,
     problem: Option<String>,
@@ -51,14 +67,15 @@ pub(super) fn start(
     config: &Config,
     door: Option<Arc<Door>>,
     admin: Arc<Admin>,
+    queue: Option<RabbitmqQueue>,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let hangup = signal(SignalKind::hangup())?;
     let in_force = Config::load(config.file.as_deref()).map(|config| Secrets::of(&config));
     let in_force = in_force.unwrap_or_else(|_| Secrets::of(config));
     let (file, seen) = (config.file.clone(), in_force.clone());
-    let reload = Reload { file, door, admin, in_force, seen, problem: None };
-    tokio::spawn(async move { stop.run_until_cancelled(reload.run(hangup)).await });
+    let reload = Reload { file, door, admin, queue, in_force, seen, problem: None };
+    tokio::spawn(async move { stop.run_until_cancelled(Box::pin(reload.run(hangup))).await });
     Ok(())
 }
 
@@ -84,9 +101,11 @@ impl Reload {
         if seen != self.in_force && (is_asked || seen == self.seen) {
             self.replace_keys(config).await;
             self.replace_tokens(config).await;
+            self.replace_urls(config, &seen).await;
+            self.replace_database_url(config, &seen).await;
             if seen.shape() != self.in_force.shape() {
                 tracing::warn!(
-                    "sources were added, removed or verify otherwise, or tokens began or ceased to be needed: restart for that"
+                    "sources were added, removed or verify otherwise, tokens began or ceased to be needed, the queue's kind, prefix, authority or tap changed, or the kind or file of the database: restart for that"
                 );
             }
             self.in_force.clone_from(&seen);
@@ -117,7 +136,7 @@ impl Reload {
                     "the keys of a source changed"
                 );
                 let values = json!({ "source": source.name, "added": added, "removed": removed });
-                self.log_deed(values, count).await;
+                self.record(values, count).await;
             }
         }
     }
@@ -126,24 +145,56 @@ impl Reload {
         if self.admin.access.replace_tokens(config.admin.access_tokens()) {
             let names: Vec<&str> = config.admin.tokens.iter().map(|it| it.name.as_str()).collect();
             tracing::info!(tokens.names = ?names, "the tokens of the admin listener changed");
-            self.log_deed(json!({ "tokens": names }), names.len()).await;
+            self.record(json!({ "tokens": names }), names.len()).await;
+        }
+    }
+
+    /// Other passwords, mostly. Whether they are right shows when the queue connects.
+    async fn replace_urls(&self, config: &Config, seen: &Secrets) {
+        let (Some(queue), Backend::Broker(broker)) = (&self.queue, &config.queue.backend) else {
+            return;
+        };
+        let (Some(seen), Some(in_force)) = (&seen.broker, &self.in_force.broker) else { return };
+        if seen.differs_in_urls(in_force) {
+            queue.replace_urls(&broker.urls);
+            let count = broker.urls.len();
+            tracing::info!(urls.count = count, "the URLs of the broker changed");
+            self.record(json!({ "queue.url": count }), count).await;
+        }
+    }
+
+    /// The same of the database, where this process has one.
+    async fn replace_database_url(&self, config: &Config, seen: &Secrets) {
+        let Some(store) = &self.admin.store else { return };
+        if !seen.database.differs_in_url(&self.in_force.database) {
+            return;
+        }
+        match store.replace_url(config.database_url.expose_secret()) {
+            Ok(()) => {
+                tracing::info!("the URL of the database changed");
+                self.record(json!({ "database.url": 1 }), 1).await;
+            }
+            Err(error) => {
+                let error = Causes(&error);
+                tracing::error!(%error, "the changed URL of the database was not taken over");
+            }
         }
     }
 
     /// In the audit log, where this process has the tables; `serve` has none, and its log tells it.
-    async fn log_deed(&self, new_values: Value, count: usize) {
+    async fn record(&self, new_values: Value, count: usize) {
         let Some(store) = &self.admin.store else { return };
         let actor = Actor {
             name: "configuration".to_owned(),
-            channel: Channel::Process,
+            channel: ActorChannel::Process,
             place: whoami::hostname().unwrap_or_else(|_| "unknown".to_owned()),
         };
-        let deed = Deed {
+        let entry = AuditEntry {
             affected: count as u64,
             new_values: Some(new_values),
-            ..Deed::new(Action::Keys, &actor)
+            ..AuditEntry::new(AuditAction::Keys, &actor)
         };
-        if let Err(error) = store.log_deed(&deed).await {
+        if let Err(error) = store.record(&entry).await {
             tracing::warn!(error = error.detail(), "a change of keys is not in the audit log");
         }
     }
@@ -151,14 +202,17 @@ impl Reload {
 
 impl Secrets {
     fn of(config: &Config) -> Self {
-        Self { sources: sources(config), tokens: config.admin.access_tokens() }
+        let (sources, tokens) = (sources(config), config.admin.access_tokens());
+        let broker = BrokerSettings::of(config);
+        let database = DatabaseSettings::of(config);
+        Self { sources, tokens, broker, database }
     }
 
-    /// What only a restart can change.
-    fn shape(&self) -> (Vec<(&str, bool)>, bool) {
+    fn shape(&self) -> Shape<'_> {
         let sources = self.sources.iter();
         let shapes = sources.map(|(name, keys)| (name.as_str(), keys.is_some()));
-        (shapes.collect(), self.tokens.is_empty())
+        let broker = self.broker.as_ref().map(BrokerSettings::fixed);
+        (shapes.collect(), self.tokens.is_empty(), broker, self.database.fixed())
     }
 }
 

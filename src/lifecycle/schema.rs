@@ -26,7 +26,7 @@ pub async fn wait_for_schema(store: &Store, stop: &CancellationToken) {
 
 /// Whether every migration of this release is applied; else what is wrong.
 async fn complete(store: &Store) -> Result<(), String> {
-    match migration::status(store.connection()).await {
+    match migration::status(&store.connection()).await {
         Ok(schema) if schema.missing() == 0 => Ok(()),
         Ok(schema) => Err(format!("{} migrations are missing", schema.missing())),
         Err(error) => Err(StoreError::from(error).detail()),

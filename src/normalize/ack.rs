@@ -18,8 +18,9 @@
 use chrono::{DateTime, Utc};
 
 use super::author::ME;
-use super::body::{Body, id, is_direct};
-use super::{Ignored, NormalizeError, Normalized, Rules, message};
+use super::body::Body;
+use super::ids::{id, is_direct};
+use super::{Ignored, NormalizeError, Normalized, Rules, envelope, message};
 use crate::change::{
     AnswerKey, ChatKey, MemberAckChange, MessageKey, MessageStatus, Read, ReadKey, Register,
     Version,
@@ -34,7 +35,7 @@ pub(super) fn ack(body: &Body<'_>, rules: &Rules) -> Result<Normalized, Normaliz
     let Some(status) = member_status(body, &message_id, &chat) else {
         return Ok(Normalized::Ignored(Ignored::UnknownAck));
     };
-    let mut changes = body.changes(rules);
+    let mut changes = envelope::changes(body, rules);
     if body.payload.at("hasMedia").is_there() {
         // WEBJS acknowledges direct messages with the whole message.
         message::tell(&mut changes, body, &message_id, &chat, body.version.retold());

@@ -3,7 +3,8 @@
 //! Rule that holds for all engines: `participant`, else the fourth part of the id, else the own
 //! account or the chat itself.
 
-use super::body::{Body, id, is_direct};
+use super::body::Body;
+use super::ids::{id, is_direct};
 use crate::change::ChatKey;
 use crate::waha::json::Node;
 use crate::waha::message_id::MessageId;

@@ -4,18 +4,14 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
-use super::{NormalizeError, Rules, link, name, session};
-use crate::change::{Changes, ChatKey, Link, SessionKey, Version};
-use crate::waha::jid::{ChatKind, chat_form};
+use super::ids::{ID_CHARS_MAX, bare_id, engine_data, id};
+use super::{NormalizeError, link};
+use crate::change::{ChatKey, Link, SessionKey, Version};
 use crate::waha::json::{Node, Value};
 use crate::waha::message_id::MessageId;
 use crate::webhook::Webhook;
 use crate::webhook::envelope::is_key_text;
 
-/// Longest id of a chat, person, message or call that fits its column.
-const ID_CHARS_MAX: usize = 255;
-/// A told time further ahead of the webhook than this orders nothing.
-const AHEAD_MS_MAX: i64 = 24 * 60 * 60 * 1000;
 /// A webhook this long after what it tells is no longer fresh.
 const FRESH_MS: i64 = 60_000;
 
@@ -27,35 +23,18 @@ pub(super) struct Body<'a> {
     pub(super) session: SessionKey,
     pub(super) version: Version,
     /// Which ids it shows to be one person.
-    links: BTreeSet<Link>,
+    pub(super) links: BTreeSet<Link>,
 }
 
 impl<'a> Body<'a> {
     pub(super) fn new(webhook: &'a Webhook, value: &'a Value<'a>) -> Self {
         let root = Node::from(value);
         let key = webhook.key();
-        let mut body = Self {
-            webhook,
-            root,
-            payload: root.at("payload"),
-            session: SessionKey {
-                source: key.source.as_str().into(),
-                name: key.session.as_str().into(),
-            },
-            version: Version::of(webhook),
-            links: BTreeSet::new(),
-        };
-        body.links = link::links(&body);
-        body
-    }
-
-    /// Changes that already hold what any webhook tells: of the session, and of people.
-    pub(super) fn changes(&self, rules: &Rules) -> Changes {
-        let mut changes = Changes::default();
-        changes.session(&self.session).identity = session::identity(self, rules);
-        changes.contacts.extend(name::contact(self));
-        changes.links.clone_from(&self.links);
-        changes
+        let payload = root.at("payload");
+        let session =
+            SessionKey { source: key.source.as_str().into(), name: key.session.as_str().into() };
+        let links = link::links(&session, root, payload);
+        Self { webhook, root, payload, session, version: Version::of(webhook), links }
     }
 
     /// The phone id of a person whose LID this webhook links; else the id itself.
@@ -75,7 +54,7 @@ impl<'a> Body<'a> {
 
     /// The engine's own form of what happened; WPP tells some in a list.
     pub(super) fn data(&self) -> Node<'a> {
-        self.payload.at("_data").first()
+        engine_data(self.payload)
     }
 
     /// The own account, if the session is paired.
@@ -95,20 +74,21 @@ impl<'a> Body<'a> {
     pub(super) fn version_at(&self, told: Option<DateTime<Utc>>) -> Version {
         match told.map(|told| told.timestamp_millis()) {
             Some(told) if self.webhook.at_ms().saturating_sub(told) > FRESH_MS => {
-                Version::at(told, self.webhook.key().hash())
+                // A clock that is ahead is so in both times.
+                Version::at(told.min(self.webhook.ordering_at_ms()), self.webhook.key().hash())
             }
             Some(_) | None => self.version,
         }
     }
 
-    /// The webhook's time.
+    /// The webhook's time, as far as it may order things.
     pub(super) fn at(&self) -> DateTime<Utc> {
-        DateTime::from_timestamp_millis(self.webhook.at_ms()).unwrap_or_default()
+        DateTime::from_timestamp_millis(self.webhook.ordering_at_ms()).unwrap_or_default()
     }
 
-    /// A told time that may order things: not ahead of the webhook; else the webhook's own.
+    /// A told time that may order things: hardly after the arrival; else the webhook's own.
     pub(super) fn ordering_time(&self, told: Option<DateTime<Utc>>) -> DateTime<Utc> {
-        let latest = self.webhook.at_ms().saturating_add(AHEAD_MS_MAX);
+        let latest = self.webhook.ordering_ms_max();
         told.filter(|told| told.timestamp_millis() <= latest).unwrap_or_else(|| self.at())
     }
 
@@ -145,20 +125,4 @@ impl<'a> Body<'a> {
     pub(super) fn missing(&self, field: &'static str) -> NormalizeError {
         NormalizeError::Missing { event_type: self.webhook.key().event_type.clone(), field }
     }
-}
-
-/// The id of a chat or person in WAHA's form, if it is there and fits its column.
-pub(super) fn id(node: Node<'_>) -> Option<String> {
-    let text = node.text().or_else(|| node.at("_serialized").text())?;
-    Some(chat_form(&text)).filter(|id| is_key_text(id, ID_CHARS_MAX))
-}
-
-/// Whether a message's bare id fits its column.
-pub(super) fn bare_id(id: &MessageId) -> bool {
-    is_key_text(&id.bare, ID_CHARS_MAX)
-}
-
-/// Whether a chat has one person on the other side.
-pub(super) fn is_direct(chat: &ChatKey) -> bool {
-    ChatKind::of(&chat.chat_id) == ChatKind::Person
 }

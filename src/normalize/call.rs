@@ -1,7 +1,8 @@
 //! Calls: `call.received`, `call.accepted`, `call.rejected` (also when nobody took it).
 
-use super::body::{Body, id};
-use super::{NormalizeError, Normalized, Rules};
+use super::body::Body;
+use super::ids::id;
+use super::{NormalizeError, Normalized, Rules, envelope};
 use crate::change::{CallChange, CallDetails, CallKey, CallState, Register, Version};
 use crate::waha::jid::ChatKind;
 use crate::waha::time::time;
@@ -19,7 +20,7 @@ pub(super) fn call(
     let call_id = body.payload.at("id").text().filter(|id| is_key_text(id, CALL_ID_CHARS_MAX));
     let call_id = call_id.ok_or_else(|| body.missing("payload.id"))?;
     let details = details(body);
-    let mut changes = body.changes(rules);
+    let mut changes = envelope::changes(body, rules);
     if let Some(chat) = &details.chat {
         changes.chat(chat);
     }

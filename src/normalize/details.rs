@@ -5,8 +5,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::body::id;
 use super::fields::{Field, Is, field, pick};
+use super::ids::id;
 use super::kind::Kind;
 use crate::waha::json::Node;
 

@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
-use super::body::{Body, bare_id};
-use super::{NormalizeError, Normalized, Rules, author};
+use super::body::Body;
+use super::ids::bare_id;
+use super::{NormalizeError, Normalized, Rules, author, envelope};
 use crate::change::{Edit, EditKey, MessageKey, Register};
 use crate::waha::message_id::MessageId;
 use crate::waha::time::time;
@@ -25,7 +26,7 @@ pub(super) fn edited(body: &Body<'_>, rules: &Rules) -> Result<Normalized, Norma
         edit_id: edit_id(body, own, &message_id),
         message: MessageKey { chat, message_id },
     };
-    let mut changes = body.changes(rules);
+    let mut changes = envelope::changes(body, rules);
     changes.edit(key, Register::new(version, edit));
     Ok(Normalized::Changes(changes))
 }

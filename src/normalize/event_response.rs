@@ -3,8 +3,9 @@
 //! The payload is a message of the one who answers; `eventCreationKey` names the invitation from
 //! the answering side, so only its bare id is of use. A failed one is stored without an answer.
 
-use super::body::{Body, bare_id};
-use super::{NormalizeError, Normalized, Rules, author};
+use super::body::Body;
+use super::ids::bare_id;
+use super::{NormalizeError, Normalized, Rules, author, envelope};
 use crate::change::{AnswerKey, EventResponse, MessageKey, Register};
 use crate::waha::message_id::MessageId;
 use crate::waha::time::time;
@@ -31,7 +32,7 @@ pub(super) fn response(body: &Body<'_>, rules: &Rules) -> Result<Normalized, Nor
     };
     let message = MessageKey { chat, message_id: target.bare };
     let key = AnswerKey { message, author: author.key };
-    let mut changes = body.changes(rules);
+    let mut changes = envelope::changes(body, rules);
     changes.answer_event(key, Register::new(body.version_at(told_at), response));
     Ok(Normalized::Changes(changes))
 }

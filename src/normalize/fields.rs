@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::body::id;
+use super::ids::id;
 use crate::waha::json::Node;
 use crate::waha::time::time;
 

@@ -4,8 +4,9 @@
 //! single change. What WAHA says of the group's settings contradicts itself between engines and is
 //! left out.
 
-use super::body::{Body, id};
-use super::{NormalizeError, Normalized, Rules};
+use super::body::Body;
+use super::ids::id;
+use super::{NormalizeError, Normalized, Rules, envelope};
 use crate::change::{
     Changes, ChatKey, JoinRequest, JoinRequestKey, ParticipantKey, Register, Role,
 };
@@ -121,7 +122,7 @@ fn start(body: &Body<'_>, rules: &Rules) -> Result<(Changes, ChatKey), Normalize
         .or_else(|| id(payload.at("id").at("remote")))
         .or_else(|| id(payload.at("id")));
     let chat = body.chat(chat.ok_or_else(|| body.missing("payload.group.id"))?);
-    let mut changes = body.changes(rules);
+    let mut changes = envelope::changes(body, rules);
     changes.chat(&chat);
     Ok((changes, chat))
 }

@@ -1,7 +1,8 @@
 //! Labels: `label.upsert`, `label.deleted`, `label.chat.added`, `label.chat.deleted`.
 
-use super::body::{Body, id};
-use super::{NormalizeError, Normalized, Rules};
+use super::body::Body;
+use super::ids::id;
+use super::{NormalizeError, Normalized, Rules, envelope};
 use crate::change::{Changes, ChatLabelKey, LabelKey, LabelLook, Register, Version};
 use crate::waha::json::Node;
 use crate::webhook::EventType;
@@ -14,7 +15,7 @@ const LABEL_ID_CHARS_MAX: usize = 255;
 pub(super) fn label(body: &Body<'_>, rules: &Rules) -> Result<Normalized, NormalizeError> {
     let label_id = label_id(body, body.payload.at("id"), "payload.id")?;
     let deleted = body.webhook.event_type() == EventType::LabelDeleted;
-    let mut changes = body.changes(rules);
+    let mut changes = envelope::changes(body, rules);
     // A deleted label may be told without its name, which then stays what it was.
     let version = if deleted { body.version.retold() } else { body.version };
     tell_look(&mut changes, body, &label_id, body.payload, version);
@@ -28,7 +29,7 @@ pub(super) fn on_chat(body: &Body<'_>, rules: &Rules) -> Result<Normalized, Norm
     let label_id = label_id(body, body.payload.at("labelId"), "payload.labelId")?;
     let chat_id = id(body.payload.at("chatId")).ok_or_else(|| body.missing("payload.chatId"))?;
     let is_set = body.webhook.event_type() == EventType::LabelChatAdded;
-    let mut changes = body.changes(rules);
+    let mut changes = envelope::changes(body, rules);
     tell_look(&mut changes, body, &label_id, body.payload.at("label"), body.version.retold());
     let chat = body.chat(chat_id);
     changes.chat(&chat);

@@ -6,17 +6,17 @@
 
 use std::collections::BTreeSet;
 
-use super::body::{Body, id};
-use crate::change::Link;
+use super::ids::{engine_data, id};
+use crate::change::{Link, SessionKey};
 use crate::waha::json::Node;
 
 /// Longest list of members that is read; WhatsApp's groups have 1,024.
 const MEMBERS_MAX: usize = 10_000;
 
 /// The pairs that a webhook shows.
-pub(super) fn links(body: &Body<'_>) -> BTreeSet<Link> {
-    let mut pairs = Pairs::of(body);
-    for data in [body.data(), body.payload.at("after").at("_data")] {
+pub(super) fn links(session: &SessionKey, root: Node<'_>, payload: Node<'_>) -> BTreeSet<Link> {
+    let mut pairs = Pairs::of(session, root.at("me"));
+    for data in [engine_data(payload), payload.at("after").at("_data")] {
         pairs.add_key(data.at("key"));
         pairs.add_source(data.at("Info"));
         pairs.add_source(data);
@@ -24,9 +24,8 @@ pub(super) fn links(body: &Body<'_>) -> BTreeSet<Link> {
         pairs.add_group(data);
         pairs.add_contact(data.at("sender"));
     }
-    pairs.add_group(body.payload);
-    pairs.add_group(body.payload.at("group"));
-    let payload = body.payload;
+    pairs.add_group(payload);
+    pairs.add_group(payload.at("group"));
     pairs.add(payload.at("requesterId"), payload.at("requesterPn"));
     pairs.links
 }
@@ -38,17 +37,16 @@ pub(super) fn phone_of(links: &BTreeSet<Link>, jid: String) -> String {
 }
 
 struct Pairs<'a> {
-    body: &'a Body<'a>,
+    session: &'a SessionKey,
     /// The account's own ids, where both are known.
     me: Option<(String, String)>,
     links: BTreeSet<Link>,
 }
 
 impl<'a> Pairs<'a> {
-    fn of(body: &'a Body<'a>) -> Self {
-        let me = body.root.at("me");
-        let (me, mut pairs) =
-            (pair(me.at("id"), me.at("lid")), Self { body, me: None, links: BTreeSet::new() });
+    fn of(session: &'a SessionKey, me: Node<'_>) -> Self {
+        let me = pair(me.at("id"), me.at("lid"));
+        let mut pairs = Self { session, me: None, links: BTreeSet::new() };
         if let Some((lid, phone)) = me.clone() {
             pairs.push(lid, phone);
         }
@@ -112,7 +110,7 @@ impl<'a> Pairs<'a> {
 
     fn push(&mut self, lid: String, phone: String) {
         if !self.contradicts_me(&lid, &phone) {
-            self.links.insert(Link { session: self.body.session.clone(), lid, phone });
+            self.links.insert(Link { session: self.session.clone(), lid, phone });
         }
     }
 

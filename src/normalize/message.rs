@@ -1,8 +1,9 @@
 //! Messages: `message` (of others), `message.any` (all) and `message.waiting`, told alike.
 
 use super::author::Author;
-use super::body::{Body, id, is_direct};
-use super::{NormalizeError, Normalized, Rules, author, details, kind};
+use super::body::Body;
+use super::ids::{id, is_direct};
+use super::{NormalizeError, Normalized, Rules, author, details, envelope, kind};
 use crate::change::{
     Changes, ChatKey, Content, Media, MessageKey, MessageStatus, Origin, Register, Reply, Told,
     Version,
@@ -17,7 +18,7 @@ use crate::waha::time::time;
 pub(super) fn message(body: &Body<'_>, rules: &Rules) -> Result<Normalized, NormalizeError> {
     let message_id = body.message_id()?;
     let chat = body.message_chat(&message_id)?;
-    let mut changes = body.changes(rules);
+    let mut changes = envelope::changes(body, rules);
     tell(&mut changes, body, &message_id, &chat, body.version);
     let key = MessageKey { chat, message_id: message_id.bare.clone() };
     let from_me = author::of(body, body.payload, &message_id, &key.chat).is_me;

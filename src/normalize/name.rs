@@ -2,7 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
-use super::body::{Body, id};
+use super::body::Body;
+use super::ids::id;
 use crate::change::{ContactChange, PersonKey, Register, Version};
 use crate::waha::json::Node;
 use crate::webhook::first_u64;
@@ -11,7 +12,7 @@ use crate::webhook::first_u64;
 pub(super) fn contact(body: &Body<'_>) -> Option<(PersonKey, ContactChange)> {
     let (jid, name) = noweb(body.data()).or_else(|| gows(body.data())).or_else(|| web(body))?;
     let person = PersonKey::of(&body.session, &jid)?;
-    let version = Version::hourly(body.webhook.at_ms(), first_u64(&Sha256::digest(&name)));
+    let version = Version::hourly(body.webhook.ordering_at_ms(), first_u64(&Sha256::digest(&name)));
     Some((person, ContactChange { push_name: Some(Register::new(version, name)) }))
 }
 

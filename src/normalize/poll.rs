@@ -4,8 +4,9 @@
 //! known before is out of date.
 
 use super::author::{self, Author, ME};
-use super::body::{Body, bare_id, id};
-use super::{NormalizeError, Normalized, Rules};
+use super::body::Body;
+use super::ids::{bare_id, id};
+use super::{NormalizeError, Normalized, Rules, envelope};
 use crate::change::{AnswerKey, ChatKey, MessageKey, Register, Vote};
 use crate::waha::json::Node;
 use crate::waha::message_id::MessageId;
@@ -31,7 +32,7 @@ pub(super) fn vote(body: &Body<'_>, rules: &Rules) -> Result<Normalized, Normali
     let vote =
         Vote { jid: voter.jid, selected: selected(body, told), at: body.ordering_time(told_at) };
     let message = MessageKey { chat, message_id: poll_id.bare };
-    let mut changes = body.changes(rules);
+    let mut changes = envelope::changes(body, rules);
     let version = body.version_at(told_at);
     changes.vote(AnswerKey { message, author: voter.key }, Register::new(version, vote));
     Ok(Normalized::Changes(changes))

@@ -1,7 +1,8 @@
 //! `message.reaction`: given, changed, or taken back (no text).
 
-use super::body::{Body, bare_id, id};
-use super::{NormalizeError, Normalized, Rules, author};
+use super::body::Body;
+use super::ids::{bare_id, id};
+use super::{NormalizeError, Normalized, Rules, author, envelope};
 use crate::change::{AnswerKey, MessageKey, Reaction, Register};
 use crate::waha::message_id::MessageId;
 use crate::waha::time::time;
@@ -29,7 +30,7 @@ pub(super) fn reaction(body: &Body<'_>, rules: &Rules) -> Result<Normalized, Nor
         text: told.at("text").text(),
         at: body.ordering_time(told_at),
     };
-    let mut changes = body.changes(rules);
+    let mut changes = envelope::changes(body, rules);
     let message = MessageKey { chat, message_id: target.bare };
     let key = AnswerKey { message, author: reactor.key };
     changes.react(key, Register::new(body.version_at(told_at), reaction));

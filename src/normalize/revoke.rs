@@ -5,8 +5,9 @@
 //! issue 898). The content is kept; that it was revoked stays so whatever is told later.
 
 use super::author::Author;
-use super::body::{Body, bare_id, id};
-use super::{NormalizeError, Normalized, Rules, author};
+use super::body::Body;
+use super::ids::{bare_id, id};
+use super::{NormalizeError, Normalized, Rules, author, envelope};
 use crate::change::{ChatKey, MessageKey, Revocation, RevocationKey, Version};
 use crate::waha::json::Node;
 use crate::waha::message_id::MessageId;
@@ -31,7 +32,7 @@ pub(super) fn revoked(body: &Body<'_>, rules: &Rules) -> Result<Normalized, Norm
         is_verified: is_verified(body, after),
     };
     let message = MessageKey { chat, message_id };
-    let mut changes = body.changes(rules);
+    let mut changes = envelope::changes(body, rules);
     changes.revoke(RevocationKey { message, author: by.key }, revocation);
     Ok(Normalized::Changes(changes))
 }

@@ -1,23 +1,25 @@
-//! Sessions: `session.status`, and the identity that rides along in every envelope.
+//! Sessions: `session.status`.
 
 use std::collections::BTreeSet;
 
-use super::body::{Body, id};
-use super::{NormalizeError, Normalized, Rules};
-use crate::change::{Identity, Register, SessionStatus, StatusPoint, Version};
+use super::body::Body;
+use super::{NormalizeError, Normalized, Rules, envelope};
+use crate::change::{Register, SessionStatus, StatusPoint};
 use crate::waha::json::Node;
 use crate::waha::time::time;
-use crate::webhook::{EventType, hash_texts};
+use crate::webhook::envelope::is_word;
 
 /// WAHA repeats three states at most.
 const STATUSES_MAX: usize = 10;
+/// Longest state that fits its column, in bytes.
+const STATUS_BYTES_MAX: usize = 32;
 
 /// `session.status`: the state after the change; repeats of WORKING may carry new `data` only.
 pub(super) fn status(body: &Body<'_>, rules: &Rules) -> Result<Normalized, NormalizeError> {
-    let status = body.payload.at("status").text().ok_or_else(|| body.missing("payload.status"))?;
+    let status = word(body.payload.at("status")).ok_or_else(|| body.missing("payload.status"))?;
     let current = body.payload.at("statuses").items().next_back();
     let at = current.and_then(|current| time(current.at("timestamp"))).unwrap_or_else(|| body.at());
-    let mut changes = body.changes(rules);
+    let mut changes = envelope::changes(body, rules);
     let change = changes.session(&body.session);
     change.history = history(body);
     change.history.insert(StatusPoint { at, status: status.clone() });
@@ -29,42 +31,17 @@ pub(super) fn status(body: &Body<'_>, rules: &Rules) -> Result<Normalized, Norma
     Ok(Normalized::Changes(changes))
 }
 
+/// WAHA's word for a state. It is part of a key, so one that could not be stored as it is is none. Spaces
+/// around it can.
+fn word(status: Node<'_>) -> Option<String> {
+    status.text().filter(|word| is_word(word, STATUS_BYTES_MAX))
+}
+
 /// The last states that WAHA repeats in each event.
 fn history(body: &Body<'_>) -> BTreeSet<StatusPoint> {
     let points = body.payload.at("statuses").items().rev().take(STATUSES_MAX);
     let point = |point: Node<'_>| {
-        Some(StatusPoint { at: time(point.at("timestamp"))?, status: point.at("status").text()? })
+        Some(StatusPoint { at: time(point.at("timestamp"))?, status: word(point.at("status"))? })
     };
     points.filter_map(point).collect()
-}
-
-/// Who the session is, as the envelope tells it at the time of sending.
-///
-/// Envelopes of 2022 tell nothing. `session.status` is ordered exactly, all others by the minute:
-/// see [`Version::coarse`].
-pub(super) fn identity(body: &Body<'_>, rules: &Rules) -> Option<Register<Identity>> {
-    let engine = body.engine()?;
-    let (me, metadata) = (body.root.at("me"), body.root.at("metadata"));
-    let identity = Identity {
-        engine: Some(engine),
-        waha_version: body.root.at("environment").at("version").text(),
-        me_id: id(me.at("id")),
-        me_lid: id(me.at("lid")),
-        me_jid: me.at("jid").text(),
-        push_name: me.at("pushName").text(),
-        metadata: metadata.to_json(),
-        user_id: metadata.at(&rules.user_id_key).text(),
-    };
-    Some(Register::new(identity_version(body, &identity), identity))
-}
-
-fn identity_version(body: &Body<'_>, identity: &Identity) -> Version {
-    if body.webhook.event_type() == EventType::SessionStatus {
-        return body.version;
-    }
-    let Identity { engine, waha_version, me_id, me_lid, me_jid, push_name, metadata, user_id } =
-        identity;
-    let texts = [engine, waha_version, me_id, me_lid, me_jid, push_name, metadata, user_id];
-    let hash = hash_texts(texts.map(|text| text.as_deref().unwrap_or_default()));
-    Version::coarse(body.webhook.at_ms(), hash)
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Normalized, Rules, normalize};
 use crate::change::{Changes, Merge};
+use crate::fixtures::fixtures;
 use crate::simulate::{Plan, history};
 use crate::webhook::envelope::Envelope;
 use crate::webhook::{Headers, Receipt, Webhook, WebhookKey, WebhookParts};
@@ -38,7 +39,8 @@ fn webhook(body: &[u8]) -> Webhook {
         },
         receipt: Receipt(1),
         at_ms: at_ms.unwrap_or(ARRIVAL_MS),
-        received_at_ms: ARRIVAL_MS,
+        // Nothing arrives before it is made.
+        received_at_ms: at_ms.unwrap_or(ARRIVAL_MS).max(ARRIVAL_MS),
         replay: false,
         headers: Headers::new(),
         body: Bytes::copy_from_slice(body),
@@ -75,17 +77,6 @@ fn a_fixture_is_of_the_event_type_that_its_folder_names() {
             path.display()
         );
     }
-}
-
-fn fixtures() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-    let folders = std::fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
-    let files = folders.filter(|path| path.is_dir() && !path.ends_with("snapshots"));
-    let mut files: Vec<PathBuf> = files
-        .flat_map(|folder| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()))
-        .collect();
-    files.sort_unstable();
-    files
 }
 
 /// A result as text for people: what is absent is left out.
@@ -181,6 +172,58 @@ fn shorten(lines: &mut Vec<String>) -> bool {
     lines[at].push_str(&end);
     lines.drain(at + 1..at + 3);
     true
+}
+
+/// A webhook of some body under another key.
+fn under(key: WebhookKey, body: &Value) -> Webhook {
+    let body = Bytes::from(body.to_string());
+    WebhookParts { key, ..webhook(&body).parts().clone() }.into()
+}
+
+#[test]
+fn what_names_no_source_is_nobodys() {
+    let body = json!({ "event": "message", "session": "shop", "payload": { "id": "1", "from": "1@c.us" } });
+    let key = WebhookKey { id: "1".into(), ..WebhookKey::default() };
+    let error = normalize(&under(key.clone(), &body), &rules()).unwrap_err();
+    assert_eq!(error.reason(), "no_source");
+    let key = WebhookKey { source: "garden".into(), event_type: "message".into(), ..key };
+    let Normalized::Changes(changes) = normalize(&under(key, &body), &rules()).unwrap() else {
+        panic!("it tells a message");
+    };
+    let sessions: Vec<&str> = changes.sessions.keys().map(|key| &*key.name).collect();
+    assert_eq!(sessions, ["shop"], "one without a session is named by its body");
+}
+
+#[test]
+fn what_an_id_holds_makes_no_key_that_can_not_be_stored() {
+    let odd = "false_1\u{1}@c.us_AA_2\n@c.us";
+    let payload = json!({ "id": odd, "from": "3@c.us", "participant": "4@c.us", "vote": { "id": odd,
+        "from": "3@c.us" }, "poll": { "id": odd }, "revokedMessageId": "AA", "after": { "id": odd,
+        "from": "3@c.us" }, "reaction": { "messageId": odd, "text": "x" } });
+    for event in ["message", "message.reaction", "poll.vote", "message.revoked"] {
+        let body = json!({ "event": event, "session": "shop", "id": "1", "payload": payload });
+        let told = normalize(&webhook(body.to_string().as_bytes()), &rules()).unwrap();
+        let Normalized::Changes(changes) = told else { panic!("{event} tells changes") };
+        let chats: Vec<&str> = changes.chats.keys().map(|key| &*key.chat_id).collect();
+        assert_eq!(chats, ["3@c.us"], "{event}");
+        let authors = changes.named().into_iter().map(|person| person.jid);
+        assert!(authors.into_iter().all(|jid| !jid.contains(char::is_control)), "{event}");
+    }
+}
+
+#[test]
+fn a_state_or_user_that_can_not_be_stored_as_it_is_is_none() {
+    let states = ["S".repeat(33), "W\u{1}".to_owned(), "WORKING ".to_owned(), "WORKING".to_owned()];
+    let statuses = states.map(|state| json!({ "status": state, "timestamp": 1_785_000_000 }));
+    let body = json!({ "event": "session.status", "session": "shop", "id": "1", "engine": "GOWS",
+        "metadata": { "user.id": "u".repeat(256) },
+        "payload": { "status": "WORKING", "statuses": statuses } });
+    let told = normalize(&webhook(body.to_string().as_bytes()), &rules()).unwrap();
+    let Normalized::Changes(changes) = told else { panic!("it tells a session") };
+    let session = changes.sessions.values().next().unwrap();
+    let kept: Vec<&str> = session.history.iter().map(|point| &*point.status).collect();
+    assert_eq!(kept, ["WORKING", "WORKING "]);
+    assert_eq!(session.identity.as_ref().unwrap().value.user_id, None);
 }
 
 /// Values that no field expects.

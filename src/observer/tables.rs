@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::silence::{Silence, SilentSession};
 use crate::store::{Store, StoreError};
+use crate::telemetry::cause;
 use crate::telemetry::metrics::gauges::Gauges;
 
 /// How often rows are counted.
@@ -40,9 +41,9 @@ impl Tables {
         Arc::clone(&self.silent.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether the database answers.
-    pub(super) async fn ping(&self) -> bool {
-        self.store.ping().await.is_ok()
+    /// Whether the tables could be written now.
+    pub(super) async fn probe(&self) -> Result<(), StoreError> {
+        self.store.probe().await
     }
 
     /// Counts, unless it did a moment ago. `until`: up to this time all that came has ended; none if
@@ -55,7 +56,7 @@ impl Tables {
         *counted_at = Some(Instant::now());
         let error = match timeout(COUNT_MAX, self.count(until)).await {
             Ok(Ok(())) => return,
-            Ok(Err(error)) => error.detail(),
+            Ok(Err(error)) => cause::words(&error),
             Err(_) => format!("not done after {} s", COUNT_MAX.as_secs()),
         };
         tracing::warn!(error, "can't count dead letters and sessions");

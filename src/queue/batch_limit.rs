@@ -49,6 +49,11 @@ impl BatchSize {
         }
         false
     }
+
+    /// How many more `limit` allows, whatever their size.
+    pub fn count_left(self, limit: BatchLimit) -> usize {
+        limit.count_max.saturating_sub(self.count)
+    }
 }
 
 #[cfg(test)]

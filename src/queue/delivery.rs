@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::webhook::Webhook;
+use crate::webhook::storable::{cut, printable, storable_ms};
+
+/// Longest text of a failure, in bytes.
+const ERROR_BYTES_MAX: usize = 1024;
 
 /// How a queue knows its own delivery again.
 pub type Tag = u64;
@@ -15,6 +19,16 @@ pub struct Failure {
     pub at_ms: i64,
     /// What failed: no bodies, no personal data.
     pub error: String,
+}
+
+impl Failure {
+    /// The same with nothing that a database refuses, and short enough to travel with its webhook: for
+    /// failures that somebody else wrote down.
+    pub fn storable(self) -> Self {
+        let error: String = self.error.chars().map(printable).collect();
+        let error = cut(&error, ERROR_BYTES_MAX).to_owned();
+        Self { at_ms: storable_ms(self.at_ms), error }
+    }
 }
 
 /// One hand-over of a webhook. Dropped, it goes back to its queue with no failure counted.

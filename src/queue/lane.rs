@@ -1,4 +1,7 @@
 //! Lanes keep a call or a session change from waiting behind a million messages.
+//!
+//! Invariant: [`Lane::of`] is the only table of lanes. What a broker binds is derived from it, so the
+//! door, the worker and the broker can't disagree on where an event type belongs.
 
 use crate::webhook::EventType;
 
@@ -55,6 +58,11 @@ impl Lane {
             | EventType::EngineEvent
             | EventType::Other => Self::Chats,
         }
+    }
+
+    /// Every event type that has a name, with its lane.
+    pub fn event_types() -> impl Iterator<Item = (&'static str, Self)> {
+        EventType::names().map(|name| (name, Self::of(EventType::parse(name))))
     }
 
     /// The name in tables, logs and queue names.

@@ -4,8 +4,9 @@
 //! messages in quorum queues, published with confirms, ended by acks. lapin's types stay in here.
 //!
 //! Reading order: `topology` (exchanges and queues), `message` (what a message holds), `connection`
-//! (made again for ever), `publish`, `retry` (where a webhook waits), `consume` with `intake`,
-//! `flow` and `hands` (what is in hand).
+//! (made again for ever) with `socket` and `sanitizer` (what may reach lapin), `publish` and `confirms`, `retry` (where a webhook waits), `consume` with `pump`
+//! and `window` (how much comes), `intake`, `flow` and `hands` (what is in hand). Apart from all that:
+//! `management` (what AMQP does not tell).
 //!
 //! **Giving back.** What is in hand when a process dies comes back, and the broker counts that; at the
 //! delivery limit it gives the message up. It counts a requeue the same, so a dropped delivery is
@@ -18,16 +19,29 @@
 mod about;
 mod arguments;
 mod check;
+mod confirms;
 mod connection;
 mod consume;
 mod error;
 mod flow;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod hands;
+mod in_hand;
 mod intake;
+mod lock;
+pub mod management;
 mod message;
+mod options;
 mod publish;
+mod pump;
+mod refusals;
 mod retry;
+mod sanitizer;
+mod socket;
+mod tls;
 mod topology;
+mod window;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,17 +49,22 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lapin::Connection;
 use secrecy::SecretString;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-pub use error::BrokerError;
+pub use error::{BrokerError, Extent};
+pub use options::Options;
 pub use retry::RUNGS;
 
-use self::connection::Link;
+use self::connection::{Link, Urls, Usable};
 use self::consume::Consumers;
 use self::intake::Shared;
+use self::message::FAILURES_MAX;
 use self::publish::Outlet;
 use self::topology::{Address, Place, Topology};
-use super::{BatchLimit, Delivery, Depth, Failure, GivenUp, Lane, LaneDepth, Queue, QueueError};
+use super::{
+    BatchLimit, Delivery, Depth, Failure, GivenUp, InHand, Lane, LaneDepth, Queue, QueueError,
+};
 use crate::webhook::Webhook;
 
 /// The longest wait of one `receive`; longer ones end empty-handed.
@@ -54,51 +73,16 @@ const WAIT_MAX: Duration = Duration::from_hours(1);
 /// How long counting may take.
 const COUNT_MAX: Duration = Duration::from_secs(10);
 
-/// Failures kept with a webhook: the first and the latest.
-const FAILURES_MAX: usize = 50;
-
 /// A retry that is due this soon goes to its lane at once.
 const AT_ONCE: Duration = Duration::from_millis(100);
-
-/// How a broker is used.
-#[derive(Clone)]
-pub struct Options {
-    /// `amqp://` or `amqps://`, of one node each; tried in turn.
-    pub urls: Vec<SecretString>,
-    /// What the names of all exchanges and queues start with.
-    pub prefix: String,
-    /// Certificates of a private authority, in PEM.
-    pub ca_pem: Option<String>,
-    /// How many webhooks of a lane may be in this process' hands.
-    pub prefetch: u16,
-    /// How long a consumer that nobody asks is kept. Shorter than the broker's consumer timeout,
-    /// longer than a batch takes.
-    pub idle_max: Duration,
-    /// The waits for retries that have a queue.
-    pub rungs: Vec<Duration>,
-    /// How the connections are called in the broker's lists.
-    pub name: String,
-}
-
-impl Options {
-    /// With no prefix and the public authorities.
-    pub fn new(urls: Vec<SecretString>) -> Self {
-        Self {
-            urls,
-            prefix: String::new(),
-            ca_pem: None,
-            prefetch: 1000,
-            idle_max: Duration::from_mins(5),
-            rungs: RUNGS.to_vec(),
-            name: "waha-ingest".to_owned(),
-        }
-    }
-}
 
 /// A queue on a broker. Clones share it; dropping the last one closes its connections, whereupon the
 /// broker has back what is in hand.
 #[derive(Clone)]
-pub struct RabbitmqQueue(Arc<Consumers>);
+pub struct RabbitmqQueue {
+    consumers: Arc<Consumers>,
+    urls: watch::Sender<Urls>,
+}
 
 /// What is on a broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,7 +91,7 @@ pub struct Survey {
     pub depth: Depth,
     /// What the broker gave up and no worker has taken yet.
     pub given_up: u64,
-    /// Consumers of lanes, each of which may have up to its prefetch in hand.
+    /// Consumers, each of which may have up to its prefetch in hand.
     pub consumers: u64,
 }
 
@@ -115,14 +99,22 @@ impl RabbitmqQueue {
     /// Starts connecting, and goes on for ever. Must be called within a tokio runtime.
     pub fn open(options: Options) -> Self {
         let options = Arc::new(options);
-        let topology = Topology::new(&options.prefix, &options.rungs);
+        let urls = watch::Sender::new(Urls::from(options.urls.as_slice()));
+        let topology = Topology::new(&options.prefix, &options.rungs, options.taps);
         let declared = topology.clone();
         let set_up = move |connection: Arc<Connection>| {
             let topology = declared.clone();
             Box::pin(async move { Outlet::open(connection, &topology).await }) as _
         };
-        let outlet = Link::start(Arc::clone(&options), Box::new(set_up));
-        Self(Consumers::new(options, topology, outlet))
+        let outlet = Link::start(Arc::clone(&options), urls.subscribe(), Box::new(set_up));
+        let consumers = Consumers::new(options, urls.subscribe(), topology, outlet);
+        Self { consumers, urls }
+    }
+
+    /// Uses other URLs from now on, such as ones with a new password. New connections are made first;
+    /// the old ones close once what is on its way there has ended.
+    pub fn replace_urls(&self, urls: &[SecretString]) {
+        self.urls.send_replace(Urls::from(urls));
     }
 
     /// Tries one URL step by step: says which version answers there, or what is wrong.
@@ -131,12 +123,12 @@ impl RabbitmqQueue {
     }
 
     fn topology(&self) -> &Topology {
-        &self.0.shared().topology
+        &self.consumers.shared().topology
     }
 
     /// What can be published through now, or why nothing can.
     async fn outlet(&self) -> Result<Arc<Outlet>, BrokerError> {
-        self.0.shared().outlet.get().await
+        self.consumers.shared().outlet.get().await
     }
 
     /// Counts all that is on the broker, also what `depth` leaves out.
@@ -151,9 +143,10 @@ impl RabbitmqQueue {
         let mut consumers = 0;
         let mut lanes = Vec::with_capacity(Lane::ALL.len());
         for lane in Lane::ALL {
-            let (mut ready, oldest_received_at_ms) = self.0.in_hand(lane);
+            let (mut ready, oldest_received_at_ms) = self.consumers.in_hand(lane);
             for place in Place::ALL.into_iter().filter(|place| place.lane() == Some(lane)) {
                 let count = Topology::count(&channel, self.topology().queue(place)).await?;
+                self.consumers.notice(place, count.ready);
                 ready += count.ready;
                 consumers += count.consumers;
             }
@@ -163,9 +156,9 @@ impl RabbitmqQueue {
             }
             lanes.push(LaneDepth { lane, ready, retrying, oldest_received_at_ms });
         }
-        let dead = Topology::count(&channel, self.topology().queue(Place::Dead)).await?.ready;
+        let dead = Topology::count(&channel, self.topology().queue(Place::Dead)).await?;
         let depth = Depth { lanes, broker_answers: Some(true), ..Depth::default() };
-        Ok(Survey { depth, given_up: dead, consumers })
+        Ok(Survey { depth, given_up: dead.ready, consumers: consumers + dead.consumers })
     }
 
     /// Where a webhook waits for so long, and the wait as the broker wants it.
@@ -192,10 +185,20 @@ impl Shared {
         }
         let outlet = self.outlet.get().await?;
         let published = outlet.publish(to, properties, webhook.body().clone()).await;
-        if published.is_err() && !outlet.is_sound() {
-            self.outlet.renew();
+        if let Err(error) = &published {
+            self.failed(&outlet, error);
         }
         Ok(published?)
+    }
+
+    /// Mends what a failed publish shows to be broken.
+    fn failed(&self, outlet: &Arc<Outlet>, error: &BrokerError) {
+        if matches!(error, BrokerError::Unroutable(_)) {
+            outlet.mend(&self.topology);
+        }
+        if !outlet.is_usable() {
+            self.outlet.renew(outlet);
+        }
     }
 
     async fn publish_to(
@@ -216,8 +219,9 @@ impl Queue for RabbitmqQueue {
 
     async fn publish(&self, webhook: Webhook) -> Result<(), QueueError> {
         let key = webhook.key();
-        let to = self.topology().webhooks(&key.source, &key.event_type);
-        self.0.shared().publish(to, &webhook, &[], None).await
+        let lane = Lane::of(webhook.event_type());
+        let to = self.topology().new_webhook(lane, &key.source, &key.event_type);
+        self.consumers.shared().publish(to, &webhook, &[], None).await
     }
 
     async fn receive(
@@ -234,12 +238,12 @@ impl Queue for RabbitmqQueue {
             Lane::Sessions | Lane::Messages | Lane::Calls => &[Place::Lane(lane)],
         };
         let deadline = Instant::now() + wait.min(WAIT_MAX);
-        let received = self.0.receive(places, limit, deadline).await?;
+        let received = self.consumers.receive(places, limit, deadline).await?;
         Ok(received.into_iter().map(|(delivery, _)| delivery).collect())
     }
 
     async fn ack(&self, deliveries: Vec<Delivery>) -> Result<(), QueueError> {
-        self.0.ack(deliveries).await;
+        self.consumers.ack(deliveries).await;
         Ok(())
     }
 
@@ -258,8 +262,8 @@ impl Queue for RabbitmqQueue {
         let (to, wait) = self.waiting_room(lane, after);
         // The copy is safe before the original is ended. If this process dies in between there are
         // two, with one receipt.
-        self.0.shared().publish(to, delivery.webhook(), &failures, wait).await?;
-        self.0.ack(vec![delivery]).await;
+        self.consumers.shared().publish(to, delivery.webhook(), &failures, wait).await?;
+        self.consumers.ack(vec![delivery]).await;
         Ok(())
     }
 
@@ -269,7 +273,7 @@ impl Queue for RabbitmqQueue {
         wait: Duration,
     ) -> Result<Vec<GivenUp>, QueueError> {
         let deadline = Instant::now() + wait.min(WAIT_MAX);
-        let received = self.0.receive(&[Place::Dead], limit, deadline).await?;
+        let received = self.consumers.receive(&[Place::Dead], limit, deadline).await?;
         let reason = |told: Option<&'static str>| told.unwrap_or("given_up_by_broker");
         let given_up =
             received.into_iter().map(|(delivery, told)| GivenUp { delivery, reason: reason(told) });
@@ -278,5 +282,20 @@ impl Queue for RabbitmqQueue {
 
     async fn depth(&self) -> Result<Depth, QueueError> {
         Ok(self.survey().await?.depth)
+    }
+
+    async fn in_hand(&self) -> Result<Option<InHand>, QueueError> {
+        Ok(Some(self.consumers.report_in_hand().await?))
+    }
+
+    /// Has the broker confirm something that is no webhook, on the way that webhooks go. It takes no
+    /// longer than a webhook may.
+    async fn probe(&self) -> Result<(), QueueError> {
+        let outlet = self.outlet().await?;
+        let probed = outlet.probe(self.topology()).await;
+        if let Err(error) = &probed {
+            self.consumers.shared().failed(&outlet, error);
+        }
+        Ok(probed?)
     }
 }

@@ -7,25 +7,39 @@
 //! A webhook whose confirm comes too late is in both. It has one receipt, so it is applied once.
 
 mod age;
+mod availability;
+mod books;
+mod count_file;
 mod counter;
 mod drain;
+mod late;
+mod legacy;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::join;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use books::Books;
+pub use count_file::{CountGap, DoorProcess};
+
 use self::age::Ages;
-use self::counter::Counter;
+use self::availability::Availability;
+use self::counter::{Counter, Counting};
+use self::late::LateQueue;
 use super::rabbitmq::BrokerError;
-use super::sqlite::{Options, SqliteQueue};
-use super::{BatchLimit, Delivery, Depth, Failure, GivenUp, Lane, Queue, QueueError};
+use super::reported::{PublishReport, ReportedQueue};
+use super::sqlite::Options;
+use super::{BatchLimit, Delivery, Depth, Failure, GivenUp, InHand, Lane, Queue, QueueError};
 use crate::clock::Clock;
+use crate::telemetry::dependency::{Dependencies, Usage};
+use crate::telemetry::outage_log::{DueLine, OutageLog};
 use crate::trace::{Stage, Step};
 use crate::webhook::Webhook;
 
@@ -40,49 +54,46 @@ pub struct Spool {
 }
 
 struct Inner {
-    broker: Arc<dyn Queue>,
-    file: SqliteQueue,
+    broker: ReportedQueue,
+    file: ReportedQueue,
     counter: Counter,
     ages: Ages,
     clock: Arc<dyn Clock>,
     /// After this a webhook goes to the file.
     publish_max: Duration,
-    /// The broker failed, and nothing got through since: webhooks go to the file at once, and the
+    /// Where the broker failed and confirmed nothing since, webhooks go to the file at once, and the
     /// drain tries.
-    is_away: AtomicBool,
-    /// Something was spooled.
-    news: Notify,
+    availability: Availability,
+    /// Something of a lane was spooled.
+    news: [Notify; Lane::ALL.len()],
     /// Webhooks that went to the file since the start.
     spooled: AtomicU64,
-}
-
-/// What a spool file knows about its door.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Books {
-    /// Webhooks that this door took in, through the broker or the file.
-    pub accepted: u64,
-    /// How many more there may be, because the process was killed.
-    pub uncertain: u64,
-    /// Webhooks that are still in the file.
-    pub waiting: u64,
-    /// Of those, how many may be on the broker as well.
-    pub handed_out: u64,
-    /// Replays that are still in the file; not part of `waiting`.
-    pub replays: u64,
+    /// What was logged of webhooks that the broker refused.
+    refusals: OutageLog,
 }
 
 impl Spool {
-    /// Opens the file at `path`, or makes it; a damaged one is set aside. Must be called within a
-    /// tokio runtime.
+    /// Opens the file at `path`, or makes it; a damaged one is mended. Says in `dependencies` how
+    /// broker and file take webhooks. Must be called within a tokio runtime.
     pub fn open(
         broker: Arc<dyn Queue>,
         path: &Path,
         options: Options,
         publish_max: Duration,
+        dependencies: &Dependencies,
     ) -> Result<Self, QueueError> {
         let clock = Arc::clone(&options.clock);
-        let file = SqliteQueue::open_or_set_aside(path, options)?;
-        let (counter, ages) = (Counter::open(path)?, Ages::open(path)?);
+        let report = |usage| PublishReport {
+            usage,
+            dependencies: dependencies.clone(),
+            clock: Arc::clone(&clock),
+            slow_after: publish_max / 2,
+        };
+        let broker = ReportedQueue::new(broker, report(Usage::Publish));
+        let file = LateQueue::open(path, options)?;
+        let file = ReportedQueue::new(Arc::new(file), report(Usage::Spool));
+        let counter = Counter::open(path, Arc::clone(&clock))?;
+        let ages = Ages::open_or_forget(path);
         let inner = Arc::new(Inner {
             broker,
             file,
@@ -90,9 +101,10 @@ impl Spool {
             ages,
             clock,
             publish_max,
-            is_away: AtomicBool::new(false),
-            news: Notify::new(),
+            availability: Availability::default(),
+            news: Default::default(),
             spooled: AtomicU64::new(0),
+            refusals: OutageLog::new(),
         });
         let stop = CancellationToken::new();
         let (stopped, draining) = (stop.clone(), drain::run(Arc::clone(&inner)));
@@ -101,64 +113,44 @@ impl Spool {
     }
 }
 
-impl Books {
-    /// Adds the books of another door.
-    pub fn add(&mut self, more: &Self) {
-        self.accepted += more.accepted;
-        self.uncertain += more.uncertain;
-        self.waiting += more.waiting;
-        self.handed_out += more.handed_out;
-        self.replays += more.replays;
-    }
-
-    /// Reads the books of the spool file at `path`, which a process may be using.
-    pub async fn read(path: &Path, options: Options) -> Result<Self, QueueError> {
-        let census = SqliteQueue::open(path, options)?.census().await?;
-        let path = PathBuf::from(path);
-        let uncertain = tokio::task::spawn_blocking(move || counter::uncertain(&path));
-        Ok(Self {
-            accepted: census.accepted,
-            uncertain: uncertain.await.map_err(|_| QueueError::Closed)??,
-            waiting: census.waiting,
-            handed_out: census.handed_out.len() as u64,
-            replays: census.replays,
-        })
-    }
-}
-
 impl Inner {
-    fn is_away(&self) -> bool {
-        self.is_away.load(Ordering::Acquire)
-    }
-
-    fn set_away(&self, is_away: bool) {
-        if self.is_away.swap(is_away, Ordering::AcqRel) && !is_away {
-            tracing::info!("the broker takes webhooks again");
-        }
-    }
-
     /// Whether the broker confirmed in time. An error is no reason to refuse: there is the file.
     async fn publish_to_broker(&self, webhook: Webhook) -> bool {
         let (lane, received_at_ms) = (Lane::of(webhook.event_type()), webhook.received_at_ms());
         let error = match timeout(self.publish_max, self.broker.publish(webhook)).await {
             Ok(Ok(())) => {
                 self.ages.published(lane, received_at_ms, self.clock.now_ms());
+                self.availability.confirmed(lane);
                 return true;
             }
             Ok(Err(error)) => error,
             Err(_) => BrokerError::Slow(self.publish_max).into(),
         };
-        if is_refusal(&error) {
-            tracing::warn!(error = &error as &dyn std::error::Error, "a webhook is spooled");
-        } else if !self.is_away.swap(true, Ordering::AcqRel) {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, "the broker fails: webhooks are spooled until it is back");
-        }
+        self.availability.failed(lane, &error);
         false
     }
 }
 
 impl Inner {
+    /// The same, counted in the door's books. A replay was counted when it was accepted.
+    async fn publish_counted(&self, webhook: &Webhook) -> bool {
+        let counting = (!webhook.is_replay()).then(|| self.counter.begin());
+        let is_confirmed = self.publish_to_broker(webhook.clone()).await;
+        if is_confirmed {
+            counting.into_iter().for_each(Counting::confirmed);
+        }
+        is_confirmed
+    }
+
+    async fn spool(&self, webhook: Webhook) -> Result<(), QueueError> {
+        let lane = Lane::of(webhook.event_type());
+        let (_spooling, webhook) = Step::begin(Stage::Spool, webhook, None);
+        self.file.publish(webhook).await?;
+        self.spooled.fetch_add(1, Ordering::Relaxed);
+        self.news[lane as usize].notify_one();
+        Ok(())
+    }
+
     /// What waits on the broker, with its age; none if it does not answer.
     async fn broker_depth(&self) -> Option<Depth> {
         let asked_at_ms = self.clock.now_ms();
@@ -183,16 +175,11 @@ impl Inner {
     async fn keep_ages(self: &Arc<Self>) {
         let inner = Arc::clone(self);
         let kept = tokio::task::spawn_blocking(move || inner.ages.keep()).await;
-        if let Ok(Err(error)) = kept {
-            let error = &error as &dyn std::error::Error;
+        let Ok(Err(error)) = kept else { return };
+        if let Some(DueLine { error, .. }) = self.refusals.failed(&error) {
             tracing::warn!(error, "can't write how old the oldest webhooks may be");
         }
     }
-}
-
-/// Whether an error concerns one webhook only.
-fn is_refusal(error: &QueueError) -> bool {
-    matches!(error, QueueError::Broker(BrokerError::Refused(_)))
 }
 
 #[async_trait]
@@ -202,18 +189,17 @@ impl Queue for Spool {
     }
 
     async fn publish(&self, webhook: Webhook) -> Result<(), QueueError> {
-        let inner = &self.inner;
-        if !inner.is_away() && inner.publish_to_broker(webhook.clone()).await {
-            if !webhook.is_replay() {
-                inner.counter.add();
-            }
+        let (inner, lane) = (&self.inner, Lane::of(webhook.event_type()));
+        let is_away = inner.availability.is_away(lane);
+        if !is_away && inner.publish_counted(&webhook).await {
             return Ok(());
         }
-        let (_spooling, webhook) = Step::begin(Stage::Spool, webhook, None);
-        inner.file.publish(webhook).await?;
-        inner.spooled.fetch_add(1, Ordering::Relaxed);
-        inner.news.notify_one();
-        Ok(())
+        let spooled = inner.spool(webhook.clone()).await;
+        // The drain can't try the broker with what could not be spooled.
+        if spooled.is_err() && is_away && inner.publish_counted(&webhook).await {
+            return Ok(());
+        }
+        spooled
     }
 
     async fn receive(
@@ -261,12 +247,27 @@ impl Queue for Spool {
         inner.keep_ages().await;
         Ok(depth)
     }
+
+    async fn in_hand(&self) -> Result<Option<InHand>, QueueError> {
+        self.inner.broker.in_hand().await
+    }
+
+    /// Of both; one of them is enough.
+    async fn probe(&self) -> Result<(), QueueError> {
+        let (broker, file) = join(self.inner.broker.probe(), self.inner.file.probe()).await;
+        broker.or(file)
+    }
 }
 
 /// When the door with the spool file at `path` last saw each lane of the broker empty, in the order of
 /// [`Lane::ALL`]: nothing in it was published there before. None if it never did.
 pub fn empty_at_ms(path: &Path) -> Result<[Option<i64>; Lane::ALL.len()], QueueError> {
     age::empty_at_ms(path)
+}
+
+/// Whether a door counts beside the spool file at `path`.
+pub fn has_count(path: &Path) -> bool {
+    count_file::path_of(path).exists()
 }
 
 /// What waits in the spool and on the broker.

@@ -5,20 +5,30 @@
 //! `Ok` means committed with fsync, and a claimed webhook has a lease that ends if its holder dies.
 //!
 //! Reading order: `schema` (tables), `statements` and `claim` (SQL), `group` (one transaction),
-//! `writer` (the thread), `lease` (what is in hand).
+//! `writer` (the thread), `lease` (what is in hand), `fault` (what an error is about), `rescue` (a
+//! damaged file).
 
-mod aside;
 mod census;
+mod checksum;
 mod claim;
 mod command;
+mod damaged_row;
 mod depth;
+mod fault;
+mod file_connection;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod group;
 mod lease;
 mod news;
+mod probe;
+mod quarantine;
+mod rescue;
 mod schema;
 mod statements;
 mod writer;
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,13 +42,18 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 pub use census::{Census, Frozen};
+pub(super) use file_connection::FileConnection;
 
-use self::command::{Command, Ending, Reply};
+use self::command::{Command, Ending, Reply, StoredForm};
+use self::fault::Fault;
+use self::file_connection::FileIdentity;
 use self::lease::Hands;
 use self::news::News;
+use self::rescue::{Holder, end_interrupted, is_log_damaged, rescue};
 use self::writer::{COMMANDS_MAX, Writer};
 use super::{BatchLimit, Delivery, Depth, Failure, Lane, Queue, QueueError, Tag};
 use crate::clock::Clock;
+use crate::telemetry::cause::Causes;
 use crate::webhook::Webhook;
 
 /// How often a waiting receiver looks for what other processes publish and what falls due.
@@ -70,7 +85,17 @@ impl Options {
 
 /// One more connection to a queue file, for the spool's own count.
 pub(super) fn connect(path: &Path) -> Result<Connection, QueueError> {
-    schema::open_again(path)
+    Ok(schema::open_again(path)?)
+}
+
+/// Counts what is in the file at `path` at one instant, beside the process that uses it. One that is not
+/// made yet, as on a disk that is full, holds nothing.
+pub(super) fn read_census(path: &Path) -> Result<Census, QueueError> {
+    let connection = connect(path)?;
+    if !schema::is_made(&connection)? {
+        return Ok(Census::default());
+    }
+    Ok(census::read(&connection)?)
 }
 
 /// A queue in a file. Clones share it; dropping the last one waits for the thread (for a commit, or
@@ -87,7 +112,7 @@ struct Inner {
     returns: UnboundedSender<Tag>,
     news: Arc<News>,
     /// For counting beside the thread.
-    reader: Arc<Mutex<Connection>>,
+    reader: Arc<Mutex<FileConnection>>,
 }
 
 impl SqliteQueue {
@@ -96,8 +121,14 @@ impl SqliteQueue {
     /// [`QueueError::File`]: it is another program's, or a newer release's.
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, QueueError> {
         let path = path.as_ref().to_owned();
-        let connection = schema::open(&path)?;
-        let reader = Arc::new(Mutex::new(schema::open_again(&path)?));
+        end_interrupted(&path, options.clock.now_ms())?;
+        if is_log_damaged(&path) {
+            // Opened, it would lose what is behind the damage.
+            return Err(fault::damage("its log is damaged".to_owned()).into());
+        }
+        schema::prepare(&path)?;
+        let connection = FileConnection::new(&path);
+        let reader = Arc::new(Mutex::new(FileConnection::new(&path)));
         let (commands, waiting) = mpsc::channel(COMMANDS_MAX);
         let (returns, returned) = mpsc::unbounded_channel();
         let news = Arc::new(News::default());
@@ -109,26 +140,26 @@ impl SqliteQueue {
             returned,
             returns: returns.clone(),
             news: Arc::clone(&news),
+            looked_at_ms: i64::MIN / 2,
+            mended_at: None,
         };
         let thread = start(writer, &path)?;
         let (commands, thread) = (Some(commands), Some(thread));
         Ok(Self(Arc::new(Inner { path, options, commands, thread, returns, news, reader })))
     }
 
-    /// Opens the queue file at `path`. If it is damaged it is renamed, with an error in the log, and
-    /// a new one takes its place, so that intake goes on.
-    pub fn open_or_set_aside(path: impl AsRef<Path>, options: Options) -> Result<Self, QueueError> {
+    /// Opens the queue file at `path`. If it is damaged, all that can be read goes into a fresh one that
+    /// takes its place, and the damaged one is kept beside it, with an error in the log.
+    pub fn open_or_mend(path: impl AsRef<Path>, options: Options) -> Result<Self, QueueError> {
         let path = path.as_ref();
         match Self::open(path, options.clone()) {
             Err(error) if schema::is_damage(&error) => {
-                let aside = aside::set_aside(path, options.clock.now_ms())?;
                 tracing::error!(
-                    error = &error as &dyn std::error::Error,
+                    error = %Causes(&error),
                     path = %path.display(),
-                    set_aside = %aside.display(),
-                    "the queue file is damaged: it was set aside and a new one started; webhooks in \
-                     it are not processed until they are recovered (see `sqlite3 FILE .recover`)"
+                    "the queue file is damaged"
                 );
+                mend(path, &options)?;
                 Self::open(path, options)
             }
             opened => opened,
@@ -151,16 +182,25 @@ impl SqliteQueue {
         .await
     }
 
+    /// Reads beside the writer thread, which is told of damage that is met.
     async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, QueueError> {
         let reader = Arc::clone(&self.0.reader);
-        blocking(move || {
-            let connection = reader.lock().unwrap_or_else(PoisonError::into_inner);
-            Ok(read(&connection)?)
-        })
-        .await
+        let reading = blocking(move || {
+            let mut connection = reader.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok(connection.run(|db| read(db))?)
+        });
+        let read = reading.await;
+        if let Err(QueueError::Sqlite(error)) = &read
+            && fault::of(error) == Fault::Damage
+            && let Some(commands) = &self.0.commands
+        {
+            // A full channel has a command that meets the damage itself.
+            let _ = commands.try_send(Command::Mend { found: fault::again(error) });
+        }
+        read
     }
 
     async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, QueueError> {
@@ -178,8 +218,8 @@ impl Queue for SqliteQueue {
     }
 
     async fn publish(&self, webhook: Webhook) -> Result<(), QueueError> {
-        let headers = serde_json::to_string(webhook.headers())?;
-        self.ask(|reply| Command::Publish { webhook, headers, reply }).await
+        let stored = StoredForm::of(&webhook)?;
+        self.ask(|reply| Command::Publish { webhook, stored, reply }).await
     }
 
     async fn receive(
@@ -231,6 +271,11 @@ impl Queue for SqliteQueue {
         let (now_ms, bytes_max) = (options.clock.now_ms(), options.bytes_max);
         self.read(move |db| depth::read(db, now_ms, bytes_max)).await
     }
+
+    async fn probe(&self) -> Result<(), QueueError> {
+        let (path, bytes_max) = (self.0.path.clone(), self.0.options.bytes_max);
+        blocking(move || probe::probe(&path, bytes_max)).await
+    }
 }
 
 impl Drop for Inner {
@@ -241,6 +286,19 @@ impl Drop for Inner {
             let _ = thread.join();
         }
     }
+}
+
+fn mend(path: &Path, options: &Options) -> Result<(), QueueError> {
+    let now_ms = options.clock.now_ms();
+    let until_ms = now_ms.saturating_add(millis(options.lease));
+    rescue(path, FileIdentity::of(path), &Holder { in_hand: &[], now_ms, until_ms })
+}
+
+/// Another file beside `path`.
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
 }
 
 fn start(writer: Writer, path: &Path) -> Result<JoinHandle<()>, QueueError> {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::store::Outcome;
-use crate::store::history::Row;
+use crate::store::apply::outcome::Outcome;
+use crate::store::operations::history::LedgerRow;
 
 /// Failures that are named one by one; the rest are counted.
 const FAILED_NAMED_MAX: usize = 100;
@@ -51,7 +51,7 @@ impl Tally {
         self.ended.values().sum::<usize>() as u64
     }
 
-    pub(super) fn ended(&mut self, row: &Row, outcome: Outcome) {
+    pub(super) fn ended(&mut self, row: &LedgerRow, outcome: Outcome) {
         let change = Change {
             event_type: row.event_type.clone(),
             before: shown(&row.outcome, row.reason.as_deref()),

@@ -10,6 +10,7 @@ use actix_web::{HttpResponse, ResponseError};
 use crate::problem::problem;
 use crate::queue::QueueError;
 use crate::telemetry::metrics::door::Response;
+use crate::telemetry::outage_log::{DueLine, OutageLog};
 use crate::webhook::verify::VerifyError;
 
 /// Why a webhook was not taken in. Nothing was queued, except perhaps after a time-out.
@@ -27,6 +28,9 @@ pub enum ReceiveError {
     /// The body did not arrive in time.
     #[error("the body took longer than {} s to arrive", .0.as_secs())]
     SlowBody(Duration),
+    /// The body came more slowly than it must.
+    #[error("the body came with less than {0} bytes a second (server.body_rate_min_bytes)")]
+    SlowRate(u64),
     /// The connection broke within the body.
     #[error("the body is incomplete")]
     BrokenBody,
@@ -50,7 +54,7 @@ impl ReceiveError {
         match self {
             Self::UnknownSource => Response::UnknownSource,
             Self::TooLarge { .. } => Response::TooLarge,
-            Self::SlowBody(_) => Response::SlowBody,
+            Self::SlowBody(_) | Self::SlowRate(_) => Response::SlowBody,
             Self::BrokenBody => Response::BrokenBody,
             Self::Refused(_) => Response::BadSignature,
             Self::Busy => Response::Busy,
@@ -59,9 +63,11 @@ impl ReceiveError {
         }
     }
 
-    /// Says that a webhook had to be refused for a reason of ours.
-    pub(super) fn log(&self) {
-        tracing::warn!(error = self as &dyn std::error::Error, "webhook not accepted");
+    /// Says that a webhook had to be refused for a reason of ours; not of each, if many are.
+    pub(super) fn log(&self, refusals: &OutageLog) {
+        if let Some(DueLine { error, failures }) = refusals.failed(self) {
+            tracing::warn!(error, webhooks.count = failures, "webhook not accepted");
+        }
     }
 }
 
@@ -70,7 +76,7 @@ impl ResponseError for ReceiveError {
         match self {
             Self::UnknownSource => StatusCode::NOT_FOUND,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::SlowBody(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::SlowBody(_) | Self::SlowRate(_) => StatusCode::REQUEST_TIMEOUT,
             Self::BrokenBody => StatusCode::BAD_REQUEST,
             Self::Refused(_) => StatusCode::UNAUTHORIZED,
             Self::Busy | Self::Queue(_) | Self::PublishTimeout(_) => {
@@ -80,12 +86,7 @@ impl ResponseError for ReceiveError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let status = self.status_code();
-        // The others were logged with the webhook that they are about.
-        if matches!(self, Self::Busy) {
-            self.log();
-        }
-        problem(status, &self.to_string())
+        problem(self.status_code(), &self.to_string())
     }
 }
 

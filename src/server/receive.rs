@@ -1,7 +1,8 @@
 //! `POST /webhooks/{source}`: source known, body within its limit, signature, publish, 202.
 //!
-//! Knows `webhook` and `queue` only, beside what it counts. Nothing is read of a body before its signature is checked, and
-//! 202 is answered only after the webhook is durable.
+//! Knows `webhook` and `queue` only, beside what it counts. What its head rules out is refused before a
+//! byte of the body is read; nothing is read from a body before its signature is checked, and 202 is
+//! answered only after the webhook is durable.
 
 use std::sync::LazyLock;
 
@@ -11,23 +12,21 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use tokio::time::{Instant, timeout};
 
-use super::body::{Reserved, read_body};
+use super::address::sender;
+use super::bodies::{BodyLease, BodyLimits, read_body};
 use super::error::ReceiveError;
+use super::refusal::{HMAC, HMAC_ALGORITHM, announced_bytes, check_head, text};
 use super::{Door, WEBHOOKS};
 use crate::telemetry::metrics::door::Response;
 use crate::telemetry::span;
 use crate::trace::{self, Stage, Step};
 use crate::webhook::source::Source;
-use crate::webhook::verify::{
-    HMAC_ALGORITHM_HEADER, HMAC_HEADER, KEPT_HEADERS, RawRequest, verify,
-};
+use crate::webhook::verify::{KEPT_HEADERS, RawRequest, verify};
 use crate::webhook::{EventType, Headers, Receipt, Webhook};
 
 /// Longest header value that travels with a webhook.
 const HEADER_BYTES_MAX: usize = 512;
 
-static HMAC: HeaderName = HeaderName::from_static(HMAC_HEADER);
-static HMAC_ALGORITHM: HeaderName = HeaderName::from_static(HMAC_ALGORITHM_HEADER);
 static KEPT: LazyLock<[HeaderName; KEPT_HEADERS.len()]> =
     LazyLock::new(|| KEPT_HEADERS.map(HeaderName::from_static));
 
@@ -52,6 +51,10 @@ pub async fn receive(
     // The event type of what can't be trusted is not looked at.
     let (webhook, _memory) = read.inspect_err(|error| {
         door.metrics.answered(name, EventType::Other, error.response());
+        // The only reason of ours this early; what comes later is logged with the webhook it is about.
+        if matches!(error, ReceiveError::Busy) {
+            error.log(&door.refusals);
+        }
     })?;
     let (_receiving, webhook) = Step::begin(Stage::Receive, webhook, since);
     let (id, event_type) = (webhook.key().id.clone(), webhook.event_type());
@@ -71,17 +74,22 @@ async fn read(
     source: Option<&Source>,
     payload: web::Payload,
     door: &Door,
-) -> Result<(Webhook, Reserved), ReceiveError> {
-    let source = source.ok_or(ReceiveError::UnknownSource)?;
-    let (body, memory) = read_body(request, payload, door).await?;
+) -> Result<(Webhook, BodyLease), ReceiveError> {
+    let headers = request.headers();
+    let source = check_head(source, headers, door.limits.body_bytes_max)?;
+    let peer = request.peer_addr().ok_or(ReceiveError::BrokenBody)?.ip();
+    let address = sender(peer, headers, &door.limits.trusted_proxies);
+    let limits = BodyLimits::of(&door.limits);
+    let announced = announced_bytes(headers);
+    let (body, memory) = read_body(payload, announced, address, limits, &door.memory).await?;
     let raw = RawRequest {
-        hmac: header(request, &HMAC),
-        hmac_algorithm: header(request, &HMAC_ALGORITHM),
+        hmac: text(headers, &HMAC),
+        hmac_algorithm: text(headers, &HMAC_ALGORITHM),
         headers: kept_headers(request),
         body,
     };
     let (webhook, key) = verify(source, raw, Receipt::new(), door.clock.now_ms())?;
-    door.metrics.verified(source.name(), webhook.body().len(), key);
+    door.metrics.verified(&webhook, key);
     Ok((webhook, memory))
 }
 
@@ -95,19 +103,15 @@ async fn publish(door: &Door, webhook: Webhook) -> Result<(), ReceiveError> {
         Ok(published) => published.map_err(ReceiveError::from),
         Err(_) => Err(ReceiveError::PublishTimeout(door.limits.publish_timeout)),
     };
-    published.inspect_err(|error| {
+    published.inspect(|()| door.refusals.worked()).inspect_err(|error| {
         publishing.fail(error.to_string());
-        span::of_webhook(&told, door.queue.backend()).in_scope(|| error.log());
+        span::of_webhook(&told, door.queue.backend()).in_scope(|| error.log(&door.refusals));
     })
-}
-
-fn header<'a>(request: &'a HttpRequest, name: &HeaderName) -> Option<&'a str> {
-    request.headers().get(name)?.to_str().ok()
 }
 
 fn kept_headers(request: &HttpRequest) -> Headers {
     KEPT.iter()
-        .filter_map(|name| Some((name, header(request, name)?)))
+        .filter_map(|name| Some((name, text(request.headers(), name)?)))
         .filter(|(_, value)| value.len() <= HEADER_BYTES_MAX)
         .map(|(name, value)| (name.to_string(), value.to_owned()))
         .collect()

@@ -2,7 +2,8 @@
 //!
 //! `serde_json`'s own map sorts its keys, WAHA does not; and a body that is written straight into
 //! a string costs a tenth of one that is first built as a tree. What must stay true: the bytes
-//! depend on nothing but the values.
+//! depend on nothing but the values. By hand also because WAHA's lone surrogates fit no Rust
+//! string, from which `serde_json` writes.
 
 use std::fmt::Write as _;
 

@@ -1,24 +1,27 @@
 //! The audit log: who did what, when and from where. Rows are written in the transaction that does
 //! it, wherever there is one.
 //!
-//! Called by the rest of `store`, by `cli` and by whoever changes keys. What must stay true: no body,
-//! secret or message text gets into it.
+//! Called by `apply` and `operations`, by `cli` and by whoever changes keys. A room of its own, because both
+//! write it within their transactions and `apply` must not know `operations`.
+//!
+//! Invariant: no body, secret or message text gets into it.
+//!
+//! May import `sql`, and what `store` shares.
 
 use chrono::{DateTime, Utc};
+use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
-    QuerySelect,
-};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use entity::audit_logs::{ActiveModel, Column, Entity};
 
-use super::{Store, StoreError};
+use crate::store::Store;
+use crate::store::sql::error::StoreError;
 
-pub use entity::audit_logs::Model as AuditLog;
+pub use entity::audit_logs::Model as AuditLogRow;
 
 /// Longest name or place that fits its column.
 const CHARS_MAX: usize = 255;
@@ -29,14 +32,14 @@ pub struct Actor {
     /// The user of the operating system, or the name of a token.
     pub name: String,
     /// Through what.
-    pub channel: Channel,
+    pub channel: ActorChannel,
     /// Host and terminal, or the address of the peer.
     pub place: String,
 }
 
 /// Through what somebody acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Channel {
+pub enum ActorChannel {
     /// The command line.
     Cli,
     /// The admin API.
@@ -48,7 +51,8 @@ pub enum Channel {
 /// What is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Action {
+#[schema(as = Action)]
+pub enum AuditAction {
     /// Dead letters are published again.
     Replay,
     /// A job that does so is stopped for good.
@@ -65,13 +69,17 @@ pub enum Action {
     Renormalize,
     /// Keys of a source or tokens change.
     Keys,
+    /// What the equation could not know is decided.
+    Settle,
+    /// Bodies are read.
+    Read,
 }
 
 /// An entry of the log.
 #[derive(Clone, Debug)]
-pub struct Deed<'a> {
+pub struct AuditEntry<'a> {
     /// What.
-    pub action: Action,
+    pub action: AuditAction,
     /// Who.
     pub actor: &'a Actor,
     /// On which rows: a filter as JSON.
@@ -86,15 +94,15 @@ pub struct Deed<'a> {
     pub note: Option<&'a str>,
 }
 
-impl<'a> Deed<'a> {
+impl<'a> AuditEntry<'a> {
     /// An entry that names only who and what.
-    pub fn new(action: Action, actor: &'a Actor) -> Self {
+    pub fn new(action: AuditAction, actor: &'a Actor) -> Self {
         let (old_values, new_values) = (None, None);
         Self { action, actor, filter: None, affected: 0, old_values, new_values, note: None }
     }
 }
 
-impl Channel {
+impl ActorChannel {
     /// As stored.
     pub fn name(self) -> &'static str {
         match self {
@@ -105,7 +113,7 @@ impl Channel {
     }
 }
 
-impl Action {
+impl AuditAction {
     /// As stored.
     pub fn name(self) -> &'static str {
         match self {
@@ -117,21 +125,28 @@ impl Action {
             Self::Import => "import",
             Self::Renormalize => "renormalize",
             Self::Keys => "keys",
+            Self::Settle => "settle",
+            Self::Read => "read",
         }
     }
 }
 
 impl Store {
     /// Logs what was done outside of any transaction of ours, or is about to be; returns its number.
-    pub async fn log_deed(&self, deed: &Deed<'_>) -> Result<i64, StoreError> {
+    pub async fn record(&self, entry: &AuditEntry<'_>) -> Result<i64, StoreError> {
         let _turn = self.turn().await;
-        insert(&self.db, deed, self.clock.now()).await
+        let db = self.begin().await?;
+        let id = insert(&db, entry, self.clock.now()).await?;
+        db.commit().await?;
+        Ok(id)
     }
 
-    /// Adds to the count of a deed that takes long.
-    pub async fn count_deed(&self, id: i64, more: u64) -> Result<(), StoreError> {
+    /// Adds to the count of an entry about what takes long.
+    pub async fn record_more(&self, id: i64, more: u64) -> Result<(), StoreError> {
         let _turn = self.turn().await;
-        count(&self.db, id, more).await
+        let db = self.begin().await?;
+        count(&db, id, more).await?;
+        db.commit().await
     }
 
     /// Entries below `before_id`, newest first.
@@ -140,7 +155,7 @@ impl Store {
         action: Option<&str>,
         before_id: Option<i64>,
         limit: u64,
-    ) -> Result<Vec<AuditLog>, StoreError> {
+    ) -> Result<Vec<AuditLogRow>, StoreError> {
         let mut query = Entity::find().order_by_desc(Column::Id).limit(limit);
         if let Some(action) = action {
             query = query.filter(Column::Action.eq(action));
@@ -148,34 +163,35 @@ impl Store {
         if let Some(before) = before_id {
             query = query.filter(Column::Id.lt(before));
         }
-        Ok(query.all(&self.db).await?)
+        Ok(query.all(&self.pool().db).await?)
     }
 }
 
 /// Writes an entry; returns its number.
 pub(super) async fn insert(
     db: &impl ConnectionTrait,
-    deed: &Deed<'_>,
+    entry: &AuditEntry<'_>,
     now: DateTime<Utc>,
 ) -> Result<i64, StoreError> {
     let row = ActiveModel {
         done_at: Set(now),
-        actor: Set(fitting(&deed.actor.name)),
-        channel: Set(deed.actor.channel.name().to_owned()),
-        place: Set(fitting(&deed.actor.place)),
-        action: Set(deed.action.name().to_owned()),
-        filter: Set(deed.filter.clone()),
-        affected: Set(i64::try_from(deed.affected).unwrap_or(i64::MAX)),
-        old_values: Set(deed.old_values.as_ref().map(Value::to_string)),
-        new_values: Set(deed.new_values.as_ref().map(Value::to_string)),
-        note: Set(deed.note.map(str::to_owned)),
+        actor: Set(fitting(&entry.actor.name)),
+        channel: Set(entry.actor.channel.name().to_owned()),
+        place: Set(fitting(&entry.actor.place)),
+        action: Set(entry.action.name().to_owned()),
+        filter: Set(entry.filter.clone()),
+        affected: Set(i64::try_from(entry.affected).unwrap_or(i64::MAX)),
+        old_values: Set(entry.old_values.as_ref().map(Value::to_string)),
+        new_values: Set(entry.new_values.as_ref().map(Value::to_string)),
+        note: Set(entry.note.map(str::to_owned)),
         updated_at: Set(now),
         ..ActiveModel::default()
     };
     Ok(Entity::insert(row).exec(db).await?.last_insert_id)
 }
 
-/// Adds to an entry's count, in the transaction of what is counted.
+/// Adds to an entry's count, in the transaction of what is counted. An entry that is gone, as after a
+/// failover, is an error: what it counts would be in no sum.
 pub(super) async fn count(db: &impl ConnectionTrait, id: i64, more: u64) -> Result<(), StoreError> {
     let more = i64::try_from(more).unwrap_or(i64::MAX);
     let mut update = Query::update();
@@ -183,8 +199,10 @@ pub(super) async fn count(db: &impl ConnectionTrait, id: i64, more: u64) -> Resu
         .table(Alias::new("audit_logs"))
         .value(Alias::new("affected"), Expr::col(Alias::new("affected")).add(more))
         .and_where(Expr::col(Alias::new("id")).eq(id));
-    db.execute(&update).await?;
-    Ok(())
+    match db.execute(&update).await?.rows_affected() {
+        0 => Err(StoreError::Vanished("audit_logs")),
+        _ => Ok(()),
+    }
 }
 
 /// Cut to what its column holds.

@@ -66,7 +66,7 @@ fn without_client(filter: EnvFilter) -> EnvFilter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::LogFormat;
+    use crate::telemetry::LogFormat;
 
     #[test]
     fn the_level_changes_at_run_time_and_the_client_stays_silent() {

@@ -4,9 +4,11 @@
 //! and units are those of `METRICS.md`, a contract with alert rules and dashboards, and every label
 //! comes from a closed set: nobody outside can make a new series.
 
+pub mod broker;
 pub mod door;
 pub(super) mod family;
 pub mod gauges;
+mod source_clocks;
 pub mod worker;
 
 use prometheus::core::Collector;
@@ -14,6 +16,7 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::{Encoder, IntGaugeVec, Registry, TextEncoder};
 
 use super::dependency::Dependencies;
+use broker::BrokerGauges;
 use door::DoorMetrics;
 use gauges::Gauges;
 use worker::WorkerMetrics;
@@ -44,24 +47,30 @@ pub struct Metrics {
     pub worker: WorkerMetrics,
     /// What the observer sees.
     pub gauges: Gauges,
-    /// Whether database, queue and spool answer.
+    /// What the broker's management API told.
+    pub broker: BrokerGauges,
+    /// How the last uses of database, queue and spool went.
     pub dependencies: Dependencies,
 }
 
 impl Metrics {
     /// Registers what a process of this scope exports. `sources` are the configured ones.
-    pub fn new(scope: Scope, sources: &[String]) -> Self {
+    pub fn new(scope: Scope, sources: &[String], dependencies: Dependencies) -> Self {
         let metrics = Self {
             registry: Registry::new(),
             door: DoorMetrics::new(sources),
             worker: WorkerMetrics::new(),
             gauges: Gauges::new(),
-            dependencies: Dependencies::new(),
+            broker: BrokerGauges::new(),
+            dependencies,
         };
         metrics.register(vec![build_info()]);
         metrics.register(vec![Box::new(ProcessCollector::for_self())]);
         metrics.register(metrics.gauges.families(scope));
         metrics.register(metrics.dependencies.families());
+        if scope.has_broker {
+            metrics.register(metrics.broker.families());
+        }
         if scope.serves {
             metrics.register(metrics.door.families());
         }
@@ -79,6 +88,7 @@ impl Metrics {
 
     /// All of them in Prometheus' text format.
     pub fn text(&self) -> Result<String, prometheus::Error> {
+        self.dependencies.refresh();
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(String::from_utf8_lossy(&text).into_owned())

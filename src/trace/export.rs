@@ -10,14 +10,25 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::TRACER;
 use super::collector::Collector;
-use crate::config::TracesConfig;
 
 /// How long the collector may take to take what is left at the end.
 const STOP_MAX: Duration = Duration::from_secs(3);
+
+/// Where spans go, and how many.
+pub struct TracesConfig {
+    /// The collector; none: no traces.
+    pub endpoint: Option<String>,
+    /// Headers of each request, such as an API key.
+    pub headers: Vec<(String, SecretString)>,
+    /// Share of the traces begun here that is recorded.
+    pub ratio: f64,
+    /// What the collector knows us by.
+    pub service_name: String,
+}
 
 /// A running export.
 pub struct Traces(SdkTracerProvider);
@@ -30,7 +41,7 @@ pub enum TraceError {
     Settings(#[from] ExporterBuildError),
     /// The certificates of this machine can't be read.
     #[error("the certificates of this machine can't be read")]
-    Certificates(#[from] std::io::Error),
+    Certificates(#[from] reqwest::Error),
 }
 
 impl Traces {

@@ -1,9 +1,15 @@
-//! JSON that never refuses what WAHA sends: odd texts are made storable, odd kinds read as absent.
+//! JSON that never refuses what WAHA sends: odd texts are made storable, odd kinds read as absent. Only
+//! what would build far more than any WAHA sends is refused (`extent`).
+
+mod extent;
 
 use std::borrow::Cow;
 
+use serde::de::IgnoredAny;
 use serde_json_borrow::ObjectAsVec;
 pub use serde_json_borrow::Value;
+
+pub use extent::{DEPTH_MAX, TooComplex, VALUES_MAX};
 
 /// Stands for a character that can't be stored: a lone surrogate or NUL.
 const REPLACEMENT: &str = "\\ufffd";
@@ -18,9 +24,30 @@ pub fn storable(body: &[u8]) -> Cow<'_, str> {
     if may_hold_odd_escape(&text) { Cow::Owned(mended(&text)) } else { text }
 }
 
+/// Why a text was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum JsonError {
+    /// It is no JSON.
+    #[error("the body is not JSON that can be read: {0}")]
+    Syntax(#[from] serde_json::Error),
+    /// It would build too much.
+    #[error(transparent)]
+    TooComplex(#[from] TooComplex),
+}
+
 /// Reads a storable text. Texts without escapes are not copied.
-pub fn parse(text: &str) -> Result<Value<'_>, serde_json::Error> {
-    serde_json::from_str(text)
+pub fn parse(text: &str) -> Result<Value<'_>, JsonError> {
+    extent::check_large(text)?;
+    serde_json::from_str(text).map_err(|error| match extent::check(text) {
+        Ok(()) => JsonError::Syntax(error),
+        Err(too_complex) => JsonError::TooComplex(too_complex),
+    })
+}
+
+/// Whether a body is JSON. Builds nothing, so its extent does not matter.
+pub fn check_syntax(body: &[u8]) -> Result<(), JsonError> {
+    serde_json::from_slice::<IgnoredAny>(body)?;
+    Ok(())
 }
 
 /// Replaces the escapes that can't be stored.

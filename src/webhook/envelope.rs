@@ -8,12 +8,10 @@ use std::fmt;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::storable::{EVENT_TYPE_BYTES_MAX, ID_BYTES_MAX, SESSION_BYTES_MAX};
+use super::verify::hash_id;
 use crate::strict_json::Object;
 
-/// Longest session name: WAHA allows 54 characters (its `src/structures/sessions.dto.ts`).
-const SESSION_CHARS_MAX: usize = 128;
-/// Longest event type we store; WAHA's longest today has 33 characters.
-const EVENT_TYPE_CHARS_MAX: usize = 64;
 /// The session of bodies from before 2023.10, which name none.
 const DEFAULT_SESSION: &str = "default";
 
@@ -24,7 +22,7 @@ pub struct Envelope {
     pub event: String,
     /// The WhatsApp account.
     pub session: String,
-    /// The event id; absent in bodies of 2024 and before.
+    /// The event id, or its hash if it is too long for a key; absent in bodies of 2024 and before.
     pub id: Option<String>,
     /// Creation of the event in ms; absent before 2025.3.
     pub timestamp_ms: Option<i64>,
@@ -62,6 +60,8 @@ enum Scalar {
     #[default]
     Absent,
     Text(String),
+    /// The hash of a text that is too long for any key: it may be nearly the whole body.
+    Long(String),
     Integer(i64),
     Other,
 }
@@ -81,7 +81,11 @@ impl<'de> Visitor<'de> for AnyKind {
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Scalar, E> {
-        Ok(Scalar::Text(text.to_owned()))
+        Ok(if text.len() <= ID_BYTES_MAX {
+            Scalar::Text(text.to_owned())
+        } else {
+            Scalar::Long(hash_id("id", text.as_bytes()))
+        })
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Scalar, E> {
@@ -120,12 +124,12 @@ impl Envelope {
             serde_json::from_slice(body).map_err(|_| EnvelopeError::NotJson)?;
         let session = match wire.session {
             Scalar::Absent => Some(DEFAULT_SESSION.to_owned()),
-            other => other.name(SESSION_CHARS_MAX),
+            other => other.name(SESSION_BYTES_MAX),
         };
         Ok(Self {
-            event: wire.event.name(EVENT_TYPE_CHARS_MAX).ok_or(EnvelopeError::NoEvent)?,
+            event: wire.event.name(EVENT_TYPE_BYTES_MAX).ok_or(EnvelopeError::NoEvent)?,
             session: session.ok_or(EnvelopeError::NoSession)?,
-            id: wire.id.text(),
+            id: wire.id.id(),
             timestamp_ms: wire.timestamp.milliseconds(),
         })
     }
@@ -136,7 +140,15 @@ impl Scalar {
         match self {
             Self::Text(text) if !text.is_empty() => Some(text),
             Self::Integer(number) => Some(number.to_string()),
-            Self::Text(_) | Self::Absent | Self::Other => None,
+            Self::Text(_) | Self::Long(_) | Self::Absent | Self::Other => None,
+        }
+    }
+
+    /// Text that names something by itself or by its hash.
+    fn id(self) -> Option<String> {
+        match self {
+            Self::Long(hash) => Some(hash),
+            other => other.text(),
         }
     }
 
@@ -148,17 +160,19 @@ impl Scalar {
     }
 
     /// Text that can stand in a key: short, no control characters, no space around it.
-    fn name(self, chars_max: usize) -> Option<String> {
-        self.text().filter(|text| is_key_text(text, chars_max))
+    fn name(self, bytes_max: usize) -> Option<String> {
+        self.text().filter(|text| is_key_text(text, bytes_max))
     }
 }
 
 /// Whether a text can stand in a key of every database: short, printable, no space around it.
-pub fn is_key_text(text: &str, chars_max: usize) -> bool {
-    !text.is_empty()
-        && text.len() <= chars_max
-        && text.trim() == text
-        && !text.chars().any(char::is_control)
+pub fn is_key_text(text: &str, bytes_max: usize) -> bool {
+    is_word(text, bytes_max) && text.trim() == text
+}
+
+/// Whether a text is short and printable, and not empty.
+pub fn is_word(text: &str, bytes_max: usize) -> bool {
+    !text.is_empty() && text.len() <= bytes_max && !text.chars().any(char::is_control)
 }
 
 /// A decimal text of milliseconds; fractions are cut.

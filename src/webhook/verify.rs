@@ -3,21 +3,22 @@
 //! Called by `server::receive` only. The signature is checked over the raw bytes before anything is
 //! read from them. A signed body that is no envelope is still a webhook: `normalize` refuses it and
 //! it ends as a dead letter, because WAHA would only repeat it and then drop it.
+//!
+//! Invariant: headers are not signed, so they never make an identity, and never a time after arrival.
+//! Who repeats an old body (of 2024 and before, without id and time) under other headers repeats one
+//! webhook.
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::envelope::{Envelope, is_key_text, milliseconds};
+use super::envelope::{Envelope, milliseconds};
 use super::source::{KeyIndex, Source};
+use super::storable::TIME_MS_MAX;
 use super::trace_parent::TRACE_PARENT_HEADER;
 use super::{Headers, Receipt, Webhook, WebhookKey, WebhookParts};
 
 /// Length of an HMAC-SHA512.
 const SIGNATURE_BYTES: usize = 64;
-/// Longest webhook id that is kept as told; a longer one is replaced by its hash.
-const ID_CHARS_MAX: usize = 128;
-/// A webhook time further ahead of the arrival than this is not believed.
-const FUTURE_MS_MAX: i64 = 24 * 60 * 60 * 1000;
 /// 2009-01-01: there was no WhatsApp before it, so an earlier webhook time is not believed.
 const PAST_MS_MIN: i64 = 1_230_768_000_000;
 
@@ -70,7 +71,7 @@ pub fn verify(
     let RawRequest { headers, body, .. } = request;
     let envelope = Envelope::read(&body).ok();
     let at_ms = webhook_time(envelope.as_ref(), &headers, received_at_ms);
-    let key = webhook_key(source, envelope, &headers, &body);
+    let key = webhook_key(source, envelope, &body);
     let parts = WebhookParts { key, receipt, at_ms, received_at_ms, replay: false, headers, body };
     Ok((Webhook::from(parts), key_index))
 }
@@ -94,25 +95,14 @@ fn signature(text: &str) -> Option<[u8; SIGNATURE_BYTES]> {
     hex::decode_to_slice(text.trim(), &mut signature).is_ok().then_some(signature)
 }
 
-fn webhook_key(
-    source: &Source,
-    envelope: Option<Envelope>,
-    headers: &Headers,
-    body: &Bytes,
-) -> WebhookKey {
+/// The signed id, else the hash of the signed body: the same at every retry of WAHA's.
+fn webhook_key(source: &Source, envelope: Option<Envelope>, body: &Bytes) -> WebhookKey {
     let (session, event_type, id) = match envelope {
         Some(envelope) => (envelope.session, envelope.event, envelope.id),
         None => Default::default(),
     };
-    let id = id
-        .or_else(|| headers.get(REQUEST_ID_HEADER).filter(|id| !id.is_empty()).cloned())
-        .map_or_else(|| hash_id("body", body), storable_id);
+    let id = id.unwrap_or_else(|| hash_id("body", body));
     WebhookKey { source: source.name().to_owned(), session, event_type, id }
-}
-
-/// An id that fits its column and compares alike in every database.
-fn storable_id(id: String) -> String {
-    if is_key_text(&id, ID_CHARS_MAX) { id } else { hash_id("id", id.as_bytes()) }
 }
 
 /// A short text that stands for bytes.
@@ -120,21 +110,22 @@ pub(super) fn hash_id(prefix: &str, bytes: &[u8]) -> String {
     format!("{prefix}_{}", &hex::encode(Sha256::digest(bytes))[..32])
 }
 
-/// The envelope's time, else the header's, else the arrival; times that can't be are passed over.
+/// The signed time as told; else the header's unless it is after the arrival; else the arrival. Times
+/// that can't be are passed over.
 fn webhook_time(envelope: Option<&Envelope>, headers: &Headers, received_at_ms: i64) -> i64 {
-    let told = envelope.and_then(|envelope| envelope.timestamp_ms);
+    let signed = envelope.and_then(|envelope| envelope.timestamp_ms);
     let header = headers.get(TIMESTAMP_HEADER).and_then(|text| milliseconds(text));
-    let believable = PAST_MS_MIN..=received_at_ms.saturating_add(FUTURE_MS_MAX);
-    [told, header]
-        .into_iter()
-        .flatten()
-        .find(|ms| believable.contains(ms))
+    let within = |latest_ms| move |ms: &i64| (PAST_MS_MIN..=latest_ms).contains(ms);
+    signed
+        .filter(within(TIME_MS_MAX))
+        .or(header.filter(within(received_at_ms)))
         .unwrap_or(received_at_ms)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::webhook::AHEAD_MS_MAX;
 
     const NOW: i64 = 1_776_240_201_000;
 
@@ -149,14 +140,20 @@ mod tests {
     }
 
     #[test]
-    fn identity_comes_from_the_envelope_then_the_request_then_the_body() {
+    fn identity_is_what_is_signed() {
         let headers = [(REQUEST_ID_HEADER, "18a767")];
         let told = accept(br#"{"event":"message","session":"s","id":"evt_1"}"#, &headers);
         assert_eq!(told.key().id, "evt_1");
-        assert_eq!(accept(br#"{"event":"message","session":"s"}"#, &headers).key().id, "18a767");
-        let hashed = accept(br#"{"event":"message","session":"s"}"#, &[]);
-        assert!(hashed.key().id.starts_with("body_"));
-        assert_eq!(hashed.key(), accept(br#"{"event":"message","session":"s"}"#, &[]).key());
+        let old = accept(br#"{"event":"message","session":"s"}"#, &headers);
+        assert!(old.key().id.starts_with("body_"));
+        for headers in [vec![], vec![(REQUEST_ID_HEADER, "18a768"), (TIMESTAMP_HEADER, "5")]] {
+            let repeated = accept(br#"{"event":"message","session":"s"}"#, &headers);
+            assert_eq!(repeated.key(), old.key());
+        }
+        let malformed = accept(b"{", &headers);
+        assert_eq!(malformed.key(), accept(b"{", &[]).key());
+        let long = format!(r#"{{"event":"message","id":"{}"}}"#, "x".repeat(5000));
+        assert_eq!(accept(long.leak().as_bytes(), &[]).key().id.len(), 35);
     }
 
     #[test]
@@ -164,6 +161,24 @@ mod tests {
         let body = br#"{"event":"message","timestamp":-5}"#;
         assert_eq!(accept(body, &[(TIMESTAMP_HEADER, "1776240200733")]).at_ms(), 1_776_240_200_733);
         assert_eq!(accept(body, &[(TIMESTAMP_HEADER, "99999999999999")]).at_ms(), NOW);
+        let beyond = br#"{"event":"message","timestamp":99999999999999999}"#;
+        assert_eq!(accept(beyond, &[]).at_ms(), NOW);
+    }
+
+    #[test]
+    fn a_header_tells_no_time_after_the_arrival() {
+        let ahead = (NOW + 7_200_000).to_string();
+        let headers = [(TIMESTAMP_HEADER, ahead.as_str())];
+        assert_eq!(accept(br#"{"event":"message"}"#, &headers).at_ms(), NOW);
+    }
+
+    #[test]
+    fn a_signed_time_is_kept_as_told_and_orders_at_most_an_hour_ahead() {
+        let tomorrow = accept(br#"{"event":"message","timestamp":1776323001000}"#, &[]);
+        assert_eq!(tomorrow.at_ms(), NOW + 23 * AHEAD_MS_MAX);
+        assert_eq!(tomorrow.ordering_at_ms(), NOW + AHEAD_MS_MAX);
+        let late = accept(br#"{"event":"message","timestamp":1776236601000}"#, &[]);
+        assert_eq!(late.ordering_at_ms(), NOW - AHEAD_MS_MAX);
     }
 
     #[test]
@@ -181,6 +196,7 @@ mod tests {
         };
         assert_eq!(check(None, None), VerifyError::Unsigned);
         assert_eq!(check(Some("00"), Some("sha256")), VerifyError::Algorithm);
+        assert_eq!(check(Some("00"), Some("")), VerifyError::Algorithm);
         assert_eq!(check(Some("00"), Some("sha512")), VerifyError::Signature);
         assert_eq!(check(Some("not hex"), None), VerifyError::Signature);
     }

@@ -25,6 +25,8 @@ pub enum ProcessError {
 pub enum Verdict {
     /// The webhook is innocent: hold it until the outage is over; no attempt is used.
     Hold,
+    /// The webhook is innocent, and another transaction is done: try at once; no attempt is used.
+    Again,
     /// The cause is unknown: try again later, up to the end of the ladder.
     Retry,
     /// Trying again can't help: a dead letter.
@@ -39,8 +41,9 @@ impl ProcessError {
             Self::Panic => Verdict::Retry,
             Self::Store(error) => match error.class() {
                 ErrorClass::Outage => Verdict::Hold,
-                ErrorClass::Retry => Verdict::Retry,
-                ErrorClass::Permanent => Verdict::DeadLetter,
+                ErrorClass::Conflict => Verdict::Again,
+                ErrorClass::TooLarge | ErrorClass::Contradiction => Verdict::DeadLetter,
+                ErrorClass::Unknown => Verdict::Retry,
             },
         }
     }
@@ -53,8 +56,10 @@ impl ProcessError {
             Self::Panic => "panic",
             Self::Store(error) => match error.class() {
                 ErrorClass::Outage => "outage",
-                ErrorClass::Retry => "unknown",
-                ErrorClass::Permanent => "contradicts_schema",
+                ErrorClass::Conflict => "conflict",
+                ErrorClass::TooLarge => "too_large",
+                ErrorClass::Contradiction => "contradicts_schema",
+                ErrorClass::Unknown => "unknown",
             },
         }
     }

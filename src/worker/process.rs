@@ -1,26 +1,24 @@
 //! A batch: normalize each, apply all in one transaction, and end every delivery.
 //!
 //! A failure that is not an outage splits the batch until the culprit stands alone, so one bad
-//! webhook never holds up the others. A dead letter is a row before its delivery is acked.
+//! webhook never holds up the others.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::error::{ProcessError, Verdict};
-use super::tell::millis;
-use super::{Processed, Worker, wait};
 use crate::normalize::{Normalized, normalize};
-use crate::outage::Outage;
-use crate::queue::{Delivery, Failure, GivenUp};
-use crate::store::dead_letter::Burial;
-use crate::store::{Applied, Outcome, Task};
-use crate::telemetry::dependency::Dependency;
+use crate::queue::{Delivery, Failure};
+use crate::store::apply::batch::{ApplyTask, BatchOutcomes};
+use crate::store::apply::outcome::Outcome;
+use crate::telemetry::cause::Causes;
 use crate::trace::{self, Step};
 use crate::webhook::Webhook;
+use crate::worker::bury::FailedDelivery;
+use crate::worker::error::{ProcessError, Verdict};
+use crate::worker::{Processed, Worker, wait};
 
 /// How long to wait when the queue can't take a failed webhook for later.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
@@ -45,6 +43,7 @@ impl Worker {
         let (since, size) = (trace::since(), batch.len());
         let ends = self.ends(&batch, stop).await;
         let mut done = Vec::with_capacity(batch.len());
+        let mut failed = Vec::new();
         let mut processed = Processed::Ended;
         for (delivery, end) in batch.into_iter().zip(ends) {
             let traced = self.step(&delivery, since, size);
@@ -54,7 +53,8 @@ impl Worker {
                     done.push(delivery);
                 }
                 End::Failed(error) => {
-                    done.extend(self.retry_or_bury(delivery, &error, traced, stop).await);
+                    let given_up = self.retry_or_give_up(delivery, error, traced, stop);
+                    failed.extend(given_up.await);
                 }
                 End::GivenBack => {
                     processed = Processed::GivenBack;
@@ -63,32 +63,15 @@ impl Worker {
                 }
             }
         }
+        // First, because burying may have to wait for the database.
         self.ack(done).await;
-        processed
+        processed.and(self.bury_together(failed, stop).await)
     }
 
-    /// Buries what the queue gave up.
-    pub(super) async fn bury_all(
-        &self,
-        given_up: Vec<GivenUp>,
-        stop: &CancellationToken,
-    ) -> Processed {
-        let count = given_up.len();
-        let mut done = Vec::with_capacity(count);
-        for GivenUp { delivery, reason } in given_up {
-            let error = ProcessError::GivenUp(reason);
-            let traced = self.step(&delivery, None, 1);
-            done.extend(self.retry_or_bury(delivery, &error, traced, stop).await);
-        }
-        let processed = if done.len() == count { Processed::Ended } else { Processed::GivenBack };
-        self.ack(done).await;
-        processed
-    }
-
-    async fn ack(&self, done: Vec<Delivery>) {
+    pub(super) async fn ack(&self, done: Vec<Delivery>) {
         if let Err(error) = self.queue.ack(done).await {
             // They are delivered again, and their receipts show that they are done.
-            tracing::warn!(error = &error as &dyn std::error::Error, "can't ack a batch");
+            tracing::warn!(error = %Causes(&error), "can't ack a batch");
         }
     }
 
@@ -99,7 +82,7 @@ impl Worker {
         for delivery in batch {
             ends.push(match self.normalize(delivery.webhook()) {
                 Ok(normalized) => {
-                    tasks.push(Task {
+                    tasks.push(ApplyTask {
                         webhook: delivery.webhook(),
                         attempts: delivery.attempt(),
                         normalized,
@@ -122,7 +105,7 @@ impl Worker {
     }
 
     /// Applies tasks in one transaction; if they fail for a reason of their own, in two, and so on.
-    async fn apply_or_split(&self, tasks: &[Task<'_>], stop: &CancellationToken) -> Vec<End> {
+    async fn apply_or_split(&self, tasks: &[ApplyTask<'_>], stop: &CancellationToken) -> Vec<End> {
         if tasks.is_empty() {
             return Vec::new();
         }
@@ -142,122 +125,54 @@ impl Worker {
     /// Applies tasks; none when the database is away too long, or the worker stops meanwhile.
     async fn apply_or_hold(
         &self,
-        tasks: &[Task<'_>],
+        tasks: &[ApplyTask<'_>],
         stop: &CancellationToken,
-    ) -> Result<Option<Applied>, ProcessError> {
-        let mut hold = Hold::new(self.hold_max);
-        loop {
+    ) -> Result<Option<BatchOutcomes>, ProcessError> {
+        let attempt = || async {
             let started = Instant::now();
-            let applied = AssertUnwindSafe(self.store.apply(tasks)).catch_unwind().await;
-            let error = match applied {
-                Ok(Ok(applied)) => {
-                    self.metrics.applied(tasks.len(), started.elapsed());
-                    self.report(Dependency::Database, true);
-                    return Ok(Some(applied));
-                }
-                Ok(Err(error)) => ProcessError::from(error),
-                Err(_) => ProcessError::Panic,
-            };
-            if error.verdict() != Verdict::Hold {
-                return Err(error);
-            }
-            self.report(Dependency::Database, false);
-            if !hold.wait(&error, stop).await {
-                return Ok(None);
-            }
-        }
+            let applied = self.store.apply(tasks).await?;
+            self.metrics.applied(tasks.len(), started.elapsed());
+            Ok(applied)
+        };
+        self.through_outages(attempt, stop).await
     }
 
-    /// Ends a failed delivery. Returns it if it is now a dead letter and is to be acked.
-    async fn retry_or_bury(
+    /// Puts a failed delivery on the ladder. Returns it if it is to be given up.
+    async fn retry_or_give_up(
         &self,
         delivery: Delivery,
-        error: &ProcessError,
+        error: ProcessError,
         traced: Step,
         stop: &CancellationToken,
-    ) -> Option<Delivery> {
-        let failure = Failure { at_ms: self.clock.now_ms(), error: error.detail() };
+    ) -> Option<FailedDelivery> {
         let delay = self.policy.delay(delivery.attempt(), random());
-        match delay.filter(|_| error.verdict() == Verdict::Retry) {
-            Some(delay) => {
-                self.tell_retry(&delivery, error, delay, traced);
-                if let Err(error) = self.queue.retry(delivery, failure, delay).await {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "can't retry later");
-                    // It is here again at once.
-                    wait(RETRY_PAUSE, stop).await;
-                }
-                None
-            }
-            None => self.bury_or_hold(delivery, failure, error, traced, stop).await,
-        }
+        let Some(delay) = delay.filter(|_| error.verdict() == Verdict::Retry) else {
+            return Some(self.failed(delivery, error, traced));
+        };
+        let failure = Failure { at_ms: self.clock.now_ms(), error: error.detail() };
+        self.tell_retry(&delivery, &error, delay, traced);
+        self.retry(delivery, failure, delay, stop).await;
+        None
     }
 
-    /// Writes a dead letter; none when the database is away too long, or the worker stops.
-    async fn bury_or_hold(
+    /// Gives a delivery to the queue for later.
+    pub(super) async fn retry(
         &self,
         delivery: Delivery,
         failure: Failure,
-        error: &ProcessError,
-        traced: Step,
+        delay: Duration,
         stop: &CancellationToken,
-    ) -> Option<Delivery> {
-        let failures: Vec<Failure> = delivery.failures().iter().cloned().chain([failure]).collect();
-        let webhook = delivery.webhook();
-        let burial = Burial { webhook, failures: &failures, reason: error.reason() };
-        let mut hold = Hold::new(self.hold_max);
-        loop {
-            match self.store.bury(&burial).await {
-                Ok(outcome) => {
-                    self.tell_burial(&delivery, outcome, error, traced);
-                    return Some(delivery);
-                }
-                // Whatever the reason: a dead letter that can't be written is an outage.
-                Err(error) => {
-                    self.report(Dependency::Database, false);
-                    if !hold.wait(&ProcessError::from(error), stop).await {
-                        self.tell_given_back(&delivery, traced);
-                        return None;
-                    }
-                }
-            }
+    ) {
+        if let Err(error) = self.queue.retry(delivery, failure, delay).await {
+            tracing::warn!(error = %Causes(&error), "can't retry later");
+            // It is here again at once.
+            wait(RETRY_PAUSE, stop).await;
         }
-    }
-}
-
-/// How long deliveries are held while the database is away.
-struct Hold {
-    outage: Outage,
-    until: Instant,
-}
-
-impl Hold {
-    fn new(hold_max: Duration) -> Self {
-        Self { outage: Outage::new(), until: Instant::now() + hold_max }
-    }
-
-    /// Waits for the next try. False when it is time to give back, or the worker stops.
-    async fn wait(&mut self, error: &ProcessError, stop: &CancellationToken) -> bool {
-        let delay = self.outage.next_wait();
-        if Instant::now() + delay > self.until {
-            tracing::warn!(
-                error = error.detail(),
-                "the database stays away: webhooks are given back"
-            );
-            return false;
-        }
-        if self.outage.is_news() {
-            tracing::warn!(
-                error = error.detail(),
-                retry.delay_ms = millis(delay),
-                "the database is away: webhooks wait, no attempt is used"
-            );
-        }
-        wait(delay, stop).await
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "jitter must differ between workers")]
-fn random() -> f64 {
+pub(super) fn random() -> f64 {
     use rand::RngExt;
     rand::rng().random()
 }

@@ -6,12 +6,12 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::Worker;
-use super::error::ProcessError;
 use crate::queue::Delivery;
-use crate::store::Outcome;
+use crate::store::apply::outcome::Outcome;
 use crate::telemetry::span;
 use crate::trace::{Stage, Step};
+use crate::worker::Worker;
+use crate::worker::error::ProcessError;
 
 impl Worker {
     /// The step of one delivery of a batch that was begun at `since`.
@@ -69,15 +69,37 @@ impl Worker {
         mut step: Step,
     ) {
         self.metrics.ended(delivery.webhook(), outcome, self.clock.now_ms());
+        let reason = outcome.reason().unwrap_or_else(|| error.reason());
         step.set("outcome", outcome.name());
-        step.set("reason", error.reason());
+        step.set("reason", reason);
         step.fail(error.detail());
         let _span = span::of_delivery(delivery, self.queue.backend()).entered();
         tracing::error!(
             outcome = outcome.name(),
-            reason = error.reason(),
+            reason,
             error = error.detail(),
             "webhook is a dead letter"
+        );
+    }
+
+    /// A dead letter is refused, and its webhook put off.
+    pub(super) fn tell_refusal(
+        &self,
+        delivery: &Delivery,
+        refusal: &ProcessError,
+        delay: Duration,
+        mut step: Step,
+    ) {
+        self.metrics.retried(delivery.webhook());
+        step.set("outcome", "retried");
+        step.set("reason", refusal.reason());
+        step.fail(refusal.detail());
+        let _span = span::of_delivery(delivery, self.queue.backend()).entered();
+        tracing::error!(
+            reason = refusal.reason(),
+            error = refusal.detail(),
+            retry.delay_ms = millis(delay),
+            "a dead letter can't be stored: its webhook waits in the queue, others go on"
         );
     }
 

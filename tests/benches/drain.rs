@@ -38,7 +38,7 @@ use waha_ingest::telemetry::metrics::worker::WorkerMetrics;
 use waha_ingest::webhook::source::Source;
 use waha_ingest::webhook::verify::{RawRequest, verify};
 use waha_ingest::webhook::{Receipt, Webhook};
-use waha_ingest::worker::Worker;
+use waha_ingest::worker::{ByteBudget, Worker};
 
 use load::{cpu_seconds, median, memory_mb, setting};
 
@@ -96,7 +96,7 @@ async fn round(name: &str, url: &str, number: usize, count: usize) -> Round {
         keeps_ephemeral_bodies: false,
     };
     let store = Arc::new(Store::open(&options, Arc::clone(&clock)).await.expect("a database"));
-    migration::up(store.connection()).await.expect("tables");
+    migration::up(&store.connection()).await.expect("tables");
     let concurrency = setting("CONCURRENCY").unwrap_or(config.concurrency);
     // As `work` does.
     let prefetch = u16::try_from(config.batch_max * concurrency * 2).expect("a small number");
@@ -114,17 +114,22 @@ async fn round(name: &str, url: &str, number: usize, count: usize) -> Round {
         policy: config.retry,
         batch_max: config.batch_max,
         concurrency,
+        budget: ByteBudget::new(
+            config.batch_bytes_max,
+            config.worker_memory_bytes_max,
+            4 * concurrency,
+        ),
         hold_max: config.hold_max,
         metrics: WorkerMetrics::new(),
         dependencies: Dependencies::new(),
     });
     let stop = CancellationToken::new();
     let working = tokio::spawn(worker.run(stop.clone()));
-    wait_until_drained(store.connection(), count).await;
+    wait_until_drained(&store.connection(), count).await;
     let (work, cpu_seconds) = (started.elapsed(), cpu_seconds(process) - cpu);
     stop.cancel();
     working.await.expect("a worker");
-    Round { work, cpu_seconds, bare: bare::upserts(store.connection(), &webhooks).await }
+    Round { work, cpu_seconds, bare: bare::upserts(&store.connection(), &webhooks).await }
 }
 
 fn webhooks(count: usize) -> Vec<Webhook> {

@@ -19,7 +19,11 @@ SECRETS = {
     "admin/operator": "operator-of-thirty-two-characters\n",
     "queue/url": "amqp://user:password@127.0.0.1:1/\n",
     "database/url": "postgresql://user:password@127.0.0.1:1/waha",
+    "broker-ca/ca.crt": "",
+    "database-ca/ca.crt": "",
 }
+# What a variable is given of a Secret, by its key.
+VARIABLES = {"management-url": "http://user:password@127.0.0.1:1"}
 
 
 def of_overlays():
@@ -32,9 +36,15 @@ def of_overlays():
                 continue
             spec = resource["spec"]["template"]["spec"]
             container = spec["containers"][0]
-            environment = {it["name"]: it["value"] for it in container.get("env", [])}
+            environment = {it["name"]: value_of(it) for it in container.get("env", [])}
             name = f"{path.stem} {resource['kind']}"
             yield name, container["args"][0], environment, mounted(spec, container, files)
+
+
+def value_of(variable):
+    if "value" in variable:
+        return variable["value"]
+    return VARIABLES[variable["valueFrom"]["secretKeyRef"]["key"]]
 
 
 def mounted(spec, container, config_maps):

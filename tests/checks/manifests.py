@@ -1,11 +1,12 @@
-"""Looks through built manifests: schemas, and rules that no schema knows.
+"""Looks through built manifests and the compose file: schemas, and rules that no schema knows.
 
-Called by tests/checks/manifests with one file for each overlay. Prints every problem; fails if there
-is one.
+Called by tests/checks/manifests with one file for each overlay, compose.json and the Dockerfile. Prints
+every problem; fails if there is one.
 """
 
 import json
 import pathlib
+import re
 import sys
 import tomllib
 
@@ -18,6 +19,9 @@ KUBERNETES = ["1.30", "1.36"]
 HERE = pathlib.Path(__file__).parent
 DEFAULTS = tomllib.loads((HERE / "../../src/config/default.toml").read_text())
 STOP_GRACE_S = DEFAULTS["server"]["stop_grace_ms"] / 1000
+# A version in the tag, and the digest behind it. Ours is built by whoever deploys it: a version alone.
+PINNED = re.compile(r"[a-z0-9./-]+:[a-z-]*v?\d+\.\d+[\w.-]*@sha256:[0-9a-f]{64}")
+OURS = re.compile(r"waha-ingest:\d+\.\d+\.\d+")
 
 
 def workloads(resources):
@@ -64,6 +68,7 @@ def in_container(container, resource):
     security = container.get("securityContext", {})
     resources = container.get("resources", {})
     image = container["image"]
+    roles = {it["name"]: it.get("value") for it in container.get("env", []) if it["name"].endswith("__ROLE")}
     wanted = {
         "privileges": security.get("allowPrivilegeEscalation") is False,
         "privileged": "privileged" not in security,
@@ -71,8 +76,12 @@ def in_container(container, resource):
         "capabilities": security.get("capabilities") == {"drop": ["ALL"]},
         "requests": resources.get("requests", {}).keys() == {"cpu", "memory"},
         "limits": resources.get("limits", {}).keys() == {"cpu", "memory"},
-        "image tag": ":" in image and not image.endswith(":latest"),
+        "image without version and digest": is_pinned(image),
     }
+    if roles:
+        wanted["a role of its own for Prometheus"] = (
+            roles.get("WAHA_INGEST__ADMIN__TOKENS__PROMETHEUS__ROLE") == "metrics"
+        )
     if resource["kind"] != "Job":
         probes = {"startupProbe", "livenessProbe", "readinessProbe"}
         wanted["probes"] = probes <= container.keys()
@@ -94,24 +103,82 @@ def grace(resource):
         yield f"terminationGracePeriodSeconds must be above {needed:.0f}"
 
 
+def is_pinned(image):
+    return bool(PINNED.fullmatch(image) or OURS.fullmatch(image))
+
+
 def covered(resource, resources):
-    """Each pod is named by a network policy for both directions; many of a kind by a budget."""
+    """Each pod is named by network policies for both directions, beside the one that denies all; many of
+    a kind by a budget."""
     labels = resource["spec"]["template"]["metadata"]["labels"]
-    policies = [it["spec"] for it in resources if it["kind"] == "NetworkPolicy"]
-    directions = {
-        direction
-        for policy in policies
-        if matches(policy["podSelector"], labels)
-        for direction in policy["policyTypes"]
-    }
-    if directions != {"Ingress", "Egress"}:
-        yield "no network policy"
+    yield from unspoken(labels, resources)
     budgets = [it["spec"] for it in resources if it["kind"] == "PodDisruptionBudget"]
     is_one = resource["kind"] == "Job" or resource["spec"].get("replicas") == 1
     if not is_one and not any(matches(it["selector"], labels) for it in budgets):
         yield "no disruption budget"
     if not is_one and not resource["spec"]["template"]["spec"].get("topologySpreadConstraints"):
         yield "no topology spread"
+
+
+def unspoken(labels, resources):
+    """Directions in which no policy says what a pod may."""
+    speaking = [it for it in policies(resources) if it["podSelector"] and matches(it["podSelector"], labels)]
+    for direction in ("Ingress", "Egress"):
+        if not any(direction in it["policyTypes"] for it in speaking):
+            yield f"no network policy says its {direction.lower()}"
+
+
+def policies(resources):
+    return [it["spec"] for it in resources if it["kind"] == "NetworkPolicy"]
+
+
+# The pods that operators make of their resources, by the label that they give them.
+OPERATED = {
+    "RabbitmqCluster": ("app.kubernetes.io/name", "image"),
+    "Cluster": ("cnpg.io/cluster", "imageName"),
+}
+
+
+def operated(resource, resources):
+    """What an operator runs for us is pinned and restricted as ours is."""
+    label, image = OPERATED[resource["kind"]]
+    if not is_pinned(resource["spec"].get(image, "")):
+        yield f"{image} without version and digest"
+    yield from unspoken({label: resource["metadata"]["name"]}, resources)
+
+
+def network(resources):
+    """Nothing may but what is said, and what is said names somebody."""
+    denying = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    if denying not in policies(resources):
+        yield "no policy denies all traffic of all pods by default"
+    for resource in resources:
+        if resource["kind"] == "NetworkPolicy":
+            name = resource["metadata"]["name"]
+            yield from (f"NetworkPolicy {name}: {it}" for it in loose(resource["spec"]))
+
+
+def loose(policy):
+    """Rules that let in anybody, or out by any port."""
+    for rule in policy.get("ingress", []):
+        if not rule.get("from"):
+            yield "an ingress rule names nobody"
+    for rule in policy.get("egress", []):
+        if not rule.get("to") and not rule.get("ports"):
+            yield "an egress rule names nobody and no port"
+    for rule in policy.get("ingress", []) + policy.get("egress", []):
+        for peer in rule.get("from", []) + rule.get("to", []):
+            if "namespaceSelector" in peer and not names_namespaces(peer["namespaceSelector"]):
+                yield "a namespaceSelector names no namespace"
+            if peer.get("podSelector") == {} and "namespaceSelector" not in peer:
+                yield "a podSelector names no pod"
+
+
+def names_namespaces(selector):
+    name = "kubernetes.io/metadata.name"
+    expressions = selector.get("matchExpressions", [])
+    is_named = any(it["key"] == name and it["operator"] == "In" for it in expressions)
+    return name in selector.get("matchLabels", {}) or is_named
 
 
 def matches(selector, labels):
@@ -127,7 +194,7 @@ def whole(resources, text):
     if any(it["kind"] == "Secret" for it in resources):
         yield "a Secret: they are named, never held"
     header = text.split("apiVersion:")[0]
-    made = {"waha-ingest-rabbitmq-default-user", "waha-ingest-postgres-app"}
+    made = {"waha-ingest-postgres-ca"}
     for resource in workloads(resources):
         for volume in resource["spec"]["template"]["spec"].get("volumes", []):
             name = volume.get("secret", {}).get("secretName")
@@ -136,6 +203,18 @@ def whole(resources, text):
     for resource in resources:
         if resource["metadata"].get("namespace", "waha-ingest") != "waha-ingest":
             yield f"{resource['metadata']['name']} is in another namespace"
+    yield from shared(resources)
+
+
+def shared(resources):
+    """What logs in is each process's own: no Secret of broker or database is in two workloads."""
+    seen = {}
+    for resource in workloads(resources):
+        for name in {it.get("secret", {}).get("secretName") for it in resource["spec"]["template"]["spec"]["volumes"]}:
+            if name and ("-queue" in name or "-database" in name):
+                if name in seen:
+                    yield f"{seen[name]} and {resource['metadata']['name']} share the Secret {name}"
+                seen[name] = resource["metadata"]["name"]
 
 
 def problems(overlay, resources):
@@ -146,16 +225,43 @@ def problems(overlay, resources):
         name = f"{overlay}: {resource['kind']} {resource['metadata']['name']}"
         for rule in (pod(resource), grace(resource), covered(resource, resources)):
             yield from (f"{name}: {it}" for it in rule)
+    for resource in resources:
+        if resource["kind"] in OPERATED:
+            yield from (f"{overlay}: {resource['kind']}: {it}" for it in operated(resource, resources))
+    yield from (f"{overlay}: {it}" for it in network(resources))
     text = (HERE / f"../../deploy/kubernetes/overlays/{overlay}/kustomization.yaml").read_text()
     yield from (f"{overlay}: {it}" for it in whole(resources, text))
+
+
+def compose(services):
+    """Every image is pinned, and a token that is not an operator's reads metrics and nothing else."""
+    for name, service in services.items():
+        if not is_pinned(service["image"]):
+            yield f"compose: {name}: {service['image']}: image without version and digest"
+        role = service.get("environment", {}).get("WAHA_INGEST__ADMIN__TOKENS__PROMETHEUS__ROLE", "metrics")
+        if role != "metrics":
+            yield f"compose: {name}: Prometheus is {role}"
+        if not service.get("networks") or "default" in service["networks"]:
+            yield f"compose: {name}: is in the network of all"
+
+
+def dockerfile(text):
+    for image in re.findall(r"^FROM (\S+)", text, re.MULTILINE):
+        if image != "scratch" and not is_pinned(image):
+            yield f"Dockerfile: {image}: image without version and digest"
 
 
 def main():
     found = []
     for path in map(pathlib.Path, sys.argv[1:]):
-        resources = list(yaml.safe_load_all(path.read_text()))
-        found += problems(path.stem, resources)
-        print(f"{path.stem}: {len(resources)} resources")
+        if path.suffix == ".yaml":
+            resources = list(yaml.safe_load_all(path.read_text()))
+            found += problems(path.stem, resources)
+            print(f"{path.stem}: {len(resources)} resources")
+        elif path.suffix == ".json":
+            found += compose(json.loads(path.read_text())["services"])
+        else:
+            found += dockerfile(path.read_text())
     print("\n".join(found))
     sys.exit(bool(found))
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use waha_ingest::sender::{Sending, send_all};
+use waha_ingest::http_client;
+use waha_ingest::sender::send_all;
 use waha_ingest::simulate::{Plan, history};
 
-use crate::app::KEY;
 use crate::cli;
 use crate::database::{Database, Kind};
 use crate::process::{Process, Setting};
@@ -19,8 +19,14 @@ use crate::wait::wait_for;
 const PATIENCE: Duration = Duration::from_secs(60);
 pub const VIEWER: &str = "viewer secret viewer secret";
 pub const OPERATOR: &str = "operator secret operator secret";
+const ROLES: [&str; 5] = ["metrics", "viewer", "application", "reader", "operator"];
 
-/// A running `up` with a viewer's and an operator's token.
+/// The secret of the token of a role, whose name is the role's.
+pub fn secret(role: &str) -> String {
+    format!("{role} secret {role} secret")
+}
+
+/// A running `up` with a token of each role.
 pub struct Desk<'a> {
     pub setting: Setting<'a>,
     client: reqwest::Client,
@@ -29,14 +35,25 @@ pub struct Desk<'a> {
 
 impl<'a> Desk<'a> {
     pub async fn open(folder: &'a TempDir, database: &'a Database) -> Self {
-        let tokens = format!(
-            "[admin.tokens.eye]\nrole = \"viewer\"\nsecret = \"{VIEWER}\"\n\
-             [admin.tokens.hand]\nrole = \"operator\"\nsecret = \"{OPERATOR}\"\n"
-        );
+        Self::open_limiting_application(folder, database, "").await
+    }
+
+    /// The same with more settings of the application's token.
+    pub async fn open_limiting_application(
+        folder: &'a TempDir,
+        database: &'a Database,
+        limits: &str,
+    ) -> Self {
+        let token = |role: &str| {
+            let secret = secret(role);
+            let limits = if role == "application" { limits } else { "" };
+            format!("[admin.tokens.{role}]\nrole = \"{role}\"\nsecret = \"{secret}\"\n{limits}")
+        };
+        let tokens = ROLES.map(token).concat();
         std::fs::write(folder.path().join("waha-ingest.toml"), tokens).unwrap();
         let setting = Setting::new(folder.path(), &database.url);
         let process = setting.up().await;
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = http_client::plain().build().unwrap();
         Self { setting, client, _process: process }
     }
 
@@ -46,7 +63,7 @@ impl<'a> Desk<'a> {
     }
 
     pub fn get(&self, path: &str) -> RequestBuilder {
-        self.request(Method::GET, path).bearer_auth(VIEWER)
+        self.request(Method::GET, path).bearer_auth(secret("reader"))
     }
 
     pub async fn json(&self, path: &str) -> Value {
@@ -57,14 +74,7 @@ impl<'a> Desk<'a> {
 }
 
 async fn send(setting: &Setting<'_>, count: usize) -> u64 {
-    let sending = Sending {
-        urls: vec![setting.url()],
-        key: Some(KEY.into()),
-        connections: 4,
-        rate: None,
-        attempts_max: 0,
-        retry_delay: Duration::ZERO,
-    };
+    let sending = setting.sending(4);
     let webhooks = history(&Plan { seed: 5, ..Plan::default() }).take(count);
     send_all(sending, webhooks, || ()).await.unwrap().accepted
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tempfile::TempDir;
+use waha_ingest::http_client;
 use waha_ingest::webhook::source::sign;
 
 use crate::app::KEY;
@@ -13,7 +14,7 @@ use crate::rabbitmq_node::{Node, prefix};
 use crate::scrape::Scrape;
 use crate::wait::wait_for;
 
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(180);
 const AGE: &str = "waha_ingest_oldest_waiting_age_seconds";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,7 +106,7 @@ async fn becomes(
 
 async fn post(setting: &Setting<'_>, event: &str) {
     let body = json!({ "event": event, "session": "s", "payload": { "id": "1" } }).to_string();
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = http_client::plain().build().unwrap();
     let signature = sign(&KEY.into(), body.as_bytes());
     let request = client.post(setting.url()).header("x-webhook-hmac", signature).body(body);
     request.send().await.unwrap().error_for_status().unwrap();

@@ -1,6 +1,7 @@
 //! The whole application in this process: real HTTP on a random port, an own queue and database, a
 //! clock that stands still, and a worker that works when it is told to.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use reqwest::StatusCode;
@@ -10,6 +11,7 @@ use tempfile::TempDir;
 use waha_ingest::clock::FixedClock;
 use waha_ingest::config::Config;
 use waha_ingest::equation::Equation;
+use waha_ingest::http_client;
 use waha_ingest::queue::Queue;
 use waha_ingest::queue::sqlite::{Options, SqliteQueue};
 use waha_ingest::server::{Door, serve_public};
@@ -19,22 +21,24 @@ use waha_ingest::telemetry::dependency::Dependencies;
 use waha_ingest::telemetry::metrics::door::DoorMetrics;
 use waha_ingest::telemetry::metrics::worker::WorkerMetrics;
 use waha_ingest::webhook::source::{Source, sign};
-use waha_ingest::worker::Worker;
+use waha_ingest::worker::{ByteBudget, Worker};
 
 use crate::database::{Database, Kind};
 use crate::rows::{Rows, rows, without_ledger};
 
 pub const KEY: &str = "secret";
 /// 2026-11-20: later than everything that `simulate` makes up.
-const NOW_MS: i64 = 1_795_000_000_000;
+pub const NOW_MS: i64 = 1_795_000_000_000;
 
 pub struct TestApp {
     pub url: String,
     pub database_url: String,
     pub clock: Arc<FixedClock>,
     pub queue: SqliteQueue,
+    pub queue_path: PathBuf,
     pub store: Arc<Store>,
     pub worker: Worker,
+    db: DatabaseConnection,
     client: reqwest::Client,
     /// Vanish with the application.
     _kept: (Database, TempDir),
@@ -50,7 +54,8 @@ impl TestApp {
         let clock = clock();
         let config = Config::load_defaults().unwrap();
         let options = Options::new(queue_bytes_max, clock.clone());
-        let queue = SqliteQueue::open(folder.path().join("queue.db"), options).unwrap();
+        let queue_path = folder.path().join("queue.db");
+        let queue = SqliteQueue::open(queue_path.clone(), options).unwrap();
         let store = open_store(&database, clock.clone()).await;
         let url = serve(&config, queue.clone(), clock.clone());
         let worker = Worker {
@@ -61,17 +66,29 @@ impl TestApp {
             policy: config.retry,
             batch_max: config.batch_max,
             concurrency: 1,
+            budget: ByteBudget::new(config.batch_bytes_max, config.worker_memory_bytes_max, 4),
             hold_max: config.hold_max,
             metrics: WorkerMetrics::new(),
             dependencies: Dependencies::new(),
         };
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let database_url = database.url.clone();
-        Self { url, database_url, clock, queue, store, worker, client, _kept: (database, folder) }
+        let client = http_client::plain().build().unwrap();
+        let (database_url, db) = (database.url.clone(), store.connection());
+        Self {
+            url,
+            database_url,
+            clock,
+            queue,
+            queue_path,
+            store,
+            worker,
+            db,
+            client,
+            _kept: (database, folder),
+        }
     }
 
     pub fn db(&self) -> &DatabaseConnection {
-        self.store.connection()
+        &self.db
     }
 
     /// Posts a signed body.
@@ -129,7 +146,7 @@ pub async fn open_store(database: &Database, clock: Arc<FixedClock>) -> Arc<Stor
         keeps_ephemeral_bodies: true,
     };
     let store = Store::open(&options, clock).await.unwrap();
-    migration::up(store.connection()).await.unwrap();
+    migration::up(&store.connection()).await.unwrap();
     Arc::new(store)
 }
 
@@ -162,7 +179,7 @@ pub fn webhook(sent: &Sent) -> waha_ingest::webhook::Webhook {
 fn serve(config: &Config, queue: SqliteQueue, clock: Arc<FixedClock>) -> String {
     let sources = vec![Source::signed("default", &[KEY.into()])];
     let metrics = DoorMetrics::new(&["default".to_owned()]);
-    let door = Door::new(sources, Arc::new(queue), clock, config.limits, metrics);
+    let door = Door::new(sources, Arc::new(queue), clock, config.limits.clone(), metrics);
     let listener = waha_ingest::server::listen(([127, 0, 0, 1], 0).into()).unwrap();
     let url = format!("http://{}/webhooks/default", listener.local_addr().unwrap());
     tokio::spawn(serve_public(listener, Arc::new(door), config.stop_grace).unwrap());

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use sea_orm::ConnectionTrait;
 use waha_ingest::config::Config;
 use waha_ingest::normalize::{Rules, normalize};
-use waha_ingest::store::{ErrorClass, Store, Task};
+use waha_ingest::store::Store;
+use waha_ingest::store::apply::batch::ApplyTask;
 use waha_ingest::webhook::Webhook;
 
 use crate::app::{clock, open_store};
@@ -33,16 +34,16 @@ impl Bench {
 
     /// Applies a batch as a worker does.
     pub async fn apply(&self, batch: &[Webhook]) {
-        let task = |webhook| Task {
+        let task = |webhook| ApplyTask {
             webhook,
             attempts: 1,
             normalized: normalize(webhook, &self.rules).unwrap(),
         };
-        let tasks: Vec<Task<'_>> = batch.iter().map(task).collect();
+        let tasks: Vec<ApplyTask<'_>> = batch.iter().map(task).collect();
         for _ in 0..TRIES_MAX {
             match self.store.apply(&tasks).await {
                 Ok(_) => return,
-                Err(error) if error.class() == ErrorClass::Outage => {}
+                Err(error) if error.class().is_blameless() => {}
                 Err(error) => panic!("{error:?}"),
             }
         }
@@ -50,7 +51,7 @@ impl Bench {
     }
 
     pub async fn rows(&self) -> Rows {
-        rows(self.store.connection()).await
+        rows(&self.store.connection()).await
     }
 
     /// Removes all rows.

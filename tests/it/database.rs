@@ -1,5 +1,6 @@
 //! A fresh database per test, on each kind that we support.
 
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sea_orm::{ConnectionTrait, Database as Connect, DatabaseConnection};
@@ -25,12 +26,17 @@ impl Database {
         match kind {
             Kind::Sqlite => {
                 let folder = tempfile::tempdir().unwrap();
-                let url = format!("sqlite://{}", folder.path().join("waha.db").display());
-                Self { url, _folder: Some(folder) }
+                let path = folder.path().join("waha.db");
+                Self { _folder: Some(folder), ..Self::at(&path) }
             }
             Kind::Postgres => Self::on_server(&server("TEST_POSTGRES_URL")).await,
             Kind::MySql => Self::on_server(&server("TEST_MYSQL_URL")).await,
         }
+    }
+
+    /// A SQLite file, which stays.
+    pub fn at(path: &Path) -> Self {
+        Self { url: format!("sqlite://{}", path.display()), _folder: None }
     }
 
     /// A database on a server, whose URL names its administrator and a database.
@@ -43,6 +49,11 @@ impl Database {
         let (server, rest) = admin_url.rsplit_once('/').unwrap();
         let parameters = rest.split_once('?').map(|(_, p)| format!("?{p}")).unwrap_or_default();
         Self { url: format!("{server}/{name}{parameters}"), _folder: None }
+    }
+
+    /// The database of the same name on another server.
+    pub fn elsewhere(&self, address: &str, other: &str) -> Self {
+        Self { url: self.url.replace(address, other), _folder: None }
     }
 
     pub async fn connect(&self) -> DatabaseConnection {

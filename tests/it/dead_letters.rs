@@ -3,7 +3,8 @@
 use sea_orm::ConnectionTrait;
 use serde_json::json;
 use waha_ingest::queue::Queue;
-use waha_ingest::store::dead_letter::{DeadLetter, State};
+use waha_ingest::store::apply::burial::state::DeadLetterState;
+use waha_ingest::store::operations::dead_letter::DeadLetter;
 
 use crate::app::TestApp;
 use crate::database::{Kind, on_each_database};
@@ -68,9 +69,9 @@ async fn a_dead_letter_is_replayed_once_its_cause_is_gone(kind: Kind) {
     app.post_json(&message("BAD")).await;
     app.work_until_idle().await;
     assert_eq!(app.queue.depth().await.unwrap().lanes[1].retrying, 1);
-    assert!(letters(&app, State::Pending).await.is_empty());
+    assert!(letters(&app, DeadLetterState::Pending).await.is_empty());
     exhaust(&app).await;
-    let dead = letters(&app, State::Pending).await;
+    let dead = letters(&app, DeadLetterState::Pending).await;
     assert_eq!((dead[0].row.attempts, dead[0].failures.len()), (6, 6));
     assert_eq!(dead[0].row.body, message("BAD").to_string().into_bytes());
 
@@ -78,15 +79,15 @@ async fn a_dead_letter_is_replayed_once_its_cause_is_gone(kind: Kind) {
     assert_eq!(replay(&app, &of(&dead)).await, 1);
     assert_balanced(&app, 1, 0).await;
     exhaust(&app).await;
-    let dead = letters(&app, State::Pending).await;
+    let dead = letters(&app, DeadLetterState::Pending).await;
     assert_eq!((dead[0].row.attempts, dead[0].failures.len(), dead[0].row.replays), (12, 12, 1));
 
     allow(&app).await;
     assert_eq!(replay(&app, &of(&dead)).await, 1);
     app.work_until_idle().await;
     assert_eq!(ends(&app, &dead[0]).await, ["dead_lettered (unknown)", "applied"]);
-    assert!(letters(&app, State::Pending).await.is_empty());
-    assert_eq!(letters(&app, State::Replayed).await.len(), 1);
+    assert!(letters(&app, DeadLetterState::Pending).await.is_empty());
+    assert_eq!(letters(&app, DeadLetterState::Replayed).await.len(), 1);
     assert_eq!(count(app.db(), "waha_messages").await, 1);
     assert_balanced(&app, 0, 1).await;
 
@@ -100,11 +101,11 @@ async fn a_discarded_dead_letter_stays_as_a_row(kind: Kind) {
     let app = TestApp::start(kind).await;
     assert!(app.post("not json").await.is_success());
     app.work_until_idle().await;
-    let dead = letters(&app, State::Pending).await;
+    let dead = letters(&app, DeadLetterState::Pending).await;
     assert_eq!(dead[0].row.reason, "malformed");
     assert_eq!(discard(&app, &of(&dead), true).await, 1);
     assert_eq!(replay(&app, &of(&dead)).await, 0, "only pending ones are");
-    let discarded = letters(&app, State::Discarded).await;
+    let discarded = letters(&app, DeadLetterState::Discarded).await;
     assert_eq!(discarded[0].row.note.as_deref(), Some("a test"));
     assert_eq!(discarded[0].row.resolved_by.as_deref(), Some(actor().name.as_str()));
     assert_balanced(&app, 1, 0).await;
@@ -140,6 +141,6 @@ async fn ends(app: &TestApp, letter: &DeadLetter) -> Vec<String> {
 
 async fn assert_balanced(app: &TestApp, dead_lettered: u64, applied: u64) {
     let equation = app.equation().await;
-    assert!(equation.balanced, "{equation:?}");
+    assert!(equation.is_balanced(), "{equation:?}");
     assert_eq!((equation.dead_lettered, equation.applied), (dead_lettered, applied));
 }

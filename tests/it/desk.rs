@@ -8,9 +8,12 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use waha_ingest::queue::Queue;
 use waha_ingest::replay::{self, Ended};
-use waha_ingest::store::audit::{Actor, Channel};
-use waha_ingest::store::dead_letter::{DeadLetter, Filter, Page, Resolution, State};
-use waha_ingest::store::job::Wish;
+use waha_ingest::store::apply::burial::state::DeadLetterState;
+use waha_ingest::store::audit::{Actor, ActorChannel};
+use waha_ingest::store::operations::dead_letter::{
+    DeadLetter, DeadLetterFilter, DeadLetterPage, DeadLetterResolution,
+};
+use waha_ingest::store::operations::job::ReplayRequest;
 use waha_ingest::webhook::{Receipt, Webhook, WebhookKey, WebhookParts};
 
 use crate::app::TestApp;
@@ -32,27 +35,27 @@ const ODD_BYTES: &[u8] = b"\xff\xfe{\"\x00\x80";
 
 /// Who replays in tests that don't use the command line.
 pub fn actor() -> Actor {
-    Actor { name: "op".to_owned(), channel: Channel::Cli, place: "here".to_owned() }
+    Actor { name: "op".to_owned(), channel: ActorChannel::Cli, place: "here".to_owned() }
 }
 
 /// A filter that names these.
-pub fn of(letters: &[DeadLetter]) -> Filter {
+pub fn of(letters: &[DeadLetter]) -> DeadLetterFilter {
     let ids = letters.iter().map(|letter| letter.row.id).collect();
-    Filter { ids, states: vec![State::Pending], ..Filter::default() }
+    DeadLetterFilter { ids, states: vec![DeadLetterState::Pending], ..DeadLetterFilter::default() }
 }
 
 /// The first dead letters in a state.
-pub async fn letters(app: &TestApp, state: State) -> Vec<DeadLetter> {
-    let filter = Filter { states: vec![state], ..Filter::default() };
-    let page = app.store.dead_letters(&filter, Page::first(10)).await.unwrap();
+pub async fn letters(app: &TestApp, state: DeadLetterState) -> Vec<DeadLetter> {
+    let filter = DeadLetterFilter { states: vec![state], ..DeadLetterFilter::default() };
+    let page = app.store.dead_letters(&filter, DeadLetterPage::first(10)).await.unwrap();
     let ids: Vec<i64> = page.iter().map(|letter| letter.id).collect();
     app.store.whole_letters(&ids).await.unwrap()
 }
 
 /// Replays what a filter names; returns how many.
-pub async fn replay(app: &TestApp, filter: &Filter) -> i64 {
+pub async fn replay(app: &TestApp, filter: &DeadLetterFilter) -> i64 {
     let actor = actor();
-    let wish = Wish { filter, rate: None, actor: &actor, note: None, owner: "test" };
+    let wish = ReplayRequest { filter, rate: None, actor: &actor, note: None, owner: "test" };
     let job = replay::start(&app.store, &wish).await.unwrap();
     let stop = CancellationToken::new();
     match replay::run(&app.store, &app.queue, job, &stop, |_| ()).await.unwrap() {
@@ -62,10 +65,15 @@ pub async fn replay(app: &TestApp, filter: &Filter) -> i64 {
 }
 
 /// Discards what a filter names, or takes that back; returns how many.
-pub async fn discard(app: &TestApp, filter: &Filter, gives_up: bool) -> u64 {
-    let (actor, filter) = (actor(), Filter { states: Vec::new(), ..filter.clone() });
-    let resolution =
-        Resolution { filter: &filter, actor: &actor, note: "a test", gives_up, last_id: i64::MAX };
+pub async fn discard(app: &TestApp, filter: &DeadLetterFilter, gives_up: bool) -> u64 {
+    let (actor, filter) = (actor(), DeadLetterFilter { states: Vec::new(), ..filter.clone() });
+    let resolution = DeadLetterResolution {
+        filter: &filter,
+        actor: &actor,
+        note: "a test",
+        gives_up,
+        last_id: i64::MAX,
+    };
     app.store.resolve_letters(&resolution, |_| ()).await.unwrap()
 }
 
@@ -230,7 +238,7 @@ async fn discarded_and_restored_with_a_note(kind: Kind) {
     let restore = ["dead-letters", "restore", "--source", "other", "--note", "ours", "--yes"];
     assert_eq!(desk.text(&restore).trim(), "restored 1");
     assert_eq!(desk.named(&[]), ["two", "three", "four"]);
-    assert!(desk.app.equation().await.balanced);
+    assert!(desk.app.equation().await.is_balanced());
 }
 
 async fn an_edited_body_is_replayed_and_the_original_kept(kind: Kind) {
@@ -248,7 +256,7 @@ async fn an_edited_body_is_replayed_and_the_original_kept(kind: Kind) {
     std::fs::write(&file, mended.to_string()).unwrap();
     assert_eq!(desk.text(&replay).trim(), "replayed 1 of 1, job 1 is done");
     // The command has published to its own queue; this one's worker needs it here.
-    let letter = &letters(&desk.app, State::Replaying).await[0];
+    let letter = &letters(&desk.app, DeadLetterState::Replaying).await[0];
     desk.app.queue.publish(letter.webhook()).await.unwrap();
     desk.app.work_until_idle().await;
     let shown = &desk.lines(&["dead-letters", "show", &id, "--json"])[0];
@@ -261,7 +269,7 @@ async fn an_edited_body_is_replayed_and_the_original_kept(kind: Kind) {
     assert_eq!(desk.bytes(&["dead-letters", "show", &id, "--raw"]), mended.to_string().as_bytes());
     assert_eq!(desk.bytes(&["dead-letters", "show", &id, "--raw", "--original"]), ODD_BYTES);
     assert!(desk.text(&["dead-letters", "show", &id]).contains("edited"));
-    assert!(desk.app.equation().await.balanced);
+    assert!(desk.app.equation().await.is_balanced());
     // A body of something else is refused.
     desk.bury("default", "one", "s", "message", &message("1@c.us")).await;
     let id = desk.id_of("one");
@@ -283,8 +291,10 @@ async fn what_is_exported_is_imported_byte_for_byte(kind: Kind) {
     assert_eq!((&dry["lines"], &dry["known"]), (&json!(5), &json!(0)));
     assert!(to.named(&[]).is_empty());
     assert_eq!(to.text(&["dead-letters", "import", file, "--yes"]).trim(), "imported 5, known 0");
-    let (before, after) =
-        (letters(&from.app, State::Pending).await, letters(&to.app, State::Pending).await);
+    let (before, after) = (
+        letters(&from.app, DeadLetterState::Pending).await,
+        letters(&to.app, DeadLetterState::Pending).await,
+    );
     let content = |letter: &DeadLetter| {
         let row = letter.row.clone();
         let (key, times) =
@@ -299,17 +309,17 @@ async fn what_is_exported_is_imported_byte_for_byte(kind: Kind) {
     assert_eq!(sorted(&before), sorted(&after));
     // They count as accepted there, once.
     let equation = to.app.equation().await;
-    assert_eq!((equation.accepted, equation.dead_lettered, equation.balanced), (5, 5, true));
+    assert_eq!((equation.accepted, equation.dead_lettered, equation.is_balanced()), (5, 5, true));
     to.bytes(&["dead-letters", "import", file, "--yes"]);
     from.bytes(&["dead-letters", "import", file, "--yes"]);
     assert_eq!((to.named(&[]).len(), from.named(&[]).len()), (5, 5));
-    assert!(to.app.equation().await.balanced && from.app.equation().await.balanced);
+    assert!(to.app.equation().await.is_balanced() && from.app.equation().await.is_balanced());
     // And what the door brings then is a duplicate.
     to.bury("default", "one", "s", "message", &message("12025550142@c.us")).await;
     assert_eq!(to.app.equation().await.duplicate, 1);
     assert_eq!(replay(&to.app, &of(&after)).await, 5);
     to.app.work_until_idle().await;
-    assert!(to.app.equation().await.balanced);
+    assert!(to.app.equation().await.is_balanced());
     let broken = from.folder.path().join("broken.jsonl");
     std::fs::write(&broken, "{\"source\": \"secret text\"}\n").unwrap();
     let said = to.refused(&["dead-letters", "import", broken.to_str().unwrap(), "--yes"]);

@@ -106,8 +106,9 @@ async fn an_operator_finds_replays_discards_and_restores() {
     let logs = desk.read("audit-logs").await;
     let done: Vec<&Value> = logs["audit_logs"].as_array().unwrap().iter().collect();
     let actions: Vec<&str> = done.iter().map(|log| log["action"].as_str().unwrap()).collect();
-    assert_eq!(actions, ["restore", "discard", "replay", "edit"]);
-    assert_eq!((&done[2]["actor"], &done[2]["channel"]), (&json!("hand"), &json!("api")));
+    // The letter was shown and its body read; after the edit the new body and the original.
+    assert_eq!(actions, ["restore", "discard", "replay", "read", "read", "edit", "read", "read"]);
+    assert_eq!((&done[2]["actor"], &done[2]["channel"]), (&json!("operator"), &json!("api")));
     assert!(done[2]["place"].as_str().unwrap().starts_with("127.0.0.1:"), "{logs}");
 
     export_and_import(&desk).await;

@@ -1,87 +1,130 @@
-//! The fault campaign: two `serve` and two `work` with RabbitMQ and PostgreSQL, of which something is
-//! killed, frozen or cut off again and again under load. Afterwards every webhook that was answered
-//! 202 is in the ledger, and the rows are those of an undisturbed run.
+//! The fault campaign: whole installations under load, to which one kind of thing happens in each round.
+//! Afterwards every webhook that was answered 202 is in the ledger once, and the rows are those of an
+//! undisturbed run; or it was destroyed with the queue, and `status` tells how many were.
 //!
-//! `tests/faults --rounds N --seed S` runs it longer; both come in as environment variables.
+//! `tests/faults` runs it; a few short rounds run with all tests.
+
+mod account;
+mod clock;
+mod disk;
+mod failover;
+mod kind;
+mod nodes;
+mod pages;
+mod process;
+mod rights;
+mod rotation;
+mod round;
+mod schedule;
+mod servers;
+mod strangers;
+mod watch;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::panic::AssertUnwindSafe;
 
-use rand::rngs::StdRng;
-use rand::seq::IndexedRandom;
-use rand::{RngExt, SeedableRng};
-use waha_ingest::sender::{Report, Sending, send_all};
-use waha_ingest::simulate::{Plan, Sent, history, shuffled};
+use futures_util::FutureExt;
 
-use crate::app::{KEY, undisturbed};
-use crate::cluster::{Cluster, Fault};
-use crate::rows::{assert_equal, without_ledger};
-use crate::wait::wait_for;
+use self::account::{Account, table};
+use self::kind::Kind;
+use self::round::{Length, Round};
+use self::schedule::schedule;
+use self::servers::Servers;
+use crate::asked;
 
-/// Rounds of the short campaign that runs with all tests.
-const ROUNDS: u64 = 2;
-/// Webhooks per round.
-const COUNT: usize = 3_000;
-/// Faults per round.
-const FAULTS: usize = 3;
-/// How long a round may take to become quiet.
-const PATIENCE: Duration = Duration::from_secs(240);
-
-fn asked(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
+/// Rounds of the campaign that runs with all tests, and what happens in them.
+const ROUNDS: u64 = 1;
+const KINDS: &str = "mixed";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_lost_or_doubled() {
+async fn campaign() {
     let (rounds, seed) = (asked("FAULTS_ROUNDS", ROUNDS), asked("FAULTS_SEED", 1));
-    let cluster = Cluster::start().await;
-    let mut dice = StdRng::seed_from_u64(seed);
-    let mut faults: BTreeMap<&'static str, u64> = BTreeMap::new();
-    let (mut accepted, mut sent) = (0, 0);
-    for round in 0..rounds {
-        let plan = Plan { seed: seed + round, messages: 2_000, ..Plan::default() };
-        let webhooks: Vec<Sent> = history(&plan).take(COUNT).collect();
-        let disturbed = shuffled(seed + round, 200, 0.1, webhooks.clone().into_iter());
-        cluster.clear().await;
-        let sending = tokio::spawn(send(cluster.urls(), disturbed));
-        for _ in 0..FAULTS {
-            let fault = *Fault::ALL.choose(&mut dice).unwrap();
-            let pause = Duration::from_millis(dice.random_range(200..2_000));
-            tokio::time::sleep(pause).await;
-            cluster.strike(fault, &mut dice).await;
-            *faults.entry(fault.name()).or_default() += 1;
+    let is_asked = std::env::var("FAULTS_ROUNDS").is_ok();
+    let length = if is_asked { Length::Full } else { Length::Short };
+    let kinds = std::env::var("FAULTS_KINDS").unwrap_or_else(|_| KINDS.to_owned());
+    let kinds = possible(Kind::named(&kinds).unwrap_or_else(|unknown| panic!("{unknown}")));
+    let mut servers = Servers::default();
+    let mut accounts: BTreeMap<&'static str, Account> = BTreeMap::new();
+    let mut failed = Vec::new();
+    for (number, (kind, seed)) in schedule(&kinds, rounds, seed).into_iter().enumerate() {
+        println!("round {}: {} of seed {seed}", number + 1, kind.name());
+        let account = run(kind, Round::new(seed, length), &servers).await;
+        if account.is_failed() {
+            println!("FAILED {}: tests/faults {}", account.problems.join("; "), again(kind, seed));
+            failed.push(again(kind, seed));
+            // Nobody knows in which state the round has left them.
+            servers = Servers::default();
         }
-        let report = sending.await.unwrap();
-        accepted += report.accepted;
-        sent += report.sent;
-        wait_for("all of a round to be in the ledger", PATIENCE, || async {
-            (cluster.ledger_rows().await == webhooks.len()).then_some(())
-        })
-        .await;
-        cluster.quiet(PATIENCE).await;
-        assert_equal(&undisturbed(webhooks).await, &without_ledger(cluster.rows().await));
-        println!(
-            "round {}: {} sent, {} accepted, lost 0, doubled 0",
-            round + 1,
-            report.sent,
-            report.accepted
-        );
+        accounts.entry(kind.name()).or_default().add(&account);
     }
-    println!(
-        "rounds {rounds}, sent {sent}, accepted {accepted}, lost 0, doubled 0, faults {faults:?}"
-    );
+    println!("\n{}", table(&accounts));
+    assert!(failed.is_empty(), "failed: {failed:#?}");
 }
 
-async fn send(urls: Vec<String>, webhooks: impl Iterator<Item = Sent> + Send + 'static) -> Report {
-    let sending = Sending {
-        urls,
-        key: Some(KEY.into()),
-        connections: 32,
-        rate: Some(1_000.0),
-        attempts_max: 400,
-        retry_delay: Duration::from_millis(250),
+/// What repeats a round.
+fn again(kind: Kind, seed: u64) -> String {
+    format!("--kinds {} --rounds 1 --seed {seed}", kind.name())
+}
+
+/// Those that this machine allows.
+fn possible(kinds: Vec<Kind>) -> Vec<Kind> {
+    let (possible, left_out): (Vec<Kind>, Vec<Kind>) =
+        kinds.into_iter().partition(|kind| kind.is_possible());
+    for kind in left_out {
+        println!("left out, because it needs root, mounts or network namespaces: {}", kind.name());
+    }
+    possible
+}
+
+/// A round that can't go on has failed, and the campaign goes on.
+async fn run(kind: Kind, mut round: Round, servers: &Servers) -> Account {
+    let running = Box::pin(kind.run(&mut round, servers));
+    let account = AssertUnwindSafe(running).catch_unwind().await;
+    let mut account = account.unwrap_or_else(|_| Account::broken_off());
+    account.failed_rounds = u64::from(account.is_failed());
+    println!("  {}", account.line());
+    account
+}
+
+/// `tests/faults --list`.
+#[test]
+fn kinds_are_listed() {
+    let kinds = Kind::all();
+    let names: std::collections::BTreeSet<&str> = kinds.iter().map(|kind| kind.name()).collect();
+    assert_eq!(names.len(), kinds.len(), "each has a name of its own");
+    for kind in kinds {
+        println!("{:24}{}", kind.name(), kind.line());
+    }
+}
+
+/// A short round of each of these runs with all tests; of most others the smallest case is a test elsewhere.
+macro_rules! short_rounds {
+    ($($(#[$attribute:meta])* $test:ident: $name:literal),+ $(,)?) => {
+        mod short {
+            $(
+                $(#[$attribute])*
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $test() { super::one_round($name).await; }
+            )+
+        }
     };
-    let report = send_all(sending, webhooks, || ()).await.unwrap();
-    assert_eq!(report.lost, 0);
-    report
+}
+
+short_rounds!(
+    disk_full: "disk-full",
+    failing_writes: "failing-writes",
+    eio: "eio",
+    clock_jump: "clock-jump",
+    #[ignore = "takes minutes: tests/run --all"]
+    node_partition: "node-partition",
+    #[ignore = "takes minutes: tests/run --all"]
+    boot_race: "boot-race",
+);
+
+async fn one_round(name: &str) {
+    for kind in possible(Kind::named(name).unwrap()) {
+        let servers = Servers::default();
+        let account = run(kind, Round::new(1, Length::Short), &servers).await;
+        assert!(!account.is_failed(), "{:?}", account.problems);
+    }
 }

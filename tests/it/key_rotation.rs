@@ -10,6 +10,7 @@ use reqwest::StatusCode;
 use secrecy::SecretString;
 use serde_json::json;
 use tokio::task::JoinSet;
+use waha_ingest::http_client;
 use waha_ingest::webhook::source::sign;
 
 use crate::process::Setting;
@@ -90,7 +91,7 @@ async fn tokens_of_the_admin_listener_rotate_too() {
 
 async fn ask(setting: &Setting<'_>, token: &str) -> StatusCode {
     let url = format!("http://127.0.0.1:{}/api/v1/log-level", setting.admin_port);
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = http_client::plain().build().unwrap();
     client.get(url).bearer_auth(token).send().await.unwrap().status()
 }
 
@@ -108,7 +109,7 @@ async fn post(url: &str, key: &str, id: &str) -> StatusCode {
     let body = json!({ "id": id, "event": "presence.update", "session": "s", "payload": {} });
     let body = body.to_string();
     let signature = sign(&SecretString::from(key), body.as_bytes());
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = http_client::plain().build().unwrap();
     let request = client.post(url).header("x-webhook-hmac", signature).body(body);
     request.send().await.unwrap().status()
 }

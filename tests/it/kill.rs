@@ -13,7 +13,7 @@ use crate::wait::wait_for;
 
 on_each_database!(killed_in_the_middle_the_rows_are_the_same);
 
-const COUNT: usize = 20_000;
+const COUNT: usize = 5_000;
 const SEED: u64 = 7;
 const PATIENCE: Duration = Duration::from_secs(180);
 

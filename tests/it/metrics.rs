@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tempfile::TempDir;
+use waha_ingest::http_client;
 
 use crate::app::KEY;
 use crate::database::{Database, Kind};
@@ -23,7 +24,8 @@ type Families = BTreeMap<String, (String, BTreeSet<String>)>;
 fn documented(parts: &[&str]) -> Families {
     let rows = DOCUMENTED.lines().filter(|line| line.starts_with("| `waha_ingest_"));
     let cells = rows.map(|row| row.split('|').map(str::trim).collect::<Vec<_>>());
-    let here = cells.filter(|cells| parts.contains(&cells[4]));
+    let is_here = |cells: &Vec<&str>| cells[4].split(", ").any(|part| parts.contains(&part));
+    let here = cells.filter(is_here);
     here.map(|cells| {
         let labels = cells[3].split(", ").filter(|label| !label.is_empty()).map(str::to_owned);
         (cells[1].trim_matches('`').to_owned(), (cells[2].to_owned(), labels.collect()))
@@ -99,7 +101,12 @@ async fn nobody_outside_can_make_series() {
     let _up = setting.up().await;
     let client = Client::new(&setting);
     exercise(&setting).await;
-    let before = ended(&setting, 3).await.series();
+    ended(&setting, 3).await;
+    let before = wait_for("the count of the dead letter", PATIENCE, || async {
+        let scrape = Scrape::of(&setting).await;
+        (scrape.sum("waha_ingest_dead_letters_total", &[]) >= 1.0).then_some(scrape.series())
+    })
+    .await;
     for number in 0..100 {
         let made_up = json!({ "event": format!("made.up.{number}"), "session": "s" }).to_string();
         client.post("default", &made_up).await;
@@ -126,7 +133,7 @@ struct Client {
 
 impl Client {
     fn new(setting: &Setting<'_>) -> Self {
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = http_client::plain().build().unwrap();
         Self { url: setting.url(), client }
     }
 

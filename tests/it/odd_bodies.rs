@@ -3,7 +3,8 @@
 
 use sea_orm::EntityTrait;
 use serde_json::{Value, json};
-use waha_ingest::store::dead_letter::{Filter, Page, State};
+use waha_ingest::store::apply::burial::state::DeadLetterState;
+use waha_ingest::store::operations::dead_letter::{DeadLetterFilter, DeadLetterPage};
 
 use crate::app::TestApp;
 use crate::database::{Kind, on_each_database};
@@ -35,14 +36,15 @@ async fn odd_bodies_are_stored_or_explained(kind: Kind) {
     assert_eq!(sent_at(&app, "STRING").await.as_deref(), Some("2026-11-06T21:20:00+00:00"));
     assert_eq!(sent_at(&app, "FAR").await.as_deref(), Some("2096-10-02T07:06:40+00:00"));
 
-    let filter = Filter { states: vec![State::Pending], ..Filter::default() };
-    let letters = app.store.dead_letters(&filter, Page::first(10)).await.unwrap();
+    let filter =
+        DeadLetterFilter { states: vec![DeadLetterState::Pending], ..DeadLetterFilter::default() };
+    let letters = app.store.dead_letters(&filter, DeadLetterPage::first(10)).await.unwrap();
     let reasons: Vec<&str> = letters.iter().map(|letter| letter.reason.as_str()).collect();
-    assert_eq!(reasons, ["malformed", "missing_field"]);
-    assert!(letters[0].error.contains("recursion limit"), "{}", letters[0].error);
+    assert_eq!(reasons, ["too_complex", "missing_field"]);
+    assert!(letters[0].error.contains("nested deeper than 127"), "{}", letters[0].error);
     assert!(letters[1].error.contains("payload.id"), "{}", letters[1].error);
     let equation = app.equation().await;
-    assert!(equation.balanced && equation.waiting == 0, "{equation:?}");
+    assert!(equation.is_balanced() && equation.waiting == 0, "{equation:?}");
 }
 
 /// JSON text of a message's payload; `text` goes in as it is written in JSON.

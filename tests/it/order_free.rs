@@ -14,7 +14,7 @@ use crate::database::Kind;
 use crate::rows::{Rows, assert_equal};
 
 /// Cases per database; `PROPTEST_CASES` asks for more.
-const CASES: u32 = 500;
+const CASES: u32 = 100;
 /// Webhooks per transaction of the undisturbed run.
 const IN_ORDER_BATCH: usize = 20;
 
@@ -73,7 +73,7 @@ fn check(kind: Kind) {
 async fn compare(bench: &Bench, case: &Case) {
     let all: Vec<Sent> = history(&case.plan).collect();
     let mut delivered: Vec<usize> =
-        case.deliveries.iter().map(|index| index.index(all.len())).collect();
+        case.deliveries.iter().map(|index| same_webhook(&all, index.index(all.len()))).collect();
     let webhooks = |indexes: &[usize]| -> Vec<Webhook> {
         indexes.iter().map(|index| webhook(&all[*index])).collect()
     };
@@ -83,6 +83,15 @@ async fn compare(bench: &Bench, case: &Case) {
     let expected = run_in_order(bench, &webhooks(&delivered)).await;
     let actual = run_disturbed(bench, disturbed, &case.batches).await;
     assert_equal(&expected, &actual);
+}
+
+/// The first that is the same webhook: equal bodies of a WAHA that signs no id are one, with the time that
+/// the first request tells of it.
+fn same_webhook(all: &[Sent], index: usize) -> usize {
+    if all[index].webhook_id.is_some() {
+        return index;
+    }
+    all.iter().position(|sent| sent.body == all[index].body).unwrap_or(index)
 }
 
 async fn run_in_order(bench: &Bench, webhooks: &[Webhook]) -> Rows {

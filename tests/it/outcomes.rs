@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use crate::fixtures::fixtures;
 use waha_ingest::change::Changes;
 use waha_ingest::config::Config;
 use waha_ingest::normalize::{Normalized, Rules, normalize};
@@ -38,7 +39,7 @@ fn the_table_of_outcomes_is_that_of_the_fixtures() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
     let rules = Config::load_defaults().unwrap().rules;
     let mut lines: BTreeMap<String, Line> = BTreeMap::new();
-    for path in fixtures(&root) {
+    for path in fixtures() {
         let event_type = name(path.parent().unwrap());
         let engine = name(&path).split('-').next().unwrap().to_owned();
         assert!(ENGINES.contains(&engine.as_str()), "{} names no engine", path.display());
@@ -52,17 +53,6 @@ fn the_table_of_outcomes_is_that_of_the_fixtures() {
     }
     let kept = std::fs::read_to_string(&file).unwrap_or_default();
     assert_eq!(kept, made, "old: run once more with UPDATE_OUTCOMES=1 and look at what changed");
-}
-
-fn fixtures(root: &Path) -> Vec<PathBuf> {
-    let children = |path: &Path| -> Vec<PathBuf> {
-        std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect()
-    };
-    let folders = children(root).into_iter().filter(|path| path.is_dir());
-    let folders = folders.filter(|path| !path.ends_with("snapshots"));
-    let mut files: Vec<PathBuf> = folders.flat_map(|folder| children(&folder)).collect();
-    files.sort_unstable();
-    files
 }
 
 fn name(path: &Path) -> String {

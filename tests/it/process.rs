@@ -6,6 +6,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
+use waha_ingest::http_client;
+use waha_ingest::sender::Sending;
 
 use crate::app::KEY;
 use crate::wait::wait_for;
@@ -39,6 +41,18 @@ impl<'a> Setting<'a> {
 
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}/webhooks/default", self.port)
+    }
+
+    /// Signs for its door, so many at a time, and tries nothing again.
+    pub fn sending(&self, connections: usize) -> Sending {
+        Sending {
+            urls: vec![self.url()],
+            key: Some(KEY.into()),
+            connections,
+            rate: None,
+            attempts_max: 0,
+            retry_delay: Duration::ZERO,
+        }
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
@@ -75,6 +89,16 @@ impl<'a> Setting<'a> {
         process
     }
 
+    /// A command whose files may be limited: it ignores the signal that says so.
+    pub fn enduring(&self, arguments: &[&str]) -> Command {
+        let command = self.command(arguments);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(command.get_program());
+        shell.args(command.get_args()).env_clear().current_dir(self.folder);
+        shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell
+    }
+
     /// Starts a command in the background; its log is in the folder.
     pub fn spawn(&self, arguments: &[&str]) -> Process {
         self.spawn_command(self.command(arguments))
@@ -92,7 +116,7 @@ impl<'a> Setting<'a> {
     pub async fn answers(&self, path: &str) {
         let _log = LogOnPanic(self.folder.join("log"));
         let url = format!("http://127.0.0.1:{}/{path}", self.admin_port);
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = http_client::plain().build().unwrap();
         wait_for(path, PATIENCE, || async {
             client.get(&url).send().await.ok().filter(|r| r.status().is_success()).map(drop)
         })
@@ -124,6 +148,11 @@ pub fn ended(status: &Value) -> u64 {
 pub struct Process(Child);
 
 impl Process {
+    /// Its number.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     /// kill -9.
     pub fn kill(&mut self) {
         self.0.kill().unwrap();
@@ -139,6 +168,13 @@ impl Process {
     pub fn terminate(&mut self) -> Option<i32> {
         self.signal("-TERM");
         self.0.wait().unwrap().code()
+    }
+
+    /// The most memory that it ever had (`VmHWM` of Linux).
+    pub fn peak_memory_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     }
 
     /// Sends a signal such as `-STOP`.

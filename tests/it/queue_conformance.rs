@@ -159,9 +159,11 @@ async fn order_is_roughly_kept(harness: impl Harness) {
 
 async fn a_batch_keeps_to_its_bytes(harness: impl Harness) {
     let queue = harness.queue();
-    let limit = BatchLimit { count_max: 10, bytes_max: 3000 };
-    let sizes = [1000, 1000, 1000, 1, 3001, 0, 3000, 9000, 1000, 1000];
-    for (number, size) in sizes.into_iter().enumerate() {
+    let limit = BatchLimit { count_max: 100, bytes_max: 3000 };
+    let odd_ones = [1000, 1000, 1000, 1, 3001, 0, 3000, 9000, 1000, 1000];
+    // So many that some are there together, however they arrive.
+    let sizes: Vec<usize> = odd_ones.into_iter().chain(std::iter::repeat_n(100, 100)).collect();
+    for (number, size) in sizes.iter().copied().enumerate() {
         queue
             .publish(with_body(&number.to_string(), vec![b'x'; size].into()))
             .await

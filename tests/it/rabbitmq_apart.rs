@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use waha_ingest::sender::{Sending, send_all};
+use waha_ingest::sender::send_all;
 use waha_ingest::simulate::{Plan, Sent, history, shuffled};
 
-use crate::app::{KEY, undisturbed};
+use crate::app::undisturbed;
 use crate::database::{Database, Kind};
 use crate::process::{Process, Setting};
 use crate::rabbitmq_node::prefix;
@@ -75,14 +75,7 @@ async fn start_all(settings: &[Setting<'_>; 4]) -> Vec<Process> {
 }
 
 async fn send(setting: &Setting<'_>, seed: u64, webhooks: Vec<Sent>) -> u64 {
-    let sending = Sending {
-        urls: vec![setting.url()],
-        key: Some(KEY.into()),
-        connections: 8,
-        rate: None,
-        attempts_max: 0,
-        retry_delay: Duration::ZERO,
-    };
+    let sending = setting.sending(8);
     let webhooks = shuffled(seed, 50, 0.0, webhooks.into_iter());
     let report = send_all(sending, webhooks, || ()).await.expect("a report");
     assert_eq!(report.accepted, report.sent);
@@ -99,7 +92,7 @@ async fn settled(settings: &[Setting<'_>; 4], accepted: u64) -> Value {
         let output = settings[3].run(&arguments);
         let status: Value = serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
-        let is_quiet = status["waiting"] == 0 && status["uncertain"] == 0;
+        let is_quiet = status["waiting"] == 0 && status["balanced"] == true;
         (is_quiet && status["accepted"] == accepted).then_some(status)
     })
     .await

@@ -1,10 +1,11 @@
 //! RabbitMQ nodes for tests: one that all share, and others to break.
 
 use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
+use lapin::options::QueueDeleteOptions;
+use lapin::{Connection, ConnectionProperties};
 use waha_ingest::queue::rabbitmq::Options;
 use waha_ingest::webhook::{Receipt, Webhook, WebhookKey, WebhookParts};
 
@@ -58,22 +59,38 @@ impl Node {
 
     /// Runs `rabbitmqctl` against this node.
     pub fn control(&self, arguments: &[&str]) {
-        let home = self.0.home();
-        let port = std::fs::read_to_string(home.join("epmd_port")).expect("a port");
-        let programs = std::env::var("WAHA_INGEST_TEST_RABBITMQ_BIN");
-        let programs = programs.as_deref().unwrap_or("/usr/lib/rabbitmq/bin");
-        let output = Command::new(format!("{programs}/rabbitmqctl"))
-            .args(arguments)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", &home)
-            .env("LANG", "C.UTF-8")
-            .env("ERL_EPMD_PORT", port.trim())
-            .env("RABBITMQ_NODENAME", "waha-ingest-test@localhost")
-            .env("RABBITMQ_CONF_ENV_FILE", home.join("env.conf"))
-            .output()
-            .expect("rabbitmqctl");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        self.told(arguments);
+    }
+
+    /// The same; what it prints.
+    pub fn told(&self, arguments: &[&str]) -> String {
+        let all: Vec<&str> = ["rabbitmqctl"].iter().chain(arguments).copied().collect();
+        self.0.order_with("control", &all)
+    }
+
+    pub fn server(&self) -> &Server {
+        &self.0
+    }
+
+    /// Host and port of its URL.
+    pub fn address(&self) -> String {
+        self.0.address()
+    }
+
+    /// The names of all queues with a prefix.
+    pub fn queues(&self, prefix: &str) -> Vec<String> {
+        let told = self.told(&["-q", "list_queues", "name"]);
+        told.lines().filter(|name| name.starts_with(prefix)).map(str::to_owned).collect()
+    }
+}
+
+/// Deletes queues, whatever is in them.
+pub async fn delete_queues(url: &str, names: &[String]) {
+    let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
+    let channel = connection.create_channel().await.unwrap();
+    for name in names {
+        let options = QueueDeleteOptions::default();
+        channel.queue_delete(name.as_str().into(), options).await.unwrap();
     }
 }
 
@@ -81,6 +98,13 @@ impl Drop for Node {
     fn drop(&mut self) {
         self.0.order("kill");
     }
+}
+
+/// A webhook of an event type.
+pub fn of_type(event_type: &str, id: &str) -> Webhook {
+    let mut parts = message(id).parts().clone();
+    event_type.clone_into(&mut parts.key.event_type);
+    parts.into()
 }
 
 /// A webhook for the messages lane.

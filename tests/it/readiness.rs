@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use waha_ingest::http_client;
 use waha_ingest::webhook::source::sign;
 
 use crate::app::KEY;
@@ -16,7 +18,7 @@ use crate::wait::wait_for;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn readiness(setting: &Setting<'_>) -> (StatusCode, Value) {
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = http_client::plain().build().unwrap();
     let url = format!("http://127.0.0.1:{}/readyz", setting.admin_port);
     let answer = client.get(url).send().await.unwrap();
     (answer.status(), answer.json().await.unwrap())
@@ -40,7 +42,7 @@ async fn a_full_queue_closes_the_door_and_says_since_when() {
     let (_, ready) = readiness(&setting).await;
     assert_eq!((&ready["ready"], &ready["draining"]), (&json!(true), &json!(false)));
     assert_eq!(ready["dependencies"]["queue"]["state"], "up");
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = http_client::plain().build().unwrap();
     let body = json!({ "event": "message", "session": "s", "filler": "x".repeat(10_000) });
     let (body, mut accepted) = (body.to_string(), 0);
     loop {
@@ -75,7 +77,7 @@ async fn a_process_that_stops_finishes_what_it_began_and_takes_nothing_new() {
     );
     sender.write_all(head.as_bytes()).await.unwrap();
     // Another request on the same listener is answered only after the head of this one was read.
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = http_client::plain().build().unwrap();
     client.get(setting.url()).send().await.unwrap();
     up.signal("-TERM");
     let unready = becomes_unready(&setting, "a process that drains").await;
@@ -84,4 +86,39 @@ async fn a_process_that_stops_finishes_what_it_began_and_takes_nothing_new() {
     let mut answer = vec![0; 12];
     sender.read_exact(&mut answer).await.unwrap();
     assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 202");
+}
+
+/// A ping would say that all is well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_answers_and_takes_no_rows_is_down() {
+    let (folder, database) = (tempfile::tempdir().unwrap(), Database::create(Kind::Postgres).await);
+    let db = database.connect().await;
+    migration::up(&db).await.unwrap();
+    let setting = Setting::new(folder.path(), &database.url);
+    let _work = setting.spawn(&["work"]);
+    setting.answers("readyz").await;
+    let name = database.url.split('/').next_back().unwrap().split('?').next().unwrap();
+    // Our own sessions begin as the database says by then, so each change says that it writes.
+    let change = |what: String| format!("BEGIN READ WRITE; {what}; COMMIT");
+    let read_only = |how: &str| {
+        change(format!("ALTER DATABASE {name} SET default_transaction_read_only = {how}"))
+    };
+    let rename = |from: &str, to: &str| change(format!("ALTER TABLE {from} RENAME TO {to}"));
+    let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                  WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    for (strike, mend, code) in [
+        (read_only("on"), read_only("off"), "25006"),
+        (rename("waha_labels", "hidden"), rename("hidden", "waha_labels"), "42P01"),
+    ] {
+        db.execute_unprepared(&strike).await.unwrap();
+        db.execute_unprepared(others).await.unwrap();
+        let unready = becomes_unready(&setting, "a worker that can't write").await;
+        let told = &unready["dependencies"]["database"];
+        assert_eq!(told["state"], "down", "{unready}");
+        let failure = told["last_use"]["failure"].as_str().unwrap_or_default();
+        assert!(failure.contains(code), "{unready}");
+        db.execute_unprepared(&mend).await.unwrap();
+        db.execute_unprepared(others).await.unwrap();
+        setting.answers("readyz").await;
+    }
 }

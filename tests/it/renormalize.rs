@@ -11,8 +11,9 @@ use waha_ingest::config::Config;
 use waha_ingest::normalize::{Ignored, NORMALIZER_VERSION, Normalized, Rules};
 use waha_ingest::renormalize::{Renormalizer, Tally};
 use waha_ingest::simulate::{Families, Plan, Sent, history};
-use waha_ingest::store::history::{Filter, RowOutcome};
-use waha_ingest::store::{Store, StoreOptions, Task};
+use waha_ingest::store::apply::batch::ApplyTask;
+use waha_ingest::store::operations::history::{LedgerFilter, LedgerOutcome};
+use waha_ingest::store::{Store, StoreOptions};
 use waha_ingest::webhook::Webhook;
 
 use crate::app::{TestApp, webhook};
@@ -46,8 +47,8 @@ async fn expected(kind: Kind, webhooks: &[Sent]) -> crate::rows::Rows {
 /// Writes ledger rows as a normalizer without rules for anything would have left them.
 async fn ignore_all(store: &Store, webhooks: &[Webhook]) {
     let normalized = Normalized::Ignored(Ignored::UnknownEvent);
-    let task = |webhook| Task { webhook, attempts: 1, normalized: normalized.clone() };
-    let tasks: Vec<Task<'_>> = webhooks.iter().map(task).collect();
+    let task = |webhook| ApplyTask { webhook, attempts: 1, normalized: normalized.clone() };
+    let tasks: Vec<ApplyTask<'_>> = webhooks.iter().map(task).collect();
     store.apply(&tasks).await.unwrap();
     execute(store, "UPDATE webhook_events SET normalizer_version = 0").await;
 }
@@ -56,7 +57,7 @@ async fn execute(store: &Store, sql: &str) {
     store.connection().execute_unprepared(sql).await.unwrap();
 }
 
-async fn renormalize(store: &Store, filter: Filter, writes: bool) -> Tally {
+async fn renormalize(store: &Store, filter: LedgerFilter, writes: bool) -> Tally {
     let renormalizer = Renormalizer { store, rules: &rules(), writes, rate: None };
     renormalizer.run(filter, |_| ()).await.unwrap()
 }
@@ -68,22 +69,24 @@ async fn an_old_ledger_fills_the_tables_without_doubling(kind: Kind) {
     ignore_all(&app.store, &sent.iter().map(webhook).collect::<Vec<_>>()).await;
     assert_eq!(count(app.db(), "waha_messages").await, 0);
 
-    let planned = renormalize(&app.store, Filter::default(), false).await;
+    let planned = renormalize(&app.store, LedgerFilter::default(), false).await;
     assert_eq!(count(app.db(), "waha_messages").await, 0, "a dry run writes nothing");
-    let calls = Filter { event_types: vec!["call.received".into()], ..Filter::default() };
+    let calls =
+        LedgerFilter { event_types: vec!["call.received".into()], ..LedgerFilter::default() };
     let some = renormalize(&app.store, calls, true).await;
     assert!(some.seen > 0 && some.ended.keys().all(|it| it.event_type == "call.received"));
     assert_eq!(count(app.db(), "waha_messages").await, 0, "other event types stay as they are");
 
     // Only those that the present normalizer has not seen: all but the calls.
-    let old = Filter { normalizer_below: Some(NORMALIZER_VERSION), ..Filter::default() };
+    let old =
+        LedgerFilter { normalizer_below: Some(NORMALIZER_VERSION), ..LedgerFilter::default() };
     let done = renormalize(&app.store, old.clone(), true).await;
     assert_eq!((done.seen + some.seen, done.failed), (sent.len(), 0));
     let total = |tally: &Tally| tally.ended.values().sum::<usize>();
     assert_eq!(total(&planned), total(&done) + total(&some));
     assert_equal(&expected, &rows(app.db()).await);
     assert_eq!(renormalize(&app.store, old, true).await.seen, 0, "nothing is left to read");
-    renormalize(&app.store, Filter::default(), true).await;
+    renormalize(&app.store, LedgerFilter::default(), true).await;
     assert_equal(&expected, &rows(app.db()).await);
 }
 
@@ -101,7 +104,7 @@ async fn a_killed_run_beside_traffic_ends_in_the_same_rows(kind: Kind) {
     let (cut, work) = tokio::join!(cut_off(Arc::clone(&app.store)), app.work_until_idle());
     let () = work;
     assert!(cut < old.len(), "it was cut off before its end");
-    renormalize(&app.store, Filter::default(), true).await;
+    renormalize(&app.store, LedgerFilter::default(), true).await;
     assert_equal(&expected, &rows(app.db()).await);
 }
 
@@ -111,7 +114,7 @@ async fn cut_off(store: Arc<Store>) -> usize {
     let run = tokio::spawn(async move {
         let renormalizer =
             Renormalizer { store: &store, rules: &rules(), writes: true, rate: None };
-        renormalizer.run(Filter::default(), |count| ticked.send(count).unwrap_or(())).await
+        renormalizer.run(LedgerFilter::default(), |count| ticked.send(count).unwrap_or(())).await
     });
     let first = ticks.recv().await.unwrap();
     run.abort();
@@ -128,7 +131,9 @@ async fn an_outage_is_waited_for(kind: Kind) {
     execute(&app.store, "ALTER TABLE waha_chats RENAME TO away").await;
     let store = Arc::clone(&app.store);
     let mut run =
-        tokio::spawn(async move { renormalize(&store, Filter::default(), true).await.failed });
+        tokio::spawn(
+            async move { renormalize(&store, LedgerFilter::default(), true).await.failed },
+        );
     let early = tokio::time::timeout(Duration::from_millis(500), &mut run).await;
     assert!(early.is_err(), "it did not wait: {early:?}");
     execute(&app.store, "ALTER TABLE away RENAME TO waha_chats").await;
@@ -140,7 +145,7 @@ async fn what_can_not_be_read_is_counted_and_left(kind: Kind) {
     let sent: Vec<Sent> = history(&Plan { messages: 20, ..plan() }).collect();
     let app = TestApp::start(kind).await;
     ignore_all(&app.store, &sent.iter().map(webhook).collect::<Vec<_>>()).await;
-    let all = app.store.history(&Filter::default(), Order::Asc, 1_000).await.unwrap();
+    let all = app.store.history(&LedgerFilter::default(), Order::Asc, 1_000).await.unwrap();
     let ids: Vec<i64> =
         all.iter().filter(|row| row.event_type == "message.any").map(|row| row.id).collect();
     let [bodiless, broken, dead, ..] = ids[..] else { panic!("too few messages") };
@@ -158,13 +163,14 @@ async fn what_can_not_be_read_is_counted_and_left(kind: Kind) {
     )
     .await;
 
-    let tally = renormalize(&app.store, Filter::default(), true).await;
+    let tally = renormalize(&app.store, LedgerFilter::default(), true).await;
     assert_eq!(tally.without_body.into_iter().collect::<Vec<_>>(), [("message.any".to_owned(), 1)]);
     assert_eq!((tally.dead_lettered, tally.failed, tally.failures[0].id), (1, 1, broken));
-    let left = Filter { normalizer_below: Some(1), ..Filter::default() };
+    let left = LedgerFilter { normalizer_below: Some(1), ..LedgerFilter::default() };
     let left = app.store.history(&left, Order::Asc, 10).await.unwrap();
     assert_eq!(left.iter().map(|row| row.id).collect::<Vec<_>>(), [bodiless, broken, dead]);
-    let dead = Filter { outcomes: vec![RowOutcome::DeadLettered], ..Filter::default() };
+    let dead =
+        LedgerFilter { outcomes: vec![LedgerOutcome::DeadLettered], ..LedgerFilter::default() };
     assert_eq!(app.store.history_groups(&dead).await.unwrap()[0].total, 1);
     store_without_bodies_keeps_those_that_are_there(&app).await;
 }
@@ -179,10 +185,10 @@ async fn store_without_bodies_keeps_those_that_are_there(app: &TestApp) {
     };
     let store = Store::open(&options, app.clock.clone()).await.unwrap();
     let bodies = async || {
-        let groups = store.history_groups(&Filter::default()).await.unwrap();
+        let groups = store.history_groups(&LedgerFilter::default()).await.unwrap();
         groups.iter().map(|group| group.with_body).sum::<i64>()
     };
     let before = bodies().await;
-    renormalize(&store, Filter::default(), true).await;
+    renormalize(&store, LedgerFilter::default(), true).await;
     assert_eq!(bodies().await, before);
 }

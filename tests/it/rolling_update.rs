@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use waha_ingest::sender::{Report, Sending, send_all};
+use waha_ingest::sender::Sending;
 use waha_ingest::simulate::{Plan, Sent, history};
 
-use crate::app::KEY;
 use crate::app::undisturbed;
-use crate::cluster::Cluster;
-use crate::rows::assert_equal;
-use crate::rows::without_ledger;
+use crate::database::{Database, Kind};
+use crate::fleet::{Fleet, FleetPlan, TWO_EACH};
+use crate::load::{Load, at_rate};
+use crate::rabbitmq_node::prefix;
+use crate::rows::{assert_equal, count, without_ledger};
 use crate::wait::wait_for;
 
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -21,30 +22,46 @@ const PER_SECOND: f64 = 100.0;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_fails_while_every_process_is_replaced() {
-    let cluster = Cluster::start().await;
+    let fleet = start().await;
     let is_over = Arc::new(AtomicBool::new(false));
-    let sending = tokio::spawn(send(cluster.urls(), Arc::clone(&is_over)));
-    cluster.ledger_reaches(100, PATIENCE).await;
-    for member in 0..cluster.size() {
-        cluster.replace(member).await;
+    let load = send(fleet.urls(), Arc::clone(&is_over));
+    fleet.ledger_reaches(100, PATIENCE).await;
+    for member in &fleet.members {
+        member.replace().await;
         // The next one goes only when webhooks arrive again.
-        let rows = cluster.ledger_rows().await;
-        cluster.ledger_reaches(rows + 50, PATIENCE).await;
+        let rows = fleet.ledger_rows().await;
+        fleet.ledger_reaches(rows + 50, PATIENCE).await;
     }
     is_over.store(true, Ordering::SeqCst);
-    let report = sending.await.unwrap();
+    let report = load.report().await;
     assert_eq!((report.accepted, report.lost), (report.sent, 0));
     let sent = usize::try_from(report.sent).unwrap();
     wait_for("all to be in the ledger", PATIENCE, || async {
-        (cluster.ledger_rows().await == sent).then_some(())
+        (fleet.ledger_rows().await == sent).then_some(())
     })
     .await;
-    cluster.quiet(PATIENCE).await;
-    let repeated = cluster.duplicates().await;
+    wait_for("empty queues", PATIENCE, || async {
+        fleet.status().await.filter(|status| status["waiting"] == 0)
+    })
+    .await;
+    let repeated = u64::try_from(count(&fleet.db(), "webhook_duplicates").await).unwrap();
     assert!(repeated <= report.retries, "{repeated} doubled, {} retries", report.retries);
     let webhooks: Vec<Sent> = history(&plan()).take(sent).collect();
-    assert_equal(&undisturbed(webhooks).await, &without_ledger(cluster.rows().await));
+    assert_equal(&undisturbed(webhooks).await, &without_ledger(fleet.rows().await));
     println!("sent {sent}, retries {}, repeated {repeated}, lost 0", report.retries);
+}
+
+/// On the servers that all tests share: none of them is struck.
+async fn start() -> Fleet {
+    let database = Database::create(Kind::Postgres).await;
+    let queue_url =
+        std::env::var("TEST_AMQP_URL").expect("TEST_AMQP_URL is not set: run tests/run");
+    let plan = FleetPlan {
+        queue_url: Some(queue_url),
+        configuration: format!("queue.prefix = \"{}\"\n", prefix()),
+        ..FleetPlan::new(TWO_EACH, &database.url)
+    };
+    Fleet::start(plan).await
 }
 
 /// More than is ever sent.
@@ -53,15 +70,9 @@ fn plan() -> Plan {
 }
 
 /// Each webhook may be tried once more, on the other instance, at once.
-async fn send(urls: Vec<String>, is_over: Arc<AtomicBool>) -> Report {
-    let sending = Sending {
-        urls,
-        key: Some(KEY.into()),
-        connections: 8,
-        rate: Some(PER_SECOND),
-        attempts_max: 1,
-        retry_delay: Duration::ZERO,
-    };
+fn send(urls: Vec<String>, is_over: Arc<AtomicBool>) -> Load {
+    let sending =
+        Sending { connections: 8, retry_delay: Duration::ZERO, ..at_rate(urls, PER_SECOND, 1) };
     let webhooks = history(&plan()).take_while(move |_| !is_over.load(Ordering::SeqCst));
-    send_all(sending, webhooks, || ()).await.unwrap()
+    Load::start(sending, webhooks)
 }

@@ -114,7 +114,7 @@ fn fields(
 }
 
 /// A value of whatever type the column has.
-fn value(row: &QueryResult, column: &str) -> String {
+pub fn value(row: &QueryResult, column: &str) -> String {
     macro_rules! attempt {
         ($($kind:ty),+) => {$(
             if let Ok(value) = row.try_get::<Option<$kind>>("", column) {
@@ -123,7 +123,7 @@ fn value(row: &QueryResult, column: &str) -> String {
         )+};
     }
     // Numbers first: SQLite's driver can't read a number again after it was tried as a time.
-    attempt!(i64, i32, i16);
+    attempt!(i64, i32, i16, f64);
     if let Ok(flag) = row.try_get::<Option<bool>>("", column) {
         return flag.map_or("-".to_owned(), |flag| i32::from(flag).to_string());
     }

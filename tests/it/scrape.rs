@@ -1,6 +1,8 @@
 //! Reads `/metrics` of a process.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use waha_ingest::http_client;
 
 use crate::process::Setting;
 
@@ -12,10 +14,22 @@ type Sample<'a> = (&'a str, BTreeMap<&'a str, &'a str>, f64);
 
 impl Scrape {
     pub async fn of(setting: &Setting<'_>) -> Self {
+        Self::ask(setting, None).await.unwrap()
+    }
+
+    /// None if there is no answer within the limit.
+    pub async fn try_of(setting: &Setting<'_>, limit: Duration) -> Option<Self> {
+        Self::ask(setting, Some(limit)).await.ok()
+    }
+
+    async fn ask(setting: &Setting<'_>, limit: Option<Duration>) -> reqwest::Result<Self> {
         let url = format!("http://127.0.0.1:{}/metrics", setting.admin_port);
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let response = client.get(url).send().await.unwrap().error_for_status().unwrap();
-        Self(response.text().await.unwrap())
+        let mut client = http_client::plain();
+        if let Some(limit) = limit {
+            client = client.timeout(limit);
+        }
+        let response = client.build()?.get(url).send().await?.error_for_status()?;
+        response.text().await.map(Self)
     }
 
     fn samples(&self) -> impl Iterator<Item = Sample<'_>> {

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-/// A running database or broker; it ends with the test, before its folder goes, by which `tests/run`
+/// A running database, broker or network; it ends with the test, before its folder goes, by which `tests/run`
 /// finds those of tests that were killed.
 pub struct Server {
     kind: &'static str,
@@ -16,7 +16,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts `postgres`, `mariadb` or `rabbitmq` on a free port.
+    /// Starts a MySQL or a MariaDB, whichever the tests run on.
+    pub fn mysql() -> Self {
+        let is_mysql = std::env::var("TEST_MYSQL_SERVER").is_ok_and(|kind| kind == "mysql");
+        Self::start(if is_mysql { "mysql" } else { "mariadb" })
+    }
+
+    /// Starts `postgres`, `mariadb`, `mysql`, `rabbitmq` on a free port, or a `network`.
     pub fn start(kind: &'static str) -> Self {
         Self::start_with(kind, &[])
     }
@@ -33,6 +39,11 @@ impl Server {
     /// `kill`, `freeze`, `thaw`, `stop`, `resume`, or what else its script can do.
     pub fn order(&self, order: &str) {
         run(&mut self.command(order));
+    }
+
+    /// An order that takes more; returns what is printed.
+    pub fn order_with(&self, order: &str, more: &[&str]) -> String {
+        run(self.command(order).args(more))
     }
 
     fn command(&self, order: &str) -> Command {

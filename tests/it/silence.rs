@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use waha_ingest::clock::Clock;
+use waha_ingest::http_client;
 use waha_ingest::silence::Silence;
 use waha_ingest::webhook::source::sign;
 
@@ -137,7 +138,7 @@ async fn status_api_and_metric_agree() {
         let payload = json!({ "name": session, "status": status });
         let body = json!({ "event": "session.status", "session": session, "payload": payload });
         let signature = sign(&KEY.into(), body.to_string().as_bytes());
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let client = http_client::plain().build().unwrap();
         let request = client.post(setting.url()).header("x-webhook-hmac", signature);
         request.body(body.to_string()).send().await.unwrap().error_for_status().unwrap();
     }
@@ -165,7 +166,7 @@ async fn status_api_and_metric_agree() {
     let by_status = |status| scrape.get("waha_ingest_sessions", &[("status", status)]);
     assert_eq!((by_status("WORKING"), by_status("FAILED")), (Some(1.0), Some(1.0)));
     let url = format!("http://127.0.0.1:{}/api/v1/sessions", setting.admin_port);
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = http_client::plain().build().unwrap();
     let told: Value = client.get(url).send().await.unwrap().json().await.unwrap();
     let named = |flag: &str| {
         let sessions = told["sessions"].as_array().unwrap().iter();

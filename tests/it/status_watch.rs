@@ -5,17 +5,16 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
-use waha_ingest::sender::{Sending, send_all};
+use waha_ingest::sender::send_all;
 use waha_ingest::simulate::{Plan, history};
 
-use crate::app::KEY;
 use crate::database::Database;
 use crate::process::Setting;
 use crate::server::Server;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_shows_what_changes_and_survives_an_outage() {
-    let server = Server::start("mariadb");
+    let server = Server::mysql();
     let database = Database::on_server(&server.url).await;
     let folder = tempfile::tempdir().unwrap();
     let setting = Setting::new(folder.path(), &database.url);
@@ -40,14 +39,7 @@ async fn it_shows_what_changes_and_survives_an_outage() {
 }
 
 async fn send(setting: &Setting<'_>) {
-    let sending = Sending {
-        urls: vec![setting.url()],
-        key: Some(KEY.into()),
-        connections: 2,
-        rate: None,
-        attempts_max: 0,
-        retry_delay: std::time::Duration::ZERO,
-    };
+    let sending = setting.sending(2);
     let report = send_all(sending, history(&Plan::default()).take(30), || ()).await.unwrap();
     assert_eq!(report.accepted, 30);
 }

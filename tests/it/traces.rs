@@ -10,6 +10,7 @@ use reqwest::StatusCode;
 use sea_orm::{ConnectionTrait, DatabaseConnection};
 use secrecy::SecretString;
 use serde_json::json;
+use waha_ingest::http_client;
 use waha_ingest::webhook::source::sign;
 
 use self::collector::{Collector, Seen};
@@ -157,7 +158,7 @@ async fn post(setting: &Setting<'_>, name: &str, trace_parent: &str) {
     });
     let body = body.to_string();
     let signature = sign(&SecretString::from(KEY), body.as_bytes());
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = http_client::plain().build().unwrap();
     let request = client.post(setting.url()).header("x-webhook-hmac", signature);
     let answer = request.header("traceparent", trace_parent).body(body).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::ACCEPTED);

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What the server scripts beside this file share: the life of one private instance in one folder.
 #
-# Sourced by `postgres`, `mariadb` and `rabbitmq`, which set
+# Sourced by `postgres`, `mariadb`, `mysql`, `rabbitmq` and `network`, which set
 #   kind          the name of the script, kept in DIR/kind so that no script touches another's folder
 #   run_as        users to choose from when started by root (empty: stay root)
 #   stop_signal   what asks the server to stop gracefully
@@ -10,8 +10,8 @@
 #   choose_ports  keeps any further ports it needs in $dir (optional)
 #   before_serve  starts whatever must be there before the server (optional)
 #   after_kill    removes what a killed server leaves outside the folder (optional)
-#   orders        further commands, each with a function COMMAND_instance, and the lines of `usage`
-#                 about them (optional)
+#   orders        further commands, each with a function COMMAND_instance that takes what follows DIR,
+#                 and in orders_usage the lines of `usage` about them (optional)
 #   serve         execs the server in the foreground through `become`
 #   answers       succeeds as soon as this very instance accepts clients
 #   url           prints the connection URL
@@ -60,7 +60,7 @@ main() {
     case $command in
         start) (($# <= 3)) || usage ;;
         resume | stop | kill | freeze | thaw) (($# == 2)) || usage ;;
-        *) [[ -n $command && " $orders " == *" $command "* ]] && (($# == 2)) || usage ;;
+        *) [[ -n $command && " $orders " == *" $command "* ]] || usage ;;
     esac
     if [[ $command == start ]]; then
         start "$folder" "${3:-}"
@@ -68,7 +68,7 @@ main() {
     fi
     dir=$(cd "$folder" 2>/dev/null && pwd -P) || fail "no such folder: $folder"
     [[ -f $dir/kind && $(<"$dir/kind") == "$kind" ]] || fail "no $kind instance in $dir"
-    "${command}_instance"
+    "${command}_instance" "${@:3}"
 }
 
 # --- start and resume ----------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 //! What keeps pages in a browser away: a browser on this machine reaches a loopback address, and
 //! whoever made the page that it shows could use that.
 
-use std::net::IpAddr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use actix_web::http::header::{CONTENT_TYPE, HOST, HeaderMap, ORIGIN};
 
@@ -24,14 +24,35 @@ pub(super) fn refuse_foreign_pages(headers: &HeaderMap) -> Result<(), AccessErro
 
 /// A foreign name that was made to point to this machine is told here by the browser.
 pub(super) fn require_local_host(headers: &HeaderMap) -> Result<(), AccessError> {
-    let host = text(headers, HOST);
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
+    if host_name(text(headers, HOST)).is_some_and(is_local) {
+        Ok(())
+    } else {
+        Err(AccessError::ForeignHost)
+    }
+}
+
+/// The name in `HOST` or `HOST:PORT` (RFC 9110, 7.2), brackets kept; none if it is anything else.
+fn host_name(host: &str) -> Option<&str> {
+    let name_ends = if host.starts_with('[') {
+        host.find(']')? + 1
+    } else {
+        host.find(':').unwrap_or(host.len())
     };
-    let is_local = name.eq_ignore_ascii_case("localhost")
-        || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    if is_local { Ok(()) } else { Err(AccessError::ForeignHost) }
+    let (name, rest) = host.split_at(name_ends);
+    match rest.strip_prefix(':') {
+        Some(port) => port.parse::<u16>().is_ok().then_some(name),
+        None => rest.is_empty().then_some(name),
+    }
+}
+
+fn is_local(name: &str) -> bool {
+    match name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => {
+            address.parse::<Ipv6Addr>().is_ok_and(|it| it.to_canonical().is_loopback())
+        }
+        None if name.eq_ignore_ascii_case("localhost") => true,
+        None => name.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback()),
+    }
 }
 
 /// A page can't send this type elsewhere without asking first, and nobody here says yes.

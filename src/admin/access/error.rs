@@ -4,6 +4,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{HeaderValue, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 
+use super::{Right, Role};
 use crate::problem::problem;
 
 /// Why somebody is not let in. Nothing was done.
@@ -15,9 +16,9 @@ pub enum AccessError {
     /// No configured token has this secret.
     #[error("the token is not known")]
     UnknownToken,
-    /// A viewer wants to act.
-    #[error("this needs a token with the role operator")]
-    NeedsOperator,
+    /// The token's role does not give the right.
+    #[error("this needs a token with one of the roles: {}", Role::giving(*.0))]
+    Lacks(Right),
     /// The request was not addressed to this machine by a local name.
     #[error("without tokens only localhost and loopback addresses are answered")]
     ForeignHost,
@@ -33,7 +34,7 @@ impl ResponseError for AccessError {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::NoToken | Self::UnknownToken => StatusCode::UNAUTHORIZED,
-            Self::NeedsOperator | Self::ForeignHost | Self::ForeignPage => StatusCode::FORBIDDEN,
+            Self::Lacks(_) | Self::ForeignHost | Self::ForeignPage => StatusCode::FORBIDDEN,
             Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         }
     }

@@ -10,7 +10,7 @@ use super::ApiError;
 use super::dead_letters::limit;
 use super::error::Refused;
 use crate::admin::Admin;
-use crate::store::audit::{Action, AuditLog};
+use crate::store::audit::{AuditAction, AuditLogRow};
 
 /// Which entries.
 #[derive(Deserialize, IntoParams)]
@@ -19,7 +19,7 @@ use crate::store::audit::{Action, AuditLog};
 pub(super) struct Which {
     /// Only of this action.
     #[param(inline)]
-    action: Option<Action>,
+    action: Option<AuditAction>,
     /// Only numbers below this one: `next` of the page before.
     before: Option<i64>,
     /// At most so many; 50 without it.
@@ -56,8 +56,8 @@ pub(super) struct Entry {
     note: Option<String>,
 }
 
-impl From<AuditLog> for Entry {
-    fn from(log: AuditLog) -> Self {
+impl From<AuditLogRow> for Entry {
+    fn from(log: AuditLogRow) -> Self {
         let parsed = |text: Option<String>| text.and_then(|text| serde_json::from_str(&text).ok());
         Self {
             id: log.id,
@@ -85,7 +85,7 @@ pub(super) async fn list(
     which: web::Query<Which>,
 ) -> Result<web::Json<Page>, ApiError> {
     let limit = limit(which.limit)?;
-    let action = which.action.map(Action::name);
+    let action = which.action.map(AuditAction::name);
     let logs = admin.store()?.audit_logs(action, which.before, limit).await?;
     let is_full = logs.len() as u64 == limit;
     let next = logs.last().filter(|_| is_full).map(|log| log.id);

@@ -13,13 +13,16 @@ use utoipa::ToSchema;
 use super::ApiError;
 use super::error::Refused;
 use crate::admin::Admin;
-use crate::store::dead_letter::{Group, Page as Range, Summary};
+use crate::store::operations::dead_letter::{
+    DeadLetterGroup, DeadLetterPage as Range, DeadLetterSummary,
+};
+
+use which::Which;
 
 pub(super) use act::{discard, replay, restore};
 pub(super) use carry::{export, import};
 pub(super) use edit::replace_body;
 pub(super) use show::{body, show};
-use which::Which;
 
 // utoipa looks for what it has generated beside the handler.
 pub(super) use act::{__path_discard, __path_replay, __path_restore};
@@ -34,7 +37,7 @@ const LIMIT_MAX: u64 = 500;
 /// A page of dead letters, oldest first.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Letters {
-    dead_letters: Vec<Summary>,
+    dead_letters: Vec<DeadLetterSummary>,
     /// `after` of the next page; none after the last.
     next: Option<i64>,
 }
@@ -43,7 +46,7 @@ pub(super) struct Letters {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Groups {
     /// The most frequent first; at most 500.
-    groups: Vec<Group>,
+    groups: Vec<DeadLetterGroup>,
 }
 
 /// A limit that was asked for.

@@ -12,8 +12,8 @@ use super::error::Refused;
 use super::{ApiError, Problem, actor};
 use crate::admin::{Admin, Caller};
 use crate::clock::{Clock, SystemClock};
-use crate::store::dead_letter::Filter;
-use crate::store::job::{Job, JobState};
+use crate::store::operations::dead_letter::DeadLetterFilter;
+use crate::store::operations::job::{JobState, ReplayJob};
 
 /// Which page of a list, newest first.
 #[derive(Deserialize, IntoParams)]
@@ -41,7 +41,7 @@ pub(super) struct JobReport {
     id: i64,
     /// `running`, `interrupted` (asked for again it goes on), `done` or `cancelled`.
     state: &'static str,
-    filter: Filter,
+    filter: DeadLetterFilter,
     /// Most per second; none: as many as the queue bears.
     rate: Option<f64>,
     total: i64,
@@ -55,7 +55,7 @@ pub(super) struct JobReport {
 }
 
 impl JobReport {
-    fn new(job: Job, outcomes: BTreeMap<String, i64>) -> Self {
+    fn new(job: ReplayJob, outcomes: BTreeMap<String, i64>) -> Self {
         Self {
             id: job.id,
             state: JobState::of(&job, SystemClock.now()).name(),
@@ -111,14 +111,14 @@ pub(super) async fn cancel(
     Ok(web::Json(report.ok_or(ApiError::NotFound("running job"))?))
 }
 
-async fn reports(admin: &Admin, jobs: Vec<Job>) -> Result<Vec<JobReport>, ApiError> {
+async fn reports(admin: &Admin, jobs: Vec<ReplayJob>) -> Result<Vec<JobReport>, ApiError> {
     let ids: Vec<i64> = jobs.iter().map(|job| job.id).collect();
     let mut outcomes: BTreeMap<i64, BTreeMap<String, i64>> = BTreeMap::new();
     for row in admin.store()?.job_outcomes(&ids).await? {
         let outcome = row.outcome.unwrap_or_else(|| "on_their_way".to_owned());
         outcomes.entry(row.job_id).or_default().insert(outcome, row.count);
     }
-    let report = |job: Job| {
+    let report = |job: ReplayJob| {
         let outcomes = outcomes.remove(&job.id).unwrap_or_default();
         JobReport::new(job, outcomes)
     };

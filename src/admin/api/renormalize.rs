@@ -11,8 +11,8 @@ use super::error::{Refused, RefusedBody};
 use super::wish::{check_rate, check_values};
 use super::{ApiError, actor};
 use crate::admin::{Admin, Caller};
-use crate::renormalize::{Renormalizer, deed};
-use crate::store::history::{Filter, RowOutcome};
+use crate::renormalize::{Renormalizer, entry};
+use crate::store::operations::history::{LedgerFilter, LedgerOutcome};
 use crate::strict_json::{Object, names};
 
 /// What is to be read again.
@@ -35,7 +35,7 @@ pub(super) struct RenormalizeWish {
     /// Only with these outcomes.
     #[serde(default, deserialize_with = "names")]
     #[schema(inline)]
-    outcomes: Vec<RowOutcome>,
+    outcomes: Vec<LedgerOutcome>,
     /// Only with these reasons.
     #[serde(default)]
     reasons: Vec<String>,
@@ -90,7 +90,7 @@ pub(super) async fn renormalize(
     let filter = wish.filter()?;
     let store = admin.store()?;
     let groups = store.history_groups(&filter).await?;
-    let sum = |count: fn(&crate::store::history::Group) -> i64| {
+    let sum = |count: fn(&crate::store::operations::history::LedgerGroup) -> i64| {
         groups.iter().map(|group| count(group).unsigned_abs()).sum()
     };
     let (webhooks, with_body) = (sum(|group| group.total), sum(|group| group.with_body));
@@ -98,20 +98,20 @@ pub(super) async fn renormalize(
         let counted = Renormalizing { webhooks, with_body, audit_log: None };
         return Ok(HttpResponse::Ok().json(counted));
     }
-    let log = store.log_deed(&deed(&filter, &actor(&caller, &request))).await?;
+    let log = store.record(&entry(&filter, &actor(&caller, &request))).await?;
     tokio::spawn(run(admin.into_inner(), filter, rate, log));
     let begun = Renormalizing { webhooks, with_body, audit_log: Some(log) };
     Ok(HttpResponse::Accepted().json(begun))
 }
 
 /// Reads beside the request, until it is done or the process stops.
-async fn run(admin: Arc<Admin>, filter: Filter, rate: Option<f64>, log: i64) {
+async fn run(admin: Arc<Admin>, filter: LedgerFilter, rate: Option<f64>, log: i64) {
     let Some(store) = admin.store.as_deref() else { return };
     let renormalizer = Renormalizer { store, rules: &admin.rules, writes: true, rate };
     let reading = renormalizer.run(filter, |_| ());
     let Some(tally) = admin.stop.run_until_cancelled(reading).await else { return };
     let counted = match tally {
-        Ok(tally) => store.count_deed(log, tally.read_again()).await,
+        Ok(tally) => store.record_more(log, tally.read_again()).await,
         Err(error) => Err(error),
     };
     if let Err(error) = counted {
@@ -120,7 +120,7 @@ async fn run(admin: Arc<Admin>, filter: Filter, rate: Option<f64>, log: i64) {
 }
 
 impl RenormalizeWish {
-    fn filter(self) -> Result<Filter, ApiError> {
+    fn filter(self) -> Result<LedgerFilter, ApiError> {
         let lists = [&self.sources, &self.sessions, &self.events, &self.reasons];
         let is_named = lists.iter().any(|list| !list.is_empty())
             || !self.outcomes.is_empty()
@@ -133,7 +133,7 @@ impl RenormalizeWish {
         }
         check_values(&lists, self.outcomes.len(), [self.since, self.until])?;
         check_rate(self.rate)?;
-        Ok(Filter {
+        Ok(LedgerFilter {
             sources: self.sources,
             sessions: self.sessions,
             event_types: self.events,
@@ -142,7 +142,7 @@ impl RenormalizeWish {
             since: self.since,
             until: self.until,
             normalizer_below: self.normalizer_below,
-            ..Filter::default()
+            ..LedgerFilter::default()
         })
     }
 }

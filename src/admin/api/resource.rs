@@ -1,53 +1,94 @@
-//! A path with its methods; any other method is answered with 405 and the list of them.
+//! The ways of the API: what a handler's `utoipa::path` says is its route, too, so each is listed once.
 //!
-//! What must stay true: every way that writes asks for JSON, which a foreign page can't send.
+//! A path has all its methods; any other method is answered with 405 and the list of them. That is why
+//! `utoipa-actix-web` is not used: there a path has one resource for each method. Invariant: every way
+//! needs a right, and every way that writes asks for JSON, which a foreign page can't send.
 
-use actix_web::dev::HttpServiceFactory;
+use std::collections::BTreeMap;
+
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::from_fn;
-use actix_web::{FromRequest, Handler, Responder, Route, web};
+use actix_web::{Resource, Route, web};
+use utoipa::openapi::{OpenApi, PathItem};
 
-use crate::admin::access;
+use super::PREFIX;
+use crate::admin::access::{self, Right};
 use crate::problem::problem;
 
-/// A method and its handler.
-pub(super) struct Way(Method, Route);
-
-/// `GET` with this handler.
-pub(super) fn get<F, Args>(handler: F) -> Way
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    Way(Method::GET, web::get().to(handler))
+/// A method of a path, its handler, and its description.
+pub(super) struct Way {
+    path: String,
+    method: Method,
+    route: Route,
+    description: Option<OpenApi>,
 }
 
-/// A method that changes something, with this handler.
-pub(super) fn writing<F, Args>(method: Method, handler: F) -> Way
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    let route = web::method(method.clone()).to(handler);
-    Way(method, route.wrap(from_fn(access::check_json)))
+/// The way of a handler that `utoipa::path` describes, for those who have a right.
+macro_rules! way {
+    ($right:expr, $($handler:ident)::+) => {{
+        #[derive(utoipa::OpenApi)]
+        #[openapi(paths($($handler)::+))]
+        struct Described;
+
+        let description = <Described as utoipa::OpenApi>::openapi();
+        Way::described($right, description, actix_web::web::route().to($($handler)::+))
+    }};
+}
+pub(super) use way;
+
+impl Way {
+    /// The way that a description of one handler tells of.
+    pub(super) fn described(right: Right, description: OpenApi, route: Route) -> Self {
+        let described = description.paths.paths.first_key_value();
+        let (path, item) = described.expect("a handler has a path");
+        let path = path.strip_prefix(PREFIX).expect("all of the API is below it");
+        Self::new(right, path.to_owned(), method(item), route).with(description)
+    }
+
+    /// A way that no description tells of.
+    pub(super) fn new(right: Right, path: String, method: Method, route: Route) -> Self {
+        let route = route.method(method.clone());
+        let route = match method {
+            Method::GET => route,
+            _ => route.wrap(from_fn(access::check_json)),
+        };
+        let check = from_fn(move |request, next| access::check_right(right, request, next));
+        Self { path, method, route: route.wrap(check), description: None }
+    }
+
+    fn with(self, description: OpenApi) -> Self {
+        Self { description: Some(description), ..self }
+    }
 }
 
-/// `POST` with this handler.
-pub(super) fn post<F, Args>(handler: F) -> Way
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    writing(Method::POST, handler)
+fn method(item: &PathItem) -> Method {
+    let known = [(Method::GET, &item.get), (Method::PUT, &item.put), (Method::POST, &item.post)];
+    let told = known.into_iter().find(|(_, operation)| operation.is_some());
+    told.expect("every handler gets, puts or posts").0
 }
 
-/// A path with its ways.
-pub(super) fn resource(path: &str, ways: Vec<Way>) -> impl HttpServiceFactory + use<> {
-    let allowed: Vec<&str> = ways.iter().map(|Way(method, _)| method.as_str()).collect();
+/// Adds to a description what these ways say of themselves.
+pub(super) fn describe(mut api: OpenApi, ways: &[Way]) -> OpenApi {
+    for description in ways.iter().filter_map(|way| way.description.clone()) {
+        api.merge(description);
+    }
+    api
+}
+
+/// Adds these ways. The first path that fits is taken: sorted, a word comes before `{id}`.
+pub(super) fn add(config: &mut web::ServiceConfig, ways: Vec<Way>) {
+    let mut paths: BTreeMap<String, Vec<Way>> = BTreeMap::new();
+    for way in ways {
+        paths.entry(way.path.clone()).or_default().push(way);
+    }
+    for (path, ways) in paths {
+        config.service(resource(&path, ways));
+    }
+}
+
+fn resource(path: &str, ways: Vec<Way>) -> Resource {
+    let allowed: Vec<&str> = ways.iter().map(|way| way.method.as_str()).collect();
     let allowed = HeaderValue::from_str(&allowed.join(", ")).expect("methods are plain words");
     let refuse = move || {
         let detail = "this path does not have this method";
@@ -56,5 +97,5 @@ pub(super) fn resource(path: &str, ways: Vec<Way>) -> impl HttpServiceFactory + 
         std::future::ready(response)
     };
     let resource = web::resource(path).default_service(web::to(refuse));
-    ways.into_iter().fold(resource, |resource, Way(_, route)| resource.route(route))
+    ways.into_iter().fold(resource, |resource, way| resource.route(way.route))
 }

@@ -9,9 +9,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::ApiError;
 use super::error::Refused;
-use crate::admin::Admin;
+use crate::admin::{Admin, Caller};
 use crate::silence::SilentSession;
-use crate::store::sessions::SessionRow;
+use crate::store::operations::sessions::SessionRow;
 
 /// Sessions of an answer, unless asked otherwise, and at most.
 const LIMIT: u64 = 100;
@@ -76,20 +76,22 @@ impl SessionReport {
     }
 }
 
-/// List sessions, and which of them are silent or failed.
+/// List the sessions that the token may see, and which of them are silent or failed.
 #[utoipa::path(
     get, path = "/api/v1/sessions", tag = "sessions", params(Which),
     responses((status = 200, body = SessionPage), Refused)
 )]
 pub(super) async fn list(
     admin: web::Data<Admin>,
+    caller: web::ReqData<Caller>,
     which: web::Query<Which>,
 ) -> Result<web::Json<SessionPage>, ApiError> {
     let limit = which.limit.unwrap_or(LIMIT);
     if !(1..=LIMIT_MAX).contains(&limit) {
         return Err(ApiError::BadRequest(format!("limit is not between 1 and {LIMIT_MAX}")));
     }
-    let rows = admin.store()?.sessions(which.after.unwrap_or_default(), limit).await?;
+    let after = which.after.unwrap_or_default();
+    let rows = admin.store()?.sessions(&caller.reach, after, limit).await?;
     let next = rows.last().filter(|_| rows.len() as u64 == limit).map(|row| row.id);
     let silent = admin.observer.silent_sessions();
     let silent = silent.iter().map(|one| (one.id, one)).collect();

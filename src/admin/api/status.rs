@@ -1,6 +1,7 @@
 //! `GET /api/v1/status`: whether every webhook is accounted for, and what waits.
 
 use actix_web::web;
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -8,7 +9,9 @@ use super::ApiError;
 use super::error::Refused;
 use crate::admin::Admin;
 use crate::equation::Equation;
+use crate::queue::spool::DoorProcess;
 use crate::queue::{Depth, FileDepth, LaneDepth};
+use crate::store::operations::processes::{ProcessRow, in_hand};
 
 /// What is in a queue file.
 #[derive(Serialize, ToSchema)]
@@ -19,6 +22,10 @@ pub(super) struct FileReport {
     bytes: u64,
     /// Size from which on nothing more is taken in.
     bytes_max: u64,
+    /// Accepted webhooks that damage took out of it, in the file of what was set aside.
+    set_aside: u64,
+    /// Accepted webhooks that may be missing because of damage, beside those.
+    missing: u64,
 }
 
 /// What waits in a lane.
@@ -35,11 +42,72 @@ pub struct LaneReport {
     pub oldest_age_ms: Option<i64>,
 }
 
+/// A process that takes webhooks in or applies them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ProcessReport {
+    /// `door`, `work` or `up`.
+    pub role: String,
+    /// The machine, pod or container.
+    pub host: String,
+    /// Its number there.
+    pub pid: u64,
+    /// Its release.
+    pub version: String,
+    /// When it started, by its own clock.
+    pub started_at: Option<DateTime<Utc>>,
+    /// How long ago it was heard of; one that is not heard of for some seconds is frozen, or ended
+    /// without a word.
+    pub seen_age_ms: u64,
+    /// Webhooks that it has taken from the broker and not ended; none if it can't tell, or has no broker.
+    pub in_hand: Option<u64>,
+}
+
+impl ProcessReport {
+    /// Of a worker's row.
+    pub fn of_worker(row: &ProcessRow, now_ms: i64) -> Self {
+        Self {
+            role: row.role.clone(),
+            host: row.host.clone(),
+            pid: row.pid.unsigned_abs(),
+            version: row.version.clone(),
+            started_at: Some(row.started_at),
+            seen_age_ms: age_ms(row.seen_at.timestamp_millis(), now_ms),
+            in_hand: in_hand(row).map(|in_hand| in_hand.total()),
+        }
+    }
+
+    /// Of a door's count file.
+    pub fn of_door(door: &DoorProcess, now_ms: i64) -> Self {
+        Self {
+            role: "door".to_owned(),
+            host: door.host.clone(),
+            pid: door.pid.into(),
+            version: door.version.clone(),
+            started_at: DateTime::from_timestamp_millis(door.started_ms),
+            seen_age_ms: age_ms(door.seen_ms, now_ms),
+            in_hand: None,
+        }
+    }
+
+    /// For people.
+    pub fn line(&self) -> String {
+        let Self { role, host, pid, version, seen_age_ms, in_hand, .. } = self;
+        let in_hand = in_hand.map(|count| format!(", {count} in hand")).unwrap_or_default();
+        format!("{role}: {host} {pid}, {version}, seen {} s ago{in_hand}", seen_age_ms / 1000)
+    }
+}
+
+fn age_ms(at_ms: i64, now_ms: i64) -> u64 {
+    now_ms.saturating_sub(at_ms).max(0).unsigned_abs()
+}
+
 /// Whether every webhook is accounted for, and what waits.
 #[derive(Serialize, ToSchema)]
 pub(super) struct StatusReport {
     /// None where this process can't count it all: it needs the tables and the books of every door.
     equation: Option<Equation>,
+    /// Who works; none where this process has no tables, or can't read them now.
+    processes: Option<Vec<ProcessReport>>,
     /// By lane; none while the queue does not answer.
     lanes: Option<Vec<LaneReport>>,
     /// The file of the embedded queue or of the spool, where this process has one.
@@ -62,8 +130,8 @@ impl LaneReport {
 
 impl From<FileDepth> for FileReport {
     fn from(file: FileDepth) -> Self {
-        let FileDepth { webhooks, bytes, bytes_max } = file;
-        Self { webhooks, bytes, bytes_max }
+        let FileDepth { webhooks, bytes, bytes_max, set_aside, missing } = file;
+        Self { webhooks, bytes, bytes_max, set_aside, missing }
     }
 }
 
@@ -81,6 +149,7 @@ pub(super) async fn status(admin: web::Data<Admin>) -> Result<web::Json<StatusRe
     let lanes = |depth: &Depth| depth.lanes.iter().map(|it| LaneReport::new(it, now_ms)).collect();
     Ok(web::Json(StatusReport {
         equation,
+        processes: admin.processes(now_ms).await,
         lanes: depth.map(lanes),
         file: depth.and_then(|depth| depth.file).map(FileReport::from),
         broker_answers: depth.and_then(|depth| depth.broker_answers),

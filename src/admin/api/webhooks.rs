@@ -1,17 +1,18 @@
 //! `/api/v1/webhooks`: the ledger, where every webhook that ended has a row.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use chrono::{DateTime, Datelike, Utc};
 use sea_orm::Order;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::Refused;
-use super::{ApiError, Problem};
-use crate::admin::Admin;
+use super::{ApiError, Problem, read};
+use crate::admin::{Admin, Caller};
 use crate::normalize::{Normalized, normalize};
-use crate::store::history::{Filter, Row, RowOutcome};
+use crate::store::operations::history::{LedgerFilter, LedgerOutcome, LedgerRow};
 
 /// Rows of an answer, unless asked otherwise, and at most.
 const LIMIT: u64 = 50;
@@ -30,7 +31,7 @@ pub(super) struct Which {
     event: Option<String>,
     /// Only with this outcome.
     #[param(inline)]
-    outcome: Option<RowOutcome>,
+    outcome: Option<LedgerOutcome>,
     /// Only with this reason, such as `unknown_event`.
     reason: Option<String>,
     /// Only what arrived at this time or later.
@@ -47,7 +48,7 @@ pub(super) struct Which {
 /// A page of the ledger, newest first.
 #[derive(Serialize, ToSchema)]
 pub(super) struct WebhookPage {
-    webhooks: Vec<Row>,
+    webhooks: Vec<LedgerRow>,
     /// `before` of the next page; none after the last.
     next: Option<i64>,
 }
@@ -56,18 +57,19 @@ pub(super) struct WebhookPage {
 #[derive(Serialize, ToSchema)]
 pub(super) struct WebhookDetail {
     /// Its row.
-    webhook: Row,
+    webhook: LedgerRow,
     /// What the normalizer says of it now: `applied`, `ignored` or `dead_lettered`; none if its body
     /// is not stored.
     outcome_now: Option<&'static str>,
     /// Why, for the last two.
     reason_now: Option<&'static str>,
-    /// The body as text, if it is stored. What is no UTF-8 is replaced: `/body` has the bytes.
+    /// The body as text, if it is stored and the token's role may read bodies. What is no UTF-8 is
+    /// replaced: `/body` has the bytes.
     body: Option<String>,
 }
 
 impl Which {
-    fn filter(self) -> Result<Filter, ApiError> {
+    fn filter(self) -> Result<LedgerFilter, ApiError> {
         let texts = [&self.source, &self.session, &self.event, &self.reason];
         // No row holds a NUL, and PostgreSQL refuses to look for one.
         if texts.into_iter().flatten().any(|text| text.contains('\0')) {
@@ -77,7 +79,7 @@ impl Which {
         if ![self.since, self.until].iter().flatten().all(is_storable) {
             return Err(ApiError::BadRequest("a time is not between 1970 and 9999".to_owned()));
         }
-        Ok(Filter {
+        Ok(LedgerFilter {
             sources: self.source.into_iter().collect(),
             sessions: self.session.into_iter().collect(),
             event_types: self.event.into_iter().collect(),
@@ -86,7 +88,7 @@ impl Which {
             since: self.since,
             until: self.until,
             last_id: self.before.map(|before| before.saturating_sub(1)),
-            ..Filter::default()
+            ..LedgerFilter::default()
         })
     }
 }
@@ -111,7 +113,7 @@ pub(super) async fn list(
     Ok(web::Json(WebhookPage { webhooks, next }))
 }
 
-/// Show a webhook with its body and what the normalizer says of it now.
+/// Show a webhook, what the normalizer says of it now and, to those who may read it, its body.
 #[utoipa::path(
     get, path = "/api/v1/webhooks/{id}", tag = "webhooks", params(("id" = i64, Path)),
     responses(
@@ -122,10 +124,16 @@ pub(super) async fn list(
 )]
 pub(super) async fn show(
     admin: web::Data<Admin>,
+    caller: web::ReqData<Caller>,
+    request: HttpRequest,
     id: web::Path<i64>,
 ) -> Result<web::Json<WebhookDetail>, ApiError> {
     let (webhook, body) = find(&admin, *id).await?;
     let now = body.as_ref().map(|body| now(&admin, &webhook, body));
+    let body = body.filter(|_| read::may_read(&caller));
+    if body.is_some() {
+        read::log(&admin, &caller, &request, json!({ "webhook": *id })).await?;
+    }
     Ok(web::Json(WebhookDetail {
         outcome_now: now.map(|(outcome, _)| outcome),
         reason_now: now.and_then(|(_, reason)| reason),
@@ -145,16 +153,19 @@ pub(super) async fn show(
 )]
 pub(super) async fn body(
     admin: web::Data<Admin>,
+    caller: web::ReqData<Caller>,
+    request: HttpRequest,
     id: web::Path<i64>,
 ) -> Result<HttpResponse, ApiError> {
     let (_, body) = find(&admin, *id).await?;
     let body = body.ok_or(ApiError::NotFound("stored body"))?;
+    read::log(&admin, &caller, &request, json!({ "webhook": *id })).await?;
     Ok(HttpResponse::Ok().content_type("application/octet-stream").body(body))
 }
 
-async fn find(admin: &Admin, id: i64) -> Result<(Row, Option<Bytes>), ApiError> {
+async fn find(admin: &Admin, id: i64) -> Result<(LedgerRow, Option<Bytes>), ApiError> {
     let store = admin.store()?;
-    let filter = Filter { ids: vec![id], ..Filter::default() };
+    let filter = LedgerFilter { ids: vec![id], ..LedgerFilter::default() };
     let row = store.history(&filter, Order::Asc, 1).await?.pop();
     let row = row.ok_or(ApiError::NotFound("webhook"))?;
     let body = store.bodies(&[id]).await?.remove(&id);
@@ -162,7 +173,7 @@ async fn find(admin: &Admin, id: i64) -> Result<(Row, Option<Bytes>), ApiError> 
 }
 
 /// What the present normalizer makes of it, and why.
-fn now(admin: &Admin, row: &Row, body: &Bytes) -> (&'static str, Option<&'static str>) {
+fn now(admin: &Admin, row: &LedgerRow, body: &Bytes) -> (&'static str, Option<&'static str>) {
     match normalize(&row.webhook(body.clone()), &admin.rules) {
         Ok(Normalized::Changes(_)) => ("applied", None),
         Ok(Normalized::Ignored(ignored)) => ("ignored", Some(ignored.reason())),

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use crate::cli::output::json_line;
 use crate::config::Config;
+use crate::http_client;
 
 /// Longer than `/readyz` waits for what it depends on.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
@@ -16,10 +18,10 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 pub async fn run(config: &Config) -> anyhow::Result<ExitCode> {
     let address = config.admin_listen.context("admin.listen is empty: nothing to ask")?;
     let url = format!("http://{}/readyz", reachable(address));
-    let client = reqwest::Client::builder().no_proxy().timeout(ANSWER_MAX).build()?;
+    let client = http_client::plain().timeout(ANSWER_MAX).build()?;
     let answer = client.get(&url).send().await.context("nothing answers at admin.listen")?;
     let is_ready = answer.status().is_success();
-    println!("{}", answer.text().await?);
+    json_line(&answer.text().await?);
     Ok(if is_ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

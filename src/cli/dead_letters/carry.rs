@@ -1,117 +1,44 @@
 //! `dead-letters export` and `dead-letters import`.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use clap::Args;
+use serde_json::json;
 
 use super::Context;
-use super::scope::prospect;
 use super::which::Which;
-use crate::cli::actor::actor;
-use crate::cli::confirm;
-use crate::desk;
-use crate::store::audit::{Action, Deed};
-use crate::store::dead_letter::State;
+use crate::cli::actor::log_reading;
+use crate::cli::carry::{ExportOptions, ImportOptions};
+use crate::cli::output::errln;
+use crate::desk::{export_letters, import_letters};
+use crate::store::apply::burial::state::DeadLetterState;
 
 /// Options of `dead-letters export`.
 #[derive(Args)]
 pub(super) struct Export {
     #[command(flatten)]
     which: Which,
-    /// All of them: needed where nothing else says which.
-    #[arg(long)]
-    all: bool,
-    /// Where to; without it to stdout.
-    #[arg(long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    options: ExportOptions,
 }
 
-/// Options of `dead-letters import`.
-#[derive(Args)]
-pub(super) struct Import {
-    /// What `export` wrote.
-    file: PathBuf,
-    /// Say what would be imported; change nothing.
-    #[arg(long)]
-    dry_run: bool,
-    /// Don't ask.
-    #[arg(long)]
-    yes: bool,
-    /// Why, for the audit log.
-    #[arg(long)]
-    note: Option<String>,
-    /// For programs.
-    #[arg(long)]
-    json: bool,
-}
-
-pub(super) async fn export(context: &Context<'_>, options: Export) -> anyhow::Result<ExitCode> {
-    let filter = options.which.filter(&[State::Pending]);
+pub(super) async fn export(context: &Context<'_>, export: Export) -> anyhow::Result<ExitCode> {
+    let Export { which, options } = export;
+    let store = &context.store;
+    let filter = which.filter(&[DeadLetterState::Pending]);
     ensure!(filter.is_named() || options.all, "say which, such as --group, or --all");
-    let count = if let Some(path) = &options.output {
-        let mut out = BufWriter::new(new_file(path)?);
-        let count = desk::export(&context.store, &filter, &mut out).await?;
-        out.into_inner()?.sync_all()?;
-        count
-    } else {
-        let mut out = BufWriter::new(std::io::stdout());
-        let count = desk::export(&context.store, &filter, &mut out).await?;
-        out.flush()?;
-        count
-    };
-    eprintln!("exported {count}");
+    log_reading(store, json!({ "dead_letters": &filter })).await;
+    let count = options.export(async |out| export_letters(store, &filter, out).await).await?;
+    errln!("exported {count}");
     Ok(ExitCode::SUCCESS)
 }
 
-/// Bodies are people's messages: only the owner may read them.
-fn new_file(path: &Path) -> anyhow::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut open = File::options();
-    open.write(true).create_new(true).mode(0o600);
-    open.open(path).with_context(|| path.display().to_string())
-}
-
-pub(super) async fn import(context: &Context<'_>, options: Import) -> anyhow::Result<ExitCode> {
+pub(super) async fn import(
+    context: &Context<'_>,
+    options: ImportOptions,
+) -> anyhow::Result<ExitCode> {
     let (store, rules) = (&context.store, &context.config.rules);
-    let would = desk::import(store, rules, &mut open(&options.file)?, None).await?;
-    let new = would.lines - would.known;
-    if options.dry_run && options.json {
-        println!("{}", serde_json::to_string(&would)?);
-        return Ok(ExitCode::SUCCESS);
-    }
-    let text = format!(
-        "{} dead letters: {new} would be imported, {} are known here\n{}",
-        would.lines,
-        would.known,
-        prospect(&would.would_end)
-    );
-    if options.dry_run {
-        print!("{text}");
-        return Ok(ExitCode::SUCCESS);
-    }
-    eprint!("{text}");
-    if new == 0 || !confirm("Go on?", options.yes)? {
-        return Ok(ExitCode::SUCCESS);
-    }
-    let actor = actor();
-    let new_values = serde_json::json!({ "file": options.file.display().to_string() });
-    let note = options.note.as_deref();
-    let deed = Deed { new_values: Some(new_values), note, ..Deed::new(Action::Import, &actor) };
-    let log = store.log_deed(&deed).await?;
-    let carried = desk::import(store, rules, &mut open(&options.file)?, Some(log)).await?;
-    if options.json {
-        println!("{}", serde_json::to_string(&carried)?);
-    } else {
-        println!("imported {}, known {}", carried.imported, carried.known);
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn open(path: &Path) -> anyhow::Result<impl BufRead + Send + use<>> {
-    let file = File::open(path).with_context(|| path.display().to_string())?;
-    Ok(BufReader::new(file))
+    let import = async |mut file, log| import_letters(store, rules, &mut file, log).await;
+    options.import(store, "dead letters", import).await
 }

@@ -6,9 +6,11 @@ use clap::Args;
 
 use super::Context;
 use super::which::Which;
-use crate::cli::table::{plain, print, table};
+use crate::cli::output::{json_line, plain};
+use crate::cli::table::{print, table};
 use crate::cli::time;
-use crate::store::dead_letter::{Group, State};
+use crate::store::apply::burial::state::DeadLetterState;
+use crate::store::operations::dead_letter::DeadLetterGroup;
 
 /// Sessions named in a cell.
 const SESSIONS_NAMED: usize = 3;
@@ -27,11 +29,11 @@ pub(super) struct Options {
 }
 
 pub(super) async fn run(context: &Context<'_>, options: &Options) -> anyhow::Result<ExitCode> {
-    let filter = options.which.clone().filter(&[State::Pending]);
+    let filter = options.which.clone().filter(&[DeadLetterState::Pending]);
     let groups = context.store.dead_letter_groups(&filter, options.limit).await?;
     if options.json {
         for group in &groups {
-            println!("{}", serde_json::to_string(group)?);
+            json_line(&serde_json::to_string(group)?);
         }
     } else {
         print_table(&groups);
@@ -39,7 +41,7 @@ pub(super) async fn run(context: &Context<'_>, options: &Options) -> anyhow::Res
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_table(groups: &[Group]) {
+fn print_table(groups: &[DeadLetterGroup]) {
     let headings =
         ["group", "count", "first", "last", "reason", "event types", "sessions", "error"];
     let mut table = table(&headings);
@@ -59,7 +61,7 @@ fn print_table(groups: &[Group]) {
     print(table);
 }
 
-fn sessions(group: &Group) -> String {
+fn sessions(group: &DeadLetterGroup) -> String {
     let named = group.sessions.iter().take(SESSIONS_NAMED);
     let mut text = named.map(|one| one.session.as_str()).collect::<Vec<_>>().join(", ");
     let more = group.session_count.saturating_sub(SESSIONS_NAMED as u64);

@@ -8,9 +8,10 @@ use clap::Args;
 
 use super::Context;
 use crate::cli::actor::actor;
-use crate::cli::table::{plain, print, table};
+use crate::cli::output::{json_line, outln, plain};
+use crate::cli::table::{print, table};
 use crate::cli::time;
-use crate::store::job::{Job, JobState};
+use crate::store::operations::job::{JobState, ReplayJob};
 
 /// Options of `dead-letters jobs`.
 #[derive(Args)]
@@ -46,7 +47,7 @@ pub(super) async fn run(context: &Context<'_>, options: Options) -> anyhow::Resu
         .iter()
         .map(|job| (job, JobState::of(job, now), outcomes.remove(&job.id).unwrap_or_default()));
     if options.json {
-        rows.for_each(|(job, state, outcomes)| println!("{}", to_json(job, state, &outcomes)));
+        rows.for_each(|(job, state, outcomes)| json_line(&to_json(job, state, &outcomes)));
     } else {
         print_table(rows);
     }
@@ -56,11 +57,11 @@ pub(super) async fn run(context: &Context<'_>, options: Options) -> anyhow::Resu
 pub(super) async fn cancel(context: &Context<'_>, options: Cancel) -> anyhow::Result<ExitCode> {
     let job = context.store.cancel_job(options.id, &actor()).await?;
     let job = job.with_context(|| format!("no job {} is running", options.id))?;
-    println!("cancelled job {}: {} of {} were replayed", job.id, job.replayed, job.total);
+    outln!("cancelled job {}: {} of {} were replayed", job.id, job.replayed, job.total);
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_table<'a>(jobs: impl Iterator<Item = (&'a Job, JobState, Outcomes)>) {
+fn print_table<'a>(jobs: impl Iterator<Item = (&'a ReplayJob, JobState, Outcomes)>) {
     let headings =
         ["id", "state", "replayed", "of", "started", "ended", "by", "rate", "which", "ends"];
     let mut table = table(&headings);
@@ -83,7 +84,7 @@ fn print_table<'a>(jobs: impl Iterator<Item = (&'a Job, JobState, Outcomes)>) {
     print(table);
 }
 
-fn to_json(job: &Job, state: JobState, outcomes: &Outcomes) -> serde_json::Value {
+fn to_json(job: &ReplayJob, state: JobState, outcomes: &Outcomes) -> serde_json::Value {
     serde_json::json!({
         "id": job.id, "state": state.name(), "replayed": job.replayed, "total": job.total,
         "filter": serde_json::from_str::<serde_json::Value>(&job.filter).ok(), "rate": job.rate,

@@ -6,9 +6,11 @@ use clap::Args;
 
 use super::Context;
 use super::which::Which;
-use crate::cli::table::{plain, print, table};
+use crate::cli::output::{errln, json_line, plain};
+use crate::cli::table::{print, table};
 use crate::cli::time;
-use crate::store::dead_letter::{Page, Replay, State, Summary};
+use crate::store::apply::burial::state::DeadLetterState;
+use crate::store::operations::dead_letter::{DeadLetterPage, DeadLetterReplay, DeadLetterSummary};
 
 /// Rows read at a time.
 const PAGE: u64 = 500;
@@ -30,32 +32,36 @@ pub(super) struct Options {
 }
 
 pub(super) async fn run(context: &Context<'_>, options: Options) -> anyhow::Result<ExitCode> {
-    let filter = options.which.filter(&[State::Pending]);
+    let filter = options.which.filter(&[DeadLetterState::Pending]);
     let (mut left, mut after_id) = (options.limit, options.after);
     while left > 0 {
-        let page = Page { after_id, ..Page::first(left.min(PAGE)) };
+        let page = DeadLetterPage { after_id, ..DeadLetterPage::first(left.min(PAGE)) };
         let letters = context.store.dead_letters(&filter, page).await?;
         let Some(last) = letters.last() else { return Ok(ExitCode::SUCCESS) };
         after_id = last.id;
         left -= letters.len() as u64;
         let ids: Vec<i64> = letters.iter().map(|letter| letter.id).collect();
         let replays = context.store.replays_of(&ids).await?;
-        let replays = |letter: &Summary| replays.get(&letter.id).map_or(&[][..], Vec::as_slice);
+        let replays =
+            |letter: &DeadLetterSummary| replays.get(&letter.id).map_or(&[][..], Vec::as_slice);
         if options.json {
             for letter in &letters {
-                println!("{}", to_json(letter, replays(letter)));
+                json_line(&to_json(letter, replays(letter)));
             }
         } else {
             print_page(&letters, replays);
         }
     }
     if !options.json {
-        eprintln!("there may be more: --after {after_id}, or a higher --limit");
+        errln!("there may be more: --after {after_id}, or a higher --limit");
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_page<'a>(letters: &[Summary], replays: impl Fn(&Summary) -> &'a [Replay]) {
+fn print_page<'a>(
+    letters: &[DeadLetterSummary],
+    replays: impl Fn(&DeadLetterSummary) -> &'a [DeadLetterReplay],
+) {
     let headings =
         ["id", "state", "reason", "event", "session", "tries", "last failure", "replays", "note"];
     let mut table = table(&headings);
@@ -77,7 +83,7 @@ fn print_page<'a>(letters: &[Summary], replays: impl Fn(&Summary) -> &'a [Replay
 }
 
 /// How often, and how the last time ended.
-pub(super) fn replayed(count: i32, replays: &[Replay]) -> String {
+pub(super) fn replayed(count: i32, replays: &[DeadLetterReplay]) -> String {
     match replays.last() {
         None if count == 0 => "-".to_owned(),
         None => count.to_string(),
@@ -86,7 +92,7 @@ pub(super) fn replayed(count: i32, replays: &[Replay]) -> String {
 }
 
 /// How a replay ended.
-pub(super) fn ending(replay: &Replay) -> String {
+pub(super) fn ending(replay: &DeadLetterReplay) -> String {
     match (&replay.outcome, &replay.reason) {
         (None, _) => "on its way".to_owned(),
         (Some(outcome), None) => outcome.clone(),
@@ -94,7 +100,7 @@ pub(super) fn ending(replay: &Replay) -> String {
     }
 }
 
-fn to_json(letter: &Summary, replays: &[Replay]) -> serde_json::Value {
+fn to_json(letter: &DeadLetterSummary, replays: &[DeadLetterReplay]) -> serde_json::Value {
     serde_json::json!({
         "id": letter.id, "state": letter.state, "reason": letter.reason, "error": letter.error,
         "group": letter.fingerprint, "source": letter.source, "session": letter.session,
@@ -110,7 +116,7 @@ fn to_json(letter: &Summary, replays: &[Replay]) -> serde_json::Value {
 }
 
 /// A replay for programs.
-pub(super) fn replay_json(replay: &Replay) -> serde_json::Value {
+pub(super) fn replay_json(replay: &DeadLetterReplay) -> serde_json::Value {
     serde_json::json!({
         "job": replay.job_id, "replayed_at": replay.replayed_at.to_rfc3339(),
         "ended_at": replay.ended_at.map(|at| at.to_rfc3339()),

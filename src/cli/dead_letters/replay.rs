@@ -9,13 +9,15 @@ use clap::Args;
 use super::Context;
 use super::scope::Scope;
 use crate::cli::actor::actor;
+use crate::cli::output::{errln, json_line, outln};
 use crate::cli::progress_bar;
 use crate::desk::edit;
 use crate::lifecycle::{open_queue, stop_on_signals};
 use crate::replay::{Ended, Progress, run as run_job, start};
+use crate::store::apply::burial::state::DeadLetterState;
 use crate::store::audit::Actor;
-use crate::store::dead_letter::{Filter, State};
-use crate::store::job::{Job, Wish};
+use crate::store::operations::dead_letter::DeadLetterFilter;
+use crate::store::operations::job::{ReplayJob, ReplayRequest};
 
 /// Options of `dead-letters replay`.
 #[derive(Args)]
@@ -36,7 +38,7 @@ pub(super) struct Options {
 /// Runs it. Exit code 1: it was cancelled or stopped before its end.
 pub(super) async fn run(context: &Context<'_>, options: Options) -> anyhow::Result<ExitCode> {
     ensure!(options.rate.is_none_or(|rate| rate > 0.0), "--rate must be above 0");
-    let states = [State::Pending];
+    let states = [DeadLetterState::Pending];
     let Some(agreed) = options.scope.ask(context, "replayed", &states).await? else {
         return Ok(ExitCode::SUCCESS);
     };
@@ -50,7 +52,7 @@ pub(super) async fn run(context: &Context<'_>, options: Options) -> anyhow::Resu
     if agreed.extent.count == 0 && context.store.job_for(filter).await?.is_none() {
         return Ok(ExitCode::SUCCESS);
     }
-    let wish = Wish { filter, rate, actor: &actor, note, owner: &owner };
+    let wish = ReplayRequest { filter, rate, actor: &actor, note, owner: &owner };
     let job = start(&context.store, &wish).await?;
     let ended = replay(context, job).await?;
     Ok(print(&ended, agreed.json))
@@ -58,7 +60,7 @@ pub(super) async fn run(context: &Context<'_>, options: Options) -> anyhow::Resu
 
 async fn replace_body(
     context: &Context<'_>,
-    filter: &Filter,
+    filter: &DeadLetterFilter,
     body: Vec<u8>,
     actor: &Actor,
     note: Option<&str>,
@@ -68,11 +70,11 @@ async fn replace_body(
     let letter = letters.first().context("there is no such dead letter")?;
     let rules = &context.config.rules;
     let reading = edit(&context.store, rules, letter, body, actor, note).await?;
-    eprintln!("the body is replaced; the new one {reading}");
+    errln!("the body is replaced; the new one {reading}");
     Ok(())
 }
 
-async fn replay(context: &Context<'_>, job: Job) -> anyhow::Result<Ended> {
+async fn replay(context: &Context<'_>, job: ReplayJob) -> anyhow::Result<Ended> {
     let stop = stop_on_signals()?;
     let queue = open_queue(context.config, &context.clock, false)?;
     let bar = progress_bar(job.total.unsigned_abs());
@@ -94,17 +96,17 @@ fn print(ended: &Ended, json: bool) -> ExitCode {
         Ended::Cancelled(job) => (job, "cancelled", ExitCode::FAILURE),
         Ended::Stopped(job) => (job, "interrupted", ExitCode::FAILURE),
     };
-    let Job { id, replayed, total, .. } = job;
+    let ReplayJob { id, replayed, total, .. } = job;
     if json {
         let report = serde_json::json!({
             "job": id, "state": state, "replayed": replayed, "total": total,
         });
-        println!("{report}");
+        json_line(&report);
     } else {
-        println!("replayed {replayed} of {total}, job {id} is {state}");
+        outln!("replayed {replayed} of {total}, job {id} is {state}");
     }
     if matches!(ended, Ended::Stopped(_)) {
-        eprintln!("the same command goes on with it");
+        errln!("the same command goes on with it");
     }
     code
 }

@@ -7,8 +7,10 @@ use clap::Args;
 use super::Context;
 use super::scope::Scope;
 use crate::cli::actor::actor;
+use crate::cli::output::{json_line, outln};
 use crate::cli::progress_bar;
-use crate::store::dead_letter::{Resolution, State};
+use crate::store::apply::burial::state::DeadLetterState;
+use crate::store::operations::dead_letter::DeadLetterResolution;
 
 /// Options of both.
 #[derive(Args)]
@@ -21,37 +23,37 @@ pub(super) struct Options {
 }
 
 pub(super) async fn discard(context: &Context<'_>, options: Options) -> anyhow::Result<ExitCode> {
-    run(context, options, "discarded", State::Pending).await
+    run(context, options, "discarded", DeadLetterState::Pending).await
 }
 
 pub(super) async fn restore(context: &Context<'_>, options: Options) -> anyhow::Result<ExitCode> {
-    run(context, options, "restored", State::Discarded).await
+    run(context, options, "restored", DeadLetterState::Discarded).await
 }
 
 async fn run(
     context: &Context<'_>,
     options: Options,
     verb: &str,
-    from: State,
+    from: DeadLetterState,
 ) -> anyhow::Result<ExitCode> {
     let Some(agreed) = options.scope.ask(context, verb, &[from]).await? else {
         return Ok(ExitCode::SUCCESS);
     };
     let bar = progress_bar(agreed.extent.count);
     let actor = actor();
-    let resolution = Resolution {
+    let resolution = DeadLetterResolution {
         filter: &agreed.filter,
         actor: &actor,
         note: &options.note,
-        gives_up: from == State::Pending,
+        gives_up: from == DeadLetterState::Pending,
         last_id: agreed.extent.last_id,
     };
     let count = context.store.resolve_letters(&resolution, |more| bar.inc(more)).await?;
     bar.finish_and_clear();
     if agreed.json {
-        println!("{}", serde_json::json!({ verb: count }));
+        json_line(&serde_json::json!({ verb: count }));
     } else {
-        println!("{verb} {count}");
+        outln!("{verb} {count}");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,10 +5,11 @@ use clap::Args;
 
 use super::Context;
 use super::which::Which;
-use crate::cli::table::plain;
+use crate::cli::output::{errln, json_line, outln, plain};
 use crate::cli::{confirm, progress_bar, time};
 use crate::desk::{Forecast, Prospect, forecast};
-use crate::store::dead_letter::{Extent, Filter, State};
+use crate::store::apply::burial::state::DeadLetterState;
+use crate::store::operations::dead_letter::{DeadLetterFilter, FilterExtent};
 
 /// Sessions that are named one by one.
 const SESSIONS_NAMED: usize = 10;
@@ -35,8 +36,8 @@ pub(super) struct Scope {
 
 /// What was agreed to.
 pub(super) struct Agreed {
-    pub(super) filter: Filter,
-    pub(super) extent: Extent,
+    pub(super) filter: DeadLetterFilter,
+    pub(super) extent: FilterExtent,
     pub(super) json: bool,
 }
 
@@ -46,7 +47,7 @@ impl Scope {
         self,
         context: &Context<'_>,
         verb: &str,
-        states: &[State],
+        states: &[DeadLetterState],
     ) -> anyhow::Result<Option<Agreed>> {
         let filter = self.which.filter(states);
         ensure!(
@@ -64,7 +65,7 @@ impl Scope {
             return Ok(None);
         }
         let extent = context.store.dead_letter_extent(&filter).await?;
-        eprint!("{}", told(&extent, verb));
+        errln!("{}", told(&extent, verb).trim_end());
         if extent.count > 0 && !confirm("Go on?", self.yes)? {
             return Ok(None);
         }
@@ -74,7 +75,7 @@ impl Scope {
 
 async fn dry_run(
     context: &Context<'_>,
-    filter: &Filter,
+    filter: &DeadLetterFilter,
     verb: &str,
     json: bool,
 ) -> anyhow::Result<()> {
@@ -83,16 +84,16 @@ async fn dry_run(
     let forecast = forecast(&context.store, rules, filter, |more| bar.inc(more)).await?;
     bar.finish_and_clear();
     if json {
-        println!("{}", serde_json::to_string(&forecast)?);
+        json_line(&serde_json::to_string(&forecast)?);
         return Ok(());
     }
     let Forecast { extent, would_end } = forecast;
-    print!("{}{}", told(&extent, verb), prospect(&would_end));
+    outln!("{}", format!("{}{}", told(&extent, verb), prospect(&would_end)).trim_end());
     Ok(())
 }
 
 /// How many, of what age, from where.
-fn told(extent: &Extent, verb: &str) -> String {
+fn told(extent: &FilterExtent, verb: &str) -> String {
     let mut text = format!("{} dead letters would be {verb}\n", extent.count);
     if let (Some(oldest), Some(newest)) = (extent.oldest_at, extent.newest_at) {
         let (oldest, newest) = (time::short(oldest), time::short(newest));
@@ -110,7 +111,7 @@ fn told(extent: &Extent, verb: &str) -> String {
 }
 
 /// How they would end.
-pub(super) fn prospect(prospect: &Prospect) -> String {
+pub(in crate::cli) fn prospect(prospect: &Prospect) -> String {
     let mut text = format!(
         "{} would succeed if they were processed now ({} applied, {} ignored)\n",
         prospect.succeed(),

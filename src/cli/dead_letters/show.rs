@@ -1,6 +1,5 @@
 //! `dead-letters show`: one whole.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -10,12 +9,13 @@ use serde_json::{Value, json};
 
 use super::Context;
 use super::list::{ending, replay_json};
-use crate::cli::table::plain;
+use crate::cli::actor::log_reading;
+use crate::cli::output::{bytes, json_line, outln};
 use crate::cli::time;
 use crate::cli::webhooks::show::pretty;
 use crate::desk::Reading;
 use crate::normalize::NORMALIZER_VERSION;
-use crate::store::dead_letter::{DeadLetter, Edit, Replay};
+use crate::store::operations::dead_letter::{DeadLetter, DeadLetterEdit, DeadLetterReplay};
 
 /// Options of `dead-letters show`.
 #[derive(Args)]
@@ -36,13 +36,14 @@ pub(super) struct Options {
 /// What is shown.
 struct Shown {
     letter: DeadLetter,
-    replays: Vec<Replay>,
-    edits: Vec<Edit>,
+    replays: Vec<DeadLetterReplay>,
+    edits: Vec<DeadLetterEdit>,
     reading: Reading,
 }
 
 pub(super) async fn run(context: &Context<'_>, options: Options) -> anyhow::Result<ExitCode> {
     let mut shown = read(context, options.id).await?;
+    log_reading(&context.store, json!({ "dead_letter": options.id })).await;
     if options.original
         && let Some(first) = shown.edits.first()
         && let Some(body) = context.store.body_before(first.id).await?
@@ -51,9 +52,9 @@ pub(super) async fn run(context: &Context<'_>, options: Options) -> anyhow::Resu
         shown.reading = Reading::of(&shown.letter.webhook(), &context.config.rules);
     }
     if options.raw {
-        std::io::stdout().lock().write_all(&shown.letter.row.body)?;
+        bytes(&shown.letter.row.body)?;
     } else if options.json {
-        println!("{}", to_json(&shown));
+        json_line(&to_json(&shown));
     } else {
         print(&shown);
     }
@@ -72,7 +73,7 @@ async fn read(context: &Context<'_>, id: i64) -> anyhow::Result<Shown> {
 
 fn print(shown: &Shown) {
     let (row, letter) = (&shown.letter.row, &shown.letter);
-    let line = |name: &str, text: String| println!("{name:<13}{}", plain(&text));
+    let line = |name: &str, text: String| outln!("{name:<13}{text}");
     line("id", row.id.to_string());
     line("state", row.state.clone());
     line(
@@ -103,7 +104,7 @@ fn print(shown: &Shown) {
     }
     line("body", format!("{} bytes", row.body.len()));
     line("now", format!("{} (normalizer {NORMALIZER_VERSION})", shown.reading));
-    println!("\n{}", plain(&pretty(&row.body)));
+    outln!("\n{}", pretty(&row.body));
 }
 
 fn to_json(shown: &Shown) -> Value {
@@ -112,7 +113,7 @@ fn to_json(shown: &Shown) -> Value {
         let at = DateTime::from_timestamp_millis(failure.at_ms).unwrap_or_default();
         json!({ "at": at.to_rfc3339(), "error": failure.error })
     };
-    let edit = |edit: &Edit| json!({ "edited_at": edit.edited_at.to_rfc3339(), "edited_by": edit.edited_by });
+    let edit = |edit: &DeadLetterEdit| json!({ "edited_at": edit.edited_at.to_rfc3339(), "edited_by": edit.edited_by });
     json!({
         "id": row.id, "state": row.state, "source": row.source, "session": row.session,
         "event_type": row.event_type, "webhook_id": row.webhook_id, "group": row.fingerprint,

@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 
 use crate::cli::time;
-use crate::store::dead_letter::{Filter, State};
+use crate::store::apply::burial::state::DeadLetterState;
+use crate::store::operations::dead_letter::DeadLetterFilter;
 
 /// Which dead letters. Given more than once, an option means any of its values.
 #[derive(Args, Clone)]
@@ -38,14 +39,14 @@ pub(super) struct Which {
     until: Option<DateTime<Utc>>,
     /// Only in this state; without it those that the command is for.
     #[arg(long = "state", value_name = "STATE", value_enum)]
-    states: Vec<State>,
+    states: Vec<DeadLetterState>,
 }
 
 impl Which {
     /// The filter; `default` are the states if none is named.
-    pub(super) fn filter(self, default: &[State]) -> Filter {
+    pub(super) fn filter(self, default: &[DeadLetterState]) -> DeadLetterFilter {
         let states = if self.states.is_empty() { default.to_vec() } else { self.states };
-        Filter {
+        DeadLetterFilter {
             ids: self.ids,
             groups: self.groups,
             reasons: self.reasons,

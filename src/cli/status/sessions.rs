@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::cli::table::plain;
+use crate::cli::output::plain;
 use crate::cli::time;
 use crate::silence::{Silence, SilentSession};
 use crate::store::Store;
-use crate::store::sessions::SessionRow;
+use crate::store::operations::sessions::SessionRow;
 
 /// Sessions that are silent or failed.
 #[derive(Serialize)]

@@ -3,9 +3,11 @@
 
 use std::time::{Duration, Instant};
 
+use super::broker::BrokerReport;
 use super::report::Report;
-use crate::cli::table::plain;
-use crate::store::dead_letter::Group;
+use super::verdict;
+use crate::cli::output::plain;
+use crate::store::operations::dead_letter::DeadLetterGroup;
 
 /// Keeps the last counts, for the rates.
 pub(super) struct View {
@@ -29,12 +31,16 @@ impl View {
         let mut lines = Vec::new();
         match counted {
             Ok(report) => {
-                lines.push(self.title(&verdict(&report)));
+                lines.push(self.title(&verdict(&report.equation)));
                 for section in self.sections(&report) {
                     lines.push(String::new());
                     lines.extend(section.lines());
                 }
+                lines.extend(report.equation.reason.iter().map(|why| format!("not known: {why}")));
+                lines.extend(report.processes.iter().map(|process| plain(&process.line())));
                 lines.extend(report.sessions.lines());
+                lines.extend(super::clock_lines(&report.wrong_clocks));
+                lines.extend(report.broker.iter().flat_map(BrokerReport::lines));
             }
             Err(error) => {
                 self.last = None;
@@ -91,21 +97,13 @@ fn lanes(report: &Report) -> Section {
 
 /// Pending dead letters by cause, if there are any.
 fn dead_letters(report: &Report) -> Option<Section> {
-    let row = |group: &Group| {
+    let row = |group: &DeadLetterGroup| {
         let count = grouped(group.count);
         vec![plain(&group.group), plain(&group.reason), count]
     };
     let rows: Vec<Vec<String>> = report.dead_letter_groups.iter().map(row).collect();
     let head = vec!["dead letters", "reason", "pending"];
     (!rows.is_empty()).then_some(Section { head, rows })
-}
-
-fn verdict(report: &Report) -> String {
-    let verdict = if report.equation.balanced { "balanced" } else { "NOT BALANCED" };
-    match report.equation.uncertain {
-        0 => verdict.to_owned(),
-        uncertain => format!("{verdict}, {uncertain} uncertain"),
-    }
 }
 
 impl Section {

@@ -12,6 +12,8 @@ use console::Term;
 use super::report::{Report, Sight};
 use super::view::View;
 
+use crate::cli::output::{errln, escaped_json, plain};
+
 /// How much longer than a count the pause after it is at least.
 const PAUSE_FACTOR: u32 = 3;
 
@@ -52,9 +54,11 @@ struct Screen {
 impl Screen {
     fn show(&mut self, view: &mut View, counted: anyhow::Result<Report>) -> std::io::Result<()> {
         match (self.is_json, counted) {
-            (true, Ok(report)) => self.term.write_line(&serde_json::to_string(&report)?),
+            (true, Ok(report)) => {
+                self.term.write_line(&escaped_json(&serde_json::to_string(&report)?))
+            }
             (true, Err(error)) => {
-                eprintln!("error: {error:#}");
+                errln!("error: {error:#}");
                 Ok(())
             }
             (false, counted) => self.draw(view.lines(counted)),
@@ -64,6 +68,9 @@ impl Screen {
     /// In one write, so that nothing flickers. A line that is too long would wrap and be counted wrong,
     /// and what has scrolled off the top can't be replaced: both are cut.
     fn draw(&mut self, mut lines: Vec<String>) -> std::io::Result<()> {
+        for line in &mut lines {
+            *line = plain(line);
+        }
         let mut text = String::new();
         if self.term.is_term() {
             let (height, width) = self.term.size();

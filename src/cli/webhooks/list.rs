@@ -6,8 +6,9 @@ use clap::Args;
 use sea_orm::Order;
 
 use super::which::Which;
+use crate::cli::output::outln;
 use crate::store::Store;
-use crate::store::history::Row;
+use crate::store::operations::history::LedgerRow;
 
 /// Rows read at a time.
 const PAGE: u64 = 500;
@@ -28,9 +29,16 @@ pub(super) struct Options {
 pub(super) async fn run(store: &Store, options: Options) -> anyhow::Result<ExitCode> {
     let (mut filter, mut left) = (options.which.filter(), options.limit);
     if !options.json {
-        println!(
+        outln!(
             "{:<10}{:<25}{:<16}{:<32}{:<15}{:<17}{:>8}{:>9}",
-            "id", "received", "session", "event", "outcome", "reason", "version", "bytes"
+            "id",
+            "received",
+            "session",
+            "event",
+            "outcome",
+            "reason",
+            "version",
+            "bytes"
         );
     }
     while left > 0 {
@@ -43,8 +51,8 @@ pub(super) async fn run(store: &Store, options: Options) -> anyhow::Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_line(row: &Row) {
-    println!(
+fn print_line(row: &LedgerRow) {
+    outln!(
         "{:<10}{:<25}{:<16}{:<32}{:<15}{:<17}{:>8}{:>9}",
         row.id,
         row.received_at.format("%Y-%m-%d %H:%M:%S%.3f"),
@@ -57,8 +65,8 @@ fn print_line(row: &Row) {
     );
 }
 
-fn print_json(row: &Row) {
-    println!(
+fn print_json(row: &LedgerRow) {
+    outln!(
         "{}",
         serde_json::json!({
             "id": row.id, "source": row.source, "session": row.session,

@@ -7,11 +7,12 @@ use clap::Args;
 
 use super::which::Which;
 use crate::cli::actor::actor;
+use crate::cli::output::{errln, json_line, outln};
 use crate::cli::{confirm, progress_bar};
 use crate::normalize::{NORMALIZER_VERSION, Rules};
-use crate::renormalize::{Renormalizer, Tally, deed};
+use crate::renormalize::{Renormalizer, Tally, entry};
 use crate::store::Store;
-use crate::store::history::Group;
+use crate::store::operations::history::LedgerGroup;
 
 /// Options of `webhooks renormalize`.
 #[derive(Args)]
@@ -50,53 +51,53 @@ pub(super) async fn run(
     ensure!(options.rate.is_none_or(|rate| rate > 0.0), "--rate must be above 0");
     let filter = options.which.filter();
     let rows = total(&store.history_groups(&filter).await?);
-    eprintln!("{rows} webhooks would be read again by normalizer {NORMALIZER_VERSION}");
+    errln!("{rows} webhooks would be read again by normalizer {NORMALIZER_VERSION}");
     if rows == 0 || !(options.dry_run || confirm("Go on?", options.yes)?) {
         return Ok(ExitCode::SUCCESS);
     }
     let bar = progress_bar(rows);
     let writes = !options.dry_run;
-    let log = if writes { Some(store.log_deed(&deed(&filter, &actor())).await?) } else { None };
+    let log = if writes { Some(store.record(&entry(&filter, &actor())).await?) } else { None };
     let renormalizer = Renormalizer { store, rules, writes, rate: options.rate };
     let tick = |count| bar.inc(u64::try_from(count).unwrap_or_default());
     let tally = renormalizer.run(filter, tick).await?;
     bar.finish_and_clear();
     if let Some(log) = log {
-        store.count_deed(log, tally.read_again()).await?;
+        store.record_more(log, tally.read_again()).await?;
     }
     print(&tally, writes, options.json);
     Ok(if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn total(groups: &[Group]) -> u64 {
+fn total(groups: &[LedgerGroup]) -> u64 {
     groups.iter().map(|group| u64::try_from(group.total).unwrap_or_default()).sum()
 }
 
 fn print(tally: &Tally, writes: bool, json: bool) {
     if json {
-        println!("{}", to_json(tally));
+        json_line(&to_json(tally));
         return;
     }
     let verb = if writes { "is" } else { "would be" };
     for (change, count) in &tally.ended {
-        println!(
+        outln!(
             "{:<32}{:>9}  was {}, {verb} {}",
-            change.event_type, count, change.before, change.after
+            change.event_type,
+            count,
+            change.before,
+            change.after
         );
     }
     for (event_type, count) in &tally.without_body {
-        println!("{event_type:<32}{count:>9}  left: the body is not stored");
+        outln!("{event_type:<32}{count:>9}  left: the body is not stored");
     }
     if tally.dead_lettered > 0 {
-        println!(
-            "{:<32}{:>9}  left: see `dead-letters replay`",
-            "dead letters", tally.dead_lettered
-        );
+        outln!("{:<32}{:>9}  left: see `dead-letters replay`", "dead letters", tally.dead_lettered);
     }
     for failure in &tally.failures {
-        println!("webhook {}  left, failed: {}", failure.id, failure.error);
+        outln!("webhook {}  left, failed: {}", failure.id, failure.error);
     }
-    println!("looked at {}, failed {}", tally.seen, tally.failed);
+    outln!("looked at {}, failed {}", tally.seen, tally.failed);
 }
 
 fn to_json(tally: &Tally) -> serde_json::Value {

@@ -1,16 +1,19 @@
 //! `webhooks show`: a ledger row, its body, and what the normalizer says of it now.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Args;
 use sea_orm::Order;
+use serde_json::{Value, json};
 
+use crate::cli::actor::log_reading;
+use crate::cli::output::{bytes, escaped_json, outln};
 use crate::desk::Reading;
 use crate::normalize::{NORMALIZER_VERSION, Rules};
 use crate::store::Store;
-use crate::store::history::{Filter, Row};
+use crate::store::operations::history::{LedgerFilter, LedgerRow};
+use crate::waha::json as waha_json;
 
 /// Options of `webhooks show`.
 #[derive(Args)]
@@ -27,44 +30,49 @@ pub(super) async fn run(
     rules: &Rules,
     options: Options,
 ) -> anyhow::Result<ExitCode> {
-    let filter = Filter { ids: vec![options.id], ..Filter::default() };
+    let filter = LedgerFilter { ids: vec![options.id], ..LedgerFilter::default() };
     let rows = store.history(&filter, Order::Asc, 1).await?;
     let row = rows.first().with_context(|| format!("there is no webhook {}", options.id))?;
     let body = store.bodies(&[row.id]).await?.remove(&row.id);
+    if body.is_some() {
+        log_reading(store, json!({ "webhook": row.id })).await;
+    }
     if options.raw {
         let body = body.context("its body is not stored")?;
-        std::io::stdout().lock().write_all(&body)?;
+        bytes(&body)?;
         return Ok(ExitCode::SUCCESS);
     }
     print(row);
     match body {
-        None => println!("body         not stored"),
+        None => outln!("body         not stored"),
         Some(body) => {
-            println!("body         {} bytes", body.len());
-            println!(
+            outln!("body         {} bytes", body.len());
+            outln!(
                 "now          {} (normalizer {NORMALIZER_VERSION})",
                 Reading::of(&row.webhook(body.clone()), rules)
             );
-            println!("\n{}", pretty(&body));
+            outln!("\n{}", pretty(&body));
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(row: &Row) {
-    println!("id           {}", row.id);
-    println!("webhook      {} {} {} {}", row.source, row.session, row.event_type, row.webhook_id);
-    println!("at           {}", row.webhook_at.to_rfc3339());
-    println!("received     {}", row.received_at.to_rfc3339());
-    println!("processed    {}", row.processed_at.to_rfc3339());
+fn print(row: &LedgerRow) {
+    outln!("id           {}", row.id);
+    outln!("webhook      {} {} {} {}", row.source, row.session, row.event_type, row.webhook_id);
+    outln!("at           {}", row.webhook_at.to_rfc3339());
+    outln!("received     {}", row.received_at.to_rfc3339());
+    outln!("processed    {}", row.processed_at.to_rfc3339());
     let reason = row.reason.as_ref().map(|reason| format!(", {reason}")).unwrap_or_default();
     let (outcome, version) = (&row.outcome, row.normalizer_version);
-    println!("outcome      {outcome}{reason} (attempt {}, normalizer {version})", row.attempts);
+    outln!("outcome      {outcome}{reason} (attempt {}, normalizer {version})", row.attempts);
 }
 
-/// Indented if it is JSON, odd escapes and all.
+/// Indented if it is JSON that can be read, odd escapes and all, with escapes for what commands a
+/// terminal.
 pub(in crate::cli) fn pretty(body: &[u8]) -> String {
-    let value = serde_json::from_str::<serde_json::Value>(&crate::waha::json::storable(body));
+    let text = waha_json::storable(body);
     let as_it_is = |_| String::from_utf8_lossy(body).into_owned();
-    value.map_or_else(as_it_is, |value| format!("{value:#}"))
+    let indented = |value: &_| escaped_json(&format!("{:#}", Value::from(value)));
+    waha_json::parse(&text).map_or_else(as_it_is, |value| indented(&value))
 }

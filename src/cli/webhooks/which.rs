@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 
 use crate::cli::time;
-use crate::store::history::{Filter, RowOutcome};
+use crate::store::operations::history::{LedgerFilter, LedgerOutcome};
 
 /// Which webhooks. Given more than once, an option means any of its values.
 #[derive(Args, Clone)]
@@ -23,7 +23,7 @@ pub(super) struct Which {
     event_types: Vec<String>,
     /// Only with this outcome.
     #[arg(long = "outcome", value_name = "OUTCOME", value_enum)]
-    outcomes: Vec<RowOutcome>,
+    outcomes: Vec<LedgerOutcome>,
     /// Only with this reason, such as `unknown_event`.
     #[arg(long = "reason", value_name = "REASON")]
     reasons: Vec<String>,
@@ -48,8 +48,8 @@ impl Which {
             || self.normalizer_below.is_some()
     }
 
-    pub(super) fn filter(self) -> Filter {
-        Filter {
+    pub(super) fn filter(self) -> LedgerFilter {
+        LedgerFilter {
             ids: self.ids,
             sources: self.sources,
             sessions: self.sessions,

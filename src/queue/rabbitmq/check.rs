@@ -10,9 +10,9 @@ use lapin::uri::{AMQPScheme, AMQPUri};
 use secrecy::SecretString;
 use tokio::time::timeout;
 
-use super::Options;
 use super::connection::{connect, uri};
 use super::error::BrokerError;
+use super::options::Options;
 use super::topology::{Place, Topology};
 
 /// Each step may take so long.
@@ -34,7 +34,7 @@ pub(super) async fn check(options: &Options, url: &SecretString) -> Result<Strin
             "RabbitMQ {version} is too old: 3.10 is needed"
         )));
     }
-    let topology = Topology::new(&options.prefix, &options.rungs);
+    let topology = Topology::new(&options.prefix, &options.rungs, options.taps);
     let channel = within(async { Ok(connection.create_channel().await?) }).await?;
     within(topology.declare(&channel)).await?;
     let consume =

@@ -6,25 +6,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
-use futures_util::{Stream, StreamExt};
-use lapin::tcp::OwnedTLSConfig;
 use lapin::uri::AMQPUri;
 use lapin::{Connection, ConnectionProperties, Event};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::Options;
 use super::error::BrokerError;
+use super::options::{HEARTBEAT_S, Options};
+use super::socket;
 use crate::outage::Outage;
+use crate::telemetry::cause::Causes;
 
-/// How long connecting and declaring may take. A new cluster takes a while to make its queues.
-const CONNECT_MAX: Duration = Duration::from_secs(30);
+/// How long connecting may take, before the next URL is tried.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
 
-/// How long the broker may say nothing before it counts as lost, twice; in seconds.
-pub(super) const HEARTBEAT_S: u16 = 5;
+/// How long declaring may take. A new cluster takes a while to make its queues.
+const SET_UP_MAX: Duration = Duration::from_secs(30);
 
 /// How often a connection is looked at beside its events.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -33,19 +34,42 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(super) type SetUp<T> =
     Box<dyn Fn(Arc<Connection>) -> BoxFuture<'static, Result<T, BrokerError>> + Send + Sync>;
 
+/// The URLs in force, tried in turn; new ones are taken over while the old connection lives.
+pub(super) type Urls = Arc<[SecretString]>;
+
+/// What knows of itself whether it is of use. A connection may live and carry nothing.
+pub(super) trait Usable {
+    /// Whether it should be kept.
+    fn is_usable(&self) -> bool;
+}
+
 /// A connection that is made again for ever. Dropping it closes the connection.
 pub(super) struct Link<T> {
     state: watch::Receiver<State<T>>,
-    /// Told when something of what was set up broke, though the connection lives.
-    renew: Arc<Notify>,
+    /// The number of the last connection of which something broke, though it lives.
+    broken: watch::Sender<u64>,
     _stop: DropGuard,
 }
 
 enum State<T> {
     /// Nothing is known yet.
     Starting,
-    Up(Arc<T>),
+    Up(Connected<T>),
     Down(BrokerError),
+}
+
+/// A connection with what was set up on it.
+struct Connected<T> {
+    number: u64,
+    up: Arc<T>,
+    connection: Arc<Connection>,
+}
+
+impl<T> Clone for Connected<T> {
+    fn clone(&self) -> Self {
+        let (up, connection) = (Arc::clone(&self.up), Arc::clone(&self.connection));
+        Self { number: self.number, up, connection }
+    }
 }
 
 impl<T> State<T> {
@@ -53,21 +77,33 @@ impl<T> State<T> {
     fn known(&self) -> Option<Result<Arc<T>, BrokerError>> {
         match self {
             Self::Starting => None,
-            Self::Up(up) => Some(Ok(Arc::clone(up))),
+            Self::Up(connected) => Some(Ok(Arc::clone(&connected.up))),
             Self::Down(error) => Some(Err(error.clone())),
         }
     }
 }
 
-impl<T: Send + Sync + 'static> Link<T> {
+impl<T: Usable + Send + Sync + 'static> Link<T> {
     /// Starts connecting.
-    pub(super) fn start(options: Arc<Options>, set_up: SetUp<T>) -> Self {
+    pub(super) fn start(
+        options: Arc<Options>,
+        urls: watch::Receiver<Urls>,
+        set_up: SetUp<T>,
+    ) -> Self {
         let (sender, state) = watch::channel(State::Starting);
-        let (renew, stop) = (Arc::new(Notify::new()), CancellationToken::new());
-        let keeper = Keeper { options, set_up, state: sender, renew: Arc::clone(&renew) };
+        let (broken, stop) = (watch::Sender::new(0), CancellationToken::new());
+        let keeper = Keeper {
+            options,
+            urls,
+            set_up,
+            state: sender,
+            broken: broken.subscribe(),
+            tries: 0,
+            number: 0,
+        };
         let stopped = stop.clone();
         tokio::spawn(async move { stopped.run_until_cancelled(keeper.run()).await });
-        Self { state, renew, _stop: stop.drop_guard() }
+        Self { state, broken, _stop: stop.drop_guard() }
     }
 
     /// What is set up, or why nothing is. Waits only while nothing is known yet.
@@ -94,73 +130,135 @@ impl<T: Send + Sync + 'static> Link<T> {
         self.state.borrow().known().unwrap_or(Err(BrokerError::Closed))
     }
 
-    /// Has the connection made anew.
-    pub(super) fn renew(&self) {
-        self.renew.notify_one();
+    /// Whether there is a newer connection than this one.
+    pub(super) fn has_newer(&self, than: &Arc<T>) -> bool {
+        match &*self.state.borrow() {
+            State::Up(connected) => !Arc::ptr_eq(&connected.up, than),
+            State::Starting | State::Down(_) => false,
+        }
+    }
+
+    /// Has the connection made anew, unless `broken` is of an earlier one.
+    pub(super) fn renew(&self, broken: &Arc<T>) {
+        if let State::Up(connected) = &*self.state.borrow()
+            && Arc::ptr_eq(&connected.up, broken)
+        {
+            self.broken.send_replace(connected.number);
+        }
     }
 }
 
 /// The task behind a [`Link`].
 struct Keeper<T> {
     options: Arc<Options>,
+    urls: watch::Receiver<Urls>,
     set_up: SetUp<T>,
     state: watch::Sender<State<T>>,
-    renew: Arc<Notify>,
+    broken: watch::Receiver<u64>,
+    /// How many URLs were tried.
+    tries: usize,
+    /// How many connections were made.
+    number: u64,
 }
 
-impl<T> Keeper<T> {
-    async fn run(self) {
+/// Why a connection is not to be used any more.
+enum End {
+    /// It is of no use.
+    Lost(BrokerError),
+    /// There are other URLs.
+    NewUrls,
+}
+
+impl<T: Usable> Keeper<T> {
+    async fn run(mut self) {
         let mut outage = Outage::new();
-        for url in self.options.urls.iter().cycle() {
-            match timeout(CONNECT_MAX, self.open(url)).await {
-                Ok(Ok((connection, up))) => {
-                    let events = connection.events_listener();
-                    self.state.send_replace(State::Up(Arc::new(up)));
-                    let since = Instant::now();
-                    let error = self.lost(&connection, events).await;
+        let mut connected = self.connect(&mut outage).await;
+        loop {
+            self.state.send_replace(State::Up(connected.clone()));
+            let since = Instant::now();
+            match self.end(&connected).await {
+                End::Lost(error) => {
+                    drop(connected);
                     if since.elapsed() > LOOK_EVERY {
                         outage = Outage::new();
                     }
                     self.down(error, &mut outage).await;
+                    connected = self.connect(&mut outage).await;
                 }
-                Ok(Err(error)) => self.down(error, &mut outage).await,
-                Err(_) => {
-                    let error = BrokerError::Silent(CONNECT_MAX.as_secs());
-                    self.down(error, &mut outage).await;
-                }
+                End::NewUrls => connected = self.replace(connected).await,
             }
         }
     }
 
-    async fn open(&self, url: &SecretString) -> Result<(Arc<Connection>, T), BrokerError> {
-        let connection = Arc::new(connect(&self.options, url).await?);
-        let up = (self.set_up)(Arc::clone(&connection)).await?;
-        Ok((connection, up))
+    /// Tries one URL after the other, for ever.
+    async fn connect(&mut self, outage: &mut Outage) -> Connected<T> {
+        loop {
+            match self.open().await {
+                Ok(connected) => return connected,
+                Err(error) => self.down(error, outage).await,
+            }
+        }
     }
 
-    /// Waits until the connection is of no use any more, and says why.
-    async fn lost(
-        &self,
-        connection: &Connection,
-        events: impl Stream<Item = Event>,
-    ) -> BrokerError {
-        let mut events = std::pin::pin!(events);
+    /// Takes new URLs over. The old connection is used until there is a new one, and closes when what is
+    /// on its way there has ended: whoever uses it holds it.
+    async fn replace(&mut self, old: Connected<T>) -> Connected<T> {
+        let mut outage = Outage::new();
+        self.tries = 0;
+        loop {
+            let error = match self.open().await {
+                Ok(connected) => {
+                    tracing::info!("connected by the changed URLs of the broker");
+                    return connected;
+                }
+                Err(error) => error,
+            };
+            let wait = outage.next_wait();
+            if outage.is_news() {
+                tracing::warn!(error = %Causes(&error), "the changed URLs of the broker can't be used yet");
+            }
+            tokio::time::sleep(wait).await;
+            if !old.connection.status().connected() {
+                self.state.send_replace(State::Down(error));
+            }
+        }
+    }
+
+    async fn open(&mut self) -> Result<Connected<T>, BrokerError> {
+        let urls = Arc::clone(&self.urls.borrow_and_update());
+        let url = urls.get(self.tries % urls.len().max(1));
+        let url =
+            url.ok_or_else(|| BrokerError::Settings("queue.url names no broker".to_owned()))?;
+        self.tries += 1;
+        let connection = within(CONNECT_MAX, connect(&self.options, url)).await?;
+        let connection = Arc::new(connection);
+        let up = within(SET_UP_MAX, (self.set_up)(Arc::clone(&connection))).await?;
+        self.number += 1;
+        Ok(Connected { number: self.number, up: Arc::new(up), connection })
+    }
+
+    /// Waits until the connection is not to be used any more, and says why.
+    async fn end(&mut self, connected: &Connected<T>) -> End {
+        let mut events = std::pin::pin!(connected.connection.events_listener());
+        let Connected { number, up, connection } = connected;
         loop {
             tokio::select! {
                 event = events.next() => match event {
-                    Some(Event::Error(error)) => return error.into(),
-                    Some(Event::ConnectionBlocked(reason)) => {
-                        tracing::warn!(reason, "the broker takes nothing until its alarm is over");
-                    }
-                    Some(Event::ConnectionUnblocked) => tracing::info!("the broker takes webhooks again"),
-                    Some(_) => {}
-                    None => return BrokerError::Closed,
+                    Some(Event::Error(error)) => return End::Lost(error.into()),
+                    Some(event) => log(&event),
+                    None => return End::Lost(BrokerError::Closed),
                 },
-                () = self.renew.notified() => return BrokerError::Closed,
+                Ok(_) = self.broken.wait_for(|broken| broken == number) => {
+                    return End::Lost(BrokerError::Closed);
+                }
+                Ok(()) = self.urls.changed() => return End::NewUrls,
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
             if !connection.status().connected() {
-                return BrokerError::Closed;
+                return End::Lost(BrokerError::Closed);
+            }
+            if !up.is_usable() {
+                return End::Lost(BrokerError::Deaf);
             }
         }
     }
@@ -169,7 +267,7 @@ impl<T> Keeper<T> {
         let wait = outage.next_wait();
         if outage.is_news() {
             tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                error = %Causes(&error),
                 retry.delay_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
                 "no connection to the broker"
             );
@@ -179,18 +277,34 @@ impl<T> Keeper<T> {
     }
 }
 
-/// One connection to one broker. `TCP_NODELAY` is set by lapin's runtime for every socket.
+/// What the broker tells of itself.
+fn log(event: &Event) {
+    match event {
+        Event::ConnectionBlocked(reason) => {
+            tracing::warn!(reason, "the broker takes nothing until its alarm is over");
+        }
+        Event::ConnectionUnblocked => tracing::info!("the broker's alarm is over"),
+        _ => {}
+    }
+}
+
+async fn within<R>(
+    limit: Duration,
+    step: impl Future<Output = Result<R, BrokerError>>,
+) -> Result<R, BrokerError> {
+    timeout(limit, step).await.unwrap_or(Err(BrokerError::Silent(limit.as_secs())))
+}
+
+/// One connection to one broker.
 pub(super) async fn connect(
     options: &Options,
     url: &SecretString,
 ) -> Result<Connection, BrokerError> {
     let uri = uri(url)?;
-    let tls = OwnedTLSConfig { identity: None, cert_chain: options.ca_pem.clone() };
     let properties = ConnectionProperties::default()
         .with_locale("en_US".into())
         .with_connection_name(options.name.as_str().into());
-    let runtime = lapin::runtime::default_runtime()?;
-    Ok(Connection::connect_uri_with_config(uri, properties, tls, runtime).await?)
+    Ok(socket::connect(uri, properties, options.ca_pem.clone()).await?)
 }
 
 /// Reads a URL; its text is secret and in no error.

@@ -7,48 +7,71 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use lapin::Connection;
-use lapin::options::{BasicConsumeOptions, BasicQosOptions};
-use lapin::types::FieldTable;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::Options;
-use super::connection::Link;
+use super::connection::{Link, Urls, Usable};
 use super::error::BrokerError;
 use super::flow::Flow;
-use super::intake::{Intake, Received, Shared, give_back, pump};
+use super::intake::{Intake, Received, Shared, give_back};
+use super::options::Options;
 use super::publish::Outlet;
+use super::pump::Pump;
 use super::topology::{Place, Topology};
+use super::window::Window;
 use crate::queue::{BatchLimit, Delivery, Lane};
+
+/// The room for bodies is shared by so many places: the lanes, and what the broker gave up. Suspects
+/// are in hand one at a time.
+const PARTS: u64 = Lane::ALL.len() as u64 + 1;
+
+/// How long something may wait on the broker, while a consumer has nothing in hand, before its connection
+/// counts as deaf.
+const DEAF_AFTER: Duration = Duration::from_secs(15);
 
 /// The consumers of one process.
 pub(super) struct Consumers {
     options: Arc<Options>,
+    urls: watch::Receiver<Urls>,
     /// Made when something is first asked for: most processes only publish.
-    link: OnceLock<Link<Arc<Connection>>>,
+    link: OnceLock<Link<ConsumerConnection>>,
     open: [Mutex<Option<Open>>; Place::ALL.len()],
     shared: Arc<Shared>,
     _stop: DropGuard,
 }
 
-/// A consumer; dropped, it is closed and what it holds goes back.
+/// What consumers have a connection of their own for.
+struct ConsumerConnection(Arc<Connection>);
+
+impl Usable for ConsumerConnection {
+    /// It can't know of itself: with nothing to bring it is as silent as one that is cut off.
+    fn is_usable(&self) -> bool {
+        true
+    }
+}
+
+/// A consumer; dropped, it is closed and what it holds goes back, unless it retires.
 struct Open {
     intake: Arc<Intake>,
+    connection: Arc<ConsumerConnection>,
     used_at: Instant,
     pump: AbortHandle,
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.pump.abort();
+        if !self.intake.is_retiring() {
+            self.pump.abort();
+        }
     }
 }
 
 impl Consumers {
     pub(super) fn new(
         options: Arc<Options>,
+        urls: watch::Receiver<Urls>,
         topology: Topology,
         outlet: Link<Outlet>,
     ) -> Arc<Self> {
@@ -59,7 +82,7 @@ impl Consumers {
         let giving_back = give_back(Arc::clone(&shared), returned);
         tokio::spawn(async move { stopped.run_until_cancelled(giving_back).await });
         let (link, open) = (OnceLock::new(), Default::default());
-        Arc::new(Self { options, link, open, shared, _stop: stop.drop_guard() })
+        Arc::new(Self { options, urls, link, open, shared, _stop: stop.drop_guard() })
     }
 
     pub(super) fn shared(&self) -> &Shared {
@@ -95,9 +118,9 @@ impl Consumers {
         let mut by_flow: Vec<(Arc<Flow>, Vec<u64>)> = Vec::new();
         for delivery in deliveries {
             let Some(hand) = self.shared.hands.remove(delivery.end().0) else { continue };
-            match by_flow.iter_mut().find(|(flow, _)| Arc::ptr_eq(flow, &hand.flow)) {
+            match by_flow.iter_mut().find(|(flow, _)| Arc::ptr_eq(flow, hand.flow())) {
                 Some((_, tags)) => tags.push(hand.broker_tag),
-                None => by_flow.push((hand.flow, vec![hand.broker_tag])),
+                None => by_flow.push((Arc::clone(hand.flow()), vec![hand.broker_tag])),
             }
         }
         for (flow, tags) in by_flow {
@@ -110,7 +133,7 @@ impl Consumers {
         self.shared.hands.count(lane)
     }
 
-    fn link(self: &Arc<Self>) -> &Link<Arc<Connection>> {
+    fn link(self: &Arc<Self>) -> &Link<ConsumerConnection> {
         self.link.get_or_init(|| {
             tokio::spawn(close_idle(Arc::downgrade(self), self.options.idle_max));
             let topology = self.shared.topology.clone();
@@ -118,11 +141,11 @@ impl Consumers {
                 let topology = topology.clone();
                 let declared = async move {
                     topology.declare(&connection.create_channel().await?).await?;
-                    Ok(connection)
+                    Ok(ConsumerConnection(connection))
                 };
                 Box::pin(declared) as _
             };
-            Link::start(Arc::clone(&self.options), Box::new(set_up))
+            Link::start(Arc::clone(&self.options), self.urls.clone(), Box::new(set_up))
         })
     }
 
@@ -148,29 +171,67 @@ impl Consumers {
             && !open.intake.is_over()
         {
             open.used_at = Instant::now();
-            return Ok(Arc::clone(&open.intake));
+            if !self.link().has_newer(&open.connection) {
+                return Ok(Arc::clone(&open.intake));
+            }
+            open.intake.begin_to_retire();
         }
         *slot = None;
         let connection = self.link().get_until(deadline).await?;
         // Whatever fails here, a new connection declares everything again.
-        let open = self.open(place, &connection).await.inspect_err(|_| self.link().renew())?;
+        let opened = self.open(place, Arc::clone(&connection)).await;
+        let open = opened.inspect_err(|_| self.link().renew(&connection))?;
         let intake = Arc::clone(&open.intake);
         *slot = Some(open);
         Ok(intake)
     }
 
-    async fn open(&self, place: Place, connection: &Connection) -> Result<Open, BrokerError> {
-        let channel = connection.create_channel().await?;
-        let prefetch = if place == Place::Suspects { 1 } else { self.options.prefetch };
-        channel.basic_qos(prefetch, BasicQosOptions { global: false }).await?;
-        let options =
-            BasicConsumeOptions { no_local: false, no_ack: false, exclusive: false, nowait: false };
+    /// What receives now; an error while that changes.
+    pub(super) fn open_intakes(&self) -> Result<Vec<Arc<Intake>>, BrokerError> {
+        let mut open = Vec::new();
+        for slot in &self.open {
+            let slot = slot.try_lock().map_err(|_| BrokerError::Closed)?;
+            let intake = slot.as_ref().map(|open| &open.intake);
+            open.extend(intake.filter(|intake| !intake.is_over()).cloned());
+        }
+        Ok(open)
+    }
+
+    async fn open(
+        &self,
+        place: Place,
+        connection: Arc<ConsumerConnection>,
+    ) -> Result<Open, BrokerError> {
+        let channel = connection.0.create_channel().await?;
+        let flow = Flow::new(place, channel, Arc::clone(&connection.0));
+        let intake = Arc::new(Intake::new(flow));
         let queue = self.shared.topology.queue(place);
-        let consumer =
-            channel.basic_consume(queue, "".into(), options, FieldTable::default()).await?;
-        let intake = Arc::new(Intake::new(Flow::new(place, channel)));
-        let pump = pump(Arc::clone(&self.shared), Arc::clone(&intake), consumer);
-        Ok(Open { intake, used_at: Instant::now(), pump: tokio::spawn(pump).abort_handle() })
+        let bytes_max = self.options.bytes_max / PARTS;
+        let window = Window::new(bytes_max, self.options.prefetch);
+        let window = (place != Place::Suspects).then_some(window);
+        let pump =
+            Pump::new(Arc::clone(&self.shared), Arc::clone(&intake), queue, window, bytes_max);
+        let consumer = pump.consume().await?;
+        let pump = tokio::spawn(pump.run(consumer)).abort_handle();
+        Ok(Open { intake, connection, used_at: Instant::now(), pump })
+    }
+
+    /// Compares what waits at a place with what comes: a node that is cut off from the others, or that
+    /// lost track of a consumer, brings nothing, while another one counts.
+    pub(super) fn notice(self: &Arc<Self>, place: Place, ready: u64) {
+        // One that is just being made is not deaf.
+        let Ok(slot) = self.open[place.index()].try_lock() else { return };
+        let Some(open) = slot.as_ref().filter(|open| !open.intake.is_over()) else { return };
+        if ready == 0 {
+            open.intake.hears();
+        } else if open.intake.is_deaf(DEAF_AFTER) {
+            tracing::warn!(
+                lane = place.lane().map(Lane::name),
+                "webhooks wait on the broker and none comes: connecting anew"
+            );
+            open.intake.hears();
+            self.link().renew(&open.connection);
+        }
     }
 
     /// Closes consumers that nobody asked for a while; what they hold goes back to the broker.

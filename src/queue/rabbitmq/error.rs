@@ -9,7 +9,7 @@ use std::time::Duration;
 use lapin::ErrorKind;
 use lapin::protocol::{AMQPError, AMQPErrorKind, AMQPHardError, AMQPSoftError};
 
-use super::connection::HEARTBEAT_S;
+use super::options::HEARTBEAT_S;
 
 /// Why the broker did not do what it was asked. Nothing was accepted or ended.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -41,9 +41,30 @@ pub enum BrokerError {
     /// A memory or disk alarm: the broker takes nothing until it is over.
     #[error("the broker takes nothing: memory or disk alarm")]
     Blocked,
-    /// The broker did not take this one webhook.
-    #[error("the broker refused the webhook: {0}")]
-    Refused(String),
+    /// The queue is gone, or was while this webhook or one that was published beside it came in.
+    #[error("the broker knows no way to the queue: {0}")]
+    Unroutable(String),
+    /// The queue did not take it (a nack).
+    #[error(
+        "the queue takes nothing: it has no leader or no majority of its members, or a policy limits its length"
+    )]
+    NotTaken,
+    /// The broker is set to take no message of this size. It closes the channel for it.
+    #[error(
+        "the webhook is larger than the {bytes_max} bytes that the broker takes (max_message_size)"
+    )]
+    TooLarge {
+        /// The broker's limit.
+        bytes_max: u64,
+    },
+    /// The user may not publish by the default exchange.
+    #[error(
+        "the user may not publish to queues directly: give it the write right on amq.default as well (such as '^(waha\\.|amq\\.default$)'), or set queue.tap = true: {0}"
+    )]
+    DefaultExchange(String),
+    /// A connection that lives, but carries nothing.
+    #[error("the connection to the broker lives, but nothing comes through it")]
+    Deaf,
     /// There is no connection at the moment.
     #[error("the connection to the broker is closed")]
     Closed,
@@ -74,17 +95,62 @@ impl From<lapin::Error> for BrokerError {
     }
 }
 
+/// What an error keeps from being published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// This one webhook.
+    Webhook,
+    /// Whatever goes to the same lane.
+    Lane,
+    /// Everything.
+    Broker,
+}
+
 impl BrokerError {
+    /// What else can't be published while this lasts.
+    pub fn extent(&self) -> Extent {
+        match self {
+            Self::TooLarge { .. } => Extent::Webhook,
+            Self::Unroutable(_) | Self::NotTaken => Extent::Lane,
+            Self::Unreachable(_)
+            | Self::Certificate(_)
+            | Self::Silent(_)
+            | Self::Slow(_)
+            | Self::Credentials
+            | Self::VirtualHost(_)
+            | Self::Permission(_)
+            | Self::DefaultExchange(_)
+            | Self::Differs(_)
+            | Self::Blocked
+            | Self::Deaf
+            | Self::Closed
+            | Self::Settings(_)
+            | Self::Other(_) => Extent::Broker,
+        }
+    }
+
+    /// Whether only an operator can grant what is missing.
+    pub(super) fn is_permission(&self) -> bool {
+        matches!(self, Self::Permission(_) | Self::DefaultExchange(_))
+    }
+
     fn of_protocol(error: &AMQPError) -> Self {
         let text = error.get_message().to_string();
         match error.kind() {
             AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) if text.contains("Login") => {
                 Self::Credentials
             }
+            AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) if text.contains("amq.default") => {
+                Self::DefaultExchange(text)
+            }
             AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => Self::Permission(text),
             AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) if is_difference(&text) => {
                 Self::Differs(text)
             }
+            AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) => match bytes_max(&text) {
+                Some(bytes_max) => Self::TooLarge { bytes_max },
+                None => Self::Other(text),
+            },
             AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED) => Self::VirtualHost(text),
             AMQPErrorKind::Soft(_) | AMQPErrorKind::Hard(_) => Self::Other(text),
         }
@@ -99,4 +165,26 @@ fn is_about_certificate(error: &io::Error) -> bool {
 /// The same code also stands for other broken conditions, such as a consumer's timeout.
 fn is_difference(text: &str) -> bool {
     text.contains("inequivalent") || text.contains("invalid arg")
+}
+
+/// The limit, if that is what the text is about: "message size 20000000 is larger than configured max
+/// size 16777216".
+fn bytes_max(text: &str) -> Option<u64> {
+    text.contains("message size").then(|| text.rsplit(' ').next()?.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_of_a_message_is_read() {
+        for (text, limit) in [
+            ("PRECONDITION_FAILED - message size 9 larger than max size 5", Some(5)),
+            ("PRECONDITION_FAILED - message size 9 is larger than configured max size 5", Some(5)),
+            ("PRECONDITION_FAILED - delivery acknowledgement timed out 5", None),
+        ] {
+            assert_eq!(bytes_max(text), limit, "{text}");
+        }
+    }
 }

@@ -5,13 +5,18 @@
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
-use std::task::Poll;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
 
 use lapin::options::{BasicAckOptions, BasicNackOptions};
-use lapin::{Channel, Result};
+use lapin::{Channel, Connection, Result};
+use tokio::sync::Notify;
 
-use super::publish::{Lock, begin};
+use super::lock::Lock;
 use super::topology::Place;
+
+use crate::telemetry::cause::Causes;
 
 /// A call to lapin that has begun, or has already ended.
 type Call = Option<Pin<Box<dyn Future<Output = Result<()>> + Send>>>;
@@ -20,6 +25,36 @@ type Call = Option<Pin<Box<dyn Future<Output = Result<()>> + Send>>>;
 pub(super) struct Flow {
     place: Place,
     state: Lock<Outstanding>,
+    /// Bodies in hand, in bytes.
+    bytes: AtomicU64,
+    /// Told when they become fewer.
+    fewer: Notify,
+    /// Open for as long as something of it is in hand.
+    _connection: Arc<Connection>,
+}
+
+/// The room that a body takes up while it is in hand.
+pub(super) struct Room {
+    flow: Arc<Flow>,
+    bytes: u64,
+}
+
+impl Room {
+    pub(super) fn take(flow: Arc<Flow>, bytes: u64) -> Self {
+        flow.bytes.fetch_add(bytes, Ordering::AcqRel);
+        Self { flow, bytes }
+    }
+
+    pub(super) fn flow(&self) -> &Arc<Flow> {
+        &self.flow
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.flow.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
+        self.flow.fewer.notify_waiters();
+    }
 }
 
 struct Outstanding {
@@ -29,8 +64,37 @@ struct Outstanding {
 }
 
 impl Flow {
-    pub(super) fn new(place: Place, channel: Channel) -> Self {
-        Self { place, state: Lock::new(Outstanding { channel, tags: BTreeSet::new() }) }
+    pub(super) fn new(place: Place, channel: Channel, connection: Arc<Connection>) -> Self {
+        Self {
+            place,
+            state: Lock::new(Outstanding { channel, tags: BTreeSet::new() }),
+            bytes: AtomicU64::new(0),
+            fewer: Notify::new(),
+            _connection: connection,
+        }
+    }
+
+    /// Bodies in hand, in bytes.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Acquire)
+    }
+
+    /// Waits until bodies in hand have no more than so many bytes.
+    pub(super) async fn falls_to(&self, bytes_max: u64) {
+        loop {
+            // Listens before it looks: what ends in between is not missed.
+            let mut fewer = std::pin::pin!(self.fewer.notified());
+            fewer.as_mut().enable();
+            if self.bytes() <= bytes_max {
+                return;
+            }
+            fewer.await;
+        }
+    }
+
+    /// Whether nothing that came in is left to be ended.
+    pub(super) fn is_empty(&self) -> bool {
+        self.state.with(|state| state.tags.is_empty())
     }
 
     pub(super) fn place(&self) -> Place {
@@ -100,11 +164,17 @@ fn begun(call: impl Future<Output = Result<()>> + Send + 'static) -> Call {
     }
 }
 
+/// Does the first step of a call to lapin, in which it hands its frames over; the caller awaits it
+/// then, which asks for its waker again.
+fn begin<F: Future>(call: Pin<&mut F>) -> Poll<F::Output> {
+    call.poll(&mut Context::from_waker(Waker::noop()))
+}
+
 /// Waits until all is sent, so that it is before whatever the caller does next.
 async fn finish(calls: Vec<Call>) {
     for call in calls.into_iter().flatten() {
         if let Err(error) = call.await {
-            tracing::debug!(error = &error as &dyn std::error::Error, "a delivery was not ended");
+            tracing::debug!(error = %Causes(&error), "a delivery was not ended");
         }
     }
 }

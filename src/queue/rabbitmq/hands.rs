@@ -5,18 +5,26 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::flow::Flow;
+use super::flow::{Flow, Room};
 use crate::queue::{Failure, Lane, Tag};
 use crate::webhook::Webhook;
 
 /// One message in hand.
 pub(super) struct Hand {
-    pub(super) flow: Arc<Flow>,
     /// The broker's tag, on its channel.
     pub(super) broker_tag: u64,
     pub(super) received_at_ms: i64,
+    /// The channel it came in on, and the room its body takes up there until it is ended.
+    pub(super) room: Room,
     /// What it holds, if giving it back means publishing it anew.
     pub(super) copy: Option<(Webhook, Vec<Failure>)>,
+}
+
+impl Hand {
+    /// The channel it came in on.
+    pub(super) fn flow(&self) -> &Arc<Flow> {
+        self.room.flow()
+    }
 }
 
 /// All that is in hand, by our own tags, which are never used again.
@@ -49,13 +57,20 @@ impl Hands {
 
     /// Forgets what came in on a channel that broke.
     pub(super) fn forget(&self, flow: &Arc<Flow>) {
-        self.lock().by_tag.retain(|_, hand| !Arc::ptr_eq(&hand.flow, flow));
+        self.lock().by_tag.retain(|_, hand| !Arc::ptr_eq(hand.flow(), flow));
+    }
+
+    /// How many are in hand that the broker gave up.
+    pub(super) fn count_given_up(&self) -> u64 {
+        let inner = self.lock();
+        let given_up = inner.by_tag.values().filter(|hand| hand.flow().place().lane().is_none());
+        given_up.count() as u64
     }
 
     /// How many are in hand of a lane, and when the oldest was received.
     pub(super) fn count(&self, lane: Lane) -> (u64, Option<i64>) {
         let inner = self.lock();
-        let hands = inner.by_tag.values().filter(|hand| hand.flow.place().lane() == Some(lane));
+        let hands = inner.by_tag.values().filter(|hand| hand.flow().place().lane() == Some(lane));
         hands.fold((0, None), |(count, oldest), hand| {
             let received_at_ms = hand.received_at_ms;
             (count + 1, Some(oldest.map_or(received_at_ms, |at: i64| at.min(received_at_ms))))

@@ -1,25 +1,27 @@
 //! What comes in: taken into this process' hands, handed out, and given back if it is dropped.
 //!
-//! The tasks behind `consume`. What must stay true: whatever comes in is in [`Hands`] until it is
+//! Used by `consume` and `pump`. What must stay true: whatever comes in is in [`Hands`] until it is
 //! ended, given back or lost with its channel.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use futures_util::StreamExt;
-use lapin::Consumer;
 use lapin::message::Delivery as Message;
-use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use super::connection::Link;
-use super::flow::Flow;
+use super::flow::{Flow, Room};
 use super::hands::{Hand, Hands};
+use super::lock::Lock;
 use super::message::{self, Content};
-use super::publish::{Lock, Outlet};
+use super::publish::Outlet;
 use super::topology::{Place, SUSPECT_AFTER, Topology};
 use crate::queue::{BatchLimit, Delivery, Lane, Tag};
+use crate::telemetry::cause::Causes;
 
 /// What the tasks need.
 pub(super) struct Shared {
@@ -37,6 +39,10 @@ pub(super) struct Intake {
     pub(super) flow: Arc<Flow>,
     waiting: Lock<VecDeque<Received>>,
     is_over: AtomicBool,
+    /// Whether it is to bring nothing more, though what is in hand may be finished.
+    retires: watch::Sender<bool>,
+    /// Since when the broker has something for it and does not bring it.
+    deaf_since: Lock<Option<Instant>>,
 }
 
 /// A delivery and, if it comes from there, why the broker gave it up.
@@ -44,8 +50,44 @@ pub(super) type Received = (Delivery, Option<&'static str>);
 
 impl Intake {
     pub(super) fn new(flow: Flow) -> Self {
-        let (waiting, is_over) = (Lock::new(VecDeque::new()), AtomicBool::new(false));
-        Self { flow: Arc::new(flow), waiting, is_over }
+        Self {
+            flow: Arc::new(flow),
+            waiting: Lock::default(),
+            is_over: AtomicBool::new(false),
+            retires: watch::Sender::new(false),
+            deaf_since: Lock::default(),
+        }
+    }
+
+    /// Has it bring nothing more. What is in hand is finished on its channel.
+    pub(super) fn begin_to_retire(&self) {
+        self.retires.send_replace(true);
+    }
+
+    pub(super) fn is_retiring(&self) -> bool {
+        *self.retires.borrow()
+    }
+
+    /// Waits until it is to retire.
+    pub(super) async fn retires(&self) {
+        // The sender is its own.
+        let _ = self.retires.subscribe().wait_for(|retires| *retires).await;
+    }
+
+    /// Notes that something waits on the broker. Says whether that was so for `deaf_after`, and nothing
+    /// came, though nothing is in hand.
+    pub(super) fn is_deaf(&self, deaf_after: Duration) -> bool {
+        let is_empty = self.flow.is_empty();
+        self.deaf_since.with(|since| {
+            let began = since.filter(|_| is_empty);
+            *since = is_empty.then(|| began.unwrap_or_else(Instant::now));
+            began.is_some_and(|began| began.elapsed() >= deaf_after)
+        })
+    }
+
+    /// Nothing waits on the broker, or something came.
+    pub(super) fn hears(&self) {
+        self.deaf_since.with(|since| *since = None);
     }
 
     /// Whether nothing more can come in.
@@ -81,6 +123,7 @@ impl Shared {
     pub(super) fn take_in(self: &Arc<Self>, intake: &Intake, message: Message) {
         let broker_tag = message.delivery_tag;
         intake.flow.came_in(broker_tag);
+        intake.hears();
         let content = message::read(message);
         let place = intake.flow.place();
         if matches!(place, Place::Lane(_)) && content.returns >= SUSPECT_AFTER {
@@ -96,7 +139,8 @@ impl Shared {
         };
         let copy = is_copied.then(|| (webhook.clone(), failures.clone()));
         let received_at_ms = webhook.received_at_ms();
-        let hand = Hand { flow: Arc::clone(&intake.flow), broker_tag, received_at_ms, copy };
+        let room = Room::take(Arc::clone(&intake.flow), webhook.body().len() as u64);
+        let hand = Hand { broker_tag, received_at_ms, room, copy };
         let delivery =
             Delivery::new(webhook, failures, self.hands.take(hand), self.returns.clone());
         intake.waiting.with(|waiting| waiting.push_back((delivery, given_up)));
@@ -109,7 +153,7 @@ impl Shared {
             Ok(()) => flow.ack(vec![broker_tag]).await,
             Err(error) => {
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %Causes(&error),
                     "a webhook that may crash workers could not be set apart yet"
                 );
                 flow.give_back(&[broker_tag]).await;
@@ -121,11 +165,11 @@ impl Shared {
     /// if a worker had died. Published anew its count begins at zero.
     async fn return_hand(&self, hand: Hand) {
         if let Some((webhook, failures)) = &hand.copy
-            && self.publish_to(hand.flow.place(), webhook, failures).await.is_ok()
+            && self.publish_to(hand.flow().place(), webhook, failures).await.is_ok()
         {
-            return hand.flow.ack(vec![hand.broker_tag]).await;
+            return hand.flow().ack(vec![hand.broker_tag]).await;
         }
-        hand.flow.give_back(&[hand.broker_tag]).await;
+        hand.flow().give_back(&[hand.broker_tag]).await;
     }
 
     /// Gives back what nobody took. Closing the channel would do that too, but the broker would count
@@ -138,6 +182,13 @@ impl Shared {
         }
     }
 
+    /// A consumer brings nothing more: gives back what nobody took; what was taken may be finished.
+    pub(super) async fn retire(&self, intake: &Intake) {
+        self.return_waiting(intake).await;
+        intake.is_over.store(true, Ordering::Release);
+        self.bell(intake.flow.place()).notify_waiters();
+    }
+
     /// A consumer is over: what it brought is not in our hands any more.
     pub(super) fn lose(&self, intake: &Intake) {
         intake.is_over.store(true, Ordering::Release);
@@ -145,14 +196,6 @@ impl Shared {
         intake.waiting.with(VecDeque::clear);
         self.bell(intake.flow.place()).notify_waiters();
     }
-}
-
-/// Takes in what a consumer brings, until it is over.
-pub(super) async fn pump(shared: Arc<Shared>, intake: Arc<Intake>, mut consumer: Consumer) {
-    while let Some(Ok(message)) = consumer.next().await {
-        shared.take_in(&intake, message);
-    }
-    shared.lose(&intake);
 }
 
 /// Gives back what is dropped.

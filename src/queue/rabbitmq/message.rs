@@ -15,10 +15,24 @@ use crate::queue::Failure;
 use crate::webhook::trace_parent::TRACE_PARENT_HEADER;
 use crate::webhook::{Headers, Receipt, Webhook, WebhookKey, WebhookParts, first_u64};
 
+/// Failures kept with a webhook: the first and the latest.
+pub(super) const FAILURES_MAX: usize = 50;
+
 /// Headers for what does not fit its property.
 const WEBHOOK: &str = "waha-webhook";
 const REQUEST: &str = "waha-request";
 const FAILURES: &str = "waha-failures";
+
+/// Most bytes of request headers in a message. A message's headers share one frame, of 128 KiB in
+/// RabbitMQ, and a broker closes the connection of who sends a larger one. The door keeps 2 KiB.
+const REQUEST_BYTES_MAX: usize = 16 << 10;
+
+/// Most bytes of earlier failures in a message. Ours are short; somebody else's may not be.
+const FAILURES_BYTES_MAX: usize = 64 << 10;
+
+/// What brokers say in headers of their own.
+const OF_BROKER: [&str; 5] =
+    ["x-death", "x-first-death", "x-last-death", "x-delivery-count", "x-acquired-count"];
 
 /// Longest text of a property, in bytes; AMQP counts it in one.
 const SHORT_BYTES_MAX: usize = 255;
@@ -56,11 +70,28 @@ pub(super) fn properties(
     if let Some(about) = place(about, &mut headers, WEBHOOK) {
         properties = properties.with_correlation_id(about);
     }
-    let request = serde_json::to_string(webhook.headers())?;
-    if let Some(request) = place(request, &mut headers, REQUEST) {
+    if let Some(request) = place(request(webhook)?, &mut headers, REQUEST) {
         properties = properties.with_app_id(request);
     }
     Ok(if headers.inner().is_empty() { properties } else { properties.with_headers(headers) })
+}
+
+/// The request headers. Of somebody else's message they may be more than a message can have; then they
+/// stay behind: nothing that is read of a webhook is in them.
+fn request(webhook: &Webhook) -> Result<String, serde_json::Error> {
+    let request = serde_json::to_string(webhook.headers())?;
+    Ok(if request.len() <= REQUEST_BYTES_MAX { request } else { "{}".to_owned() })
+}
+
+/// Earlier failures; of more than a message can have, the first and the latest.
+fn listed(failures: &[Failure]) -> Result<String, serde_json::Error> {
+    let list = serde_json::to_string(failures)?;
+    if list.len() <= FAILURES_BYTES_MAX {
+        return Ok(list);
+    }
+    let ends = [failures.first(), failures.last()];
+    let ends = ends.into_iter().flatten().cloned().map(Failure::storable);
+    serde_json::to_string(&ends.collect::<Vec<_>>())
 }
 
 /// What few messages have.
@@ -71,7 +102,7 @@ fn headers(webhook: &Webhook, failures: &[Failure]) -> Result<FieldTable, serde_
         put(&mut headers, TRACE_PARENT_HEADER, parent.to_string());
     }
     if !failures.is_empty() {
-        put(&mut headers, FAILURES, serde_json::to_string(failures)?);
+        put(&mut headers, FAILURES, listed(failures)?);
     }
     Ok(headers)
 }
@@ -98,19 +129,21 @@ pub(super) fn short(text: &str) -> ShortString {
     text[..end].into()
 }
 
-/// Reads a message. One that is not ours becomes a webhook of no source, known by its body's hash.
+/// Reads a message. One that is not ours becomes a webhook of no source, known by its body's hash: it
+/// is stored as a dead letter, and tells nothing.
 pub(super) fn read(message: Message) -> Content {
     let properties = message.properties;
     let headers = Read(properties.headers().as_ref());
     let about: Option<About> = headers.told(properties.correlation_id().as_ref(), WEBHOOK);
     let request = headers.told(properties.app_id().as_ref(), REQUEST);
-    let body = Bytes::from(message.data);
+    // It grew by parts, to up to twice its size.
+    let body = Bytes::from(message.data.into_boxed_slice());
     let parts = match about {
         Some(about) => about.with(request.unwrap_or_default(), body),
-        None => foreign(body),
+        None => foreign(body, kept(&properties)),
     };
     Content {
-        failures: headers.json(FAILURES).unwrap_or_default(),
+        failures: headers.failures(),
         returns: headers.number("x-delivery-count").unwrap_or_default().unsigned_abs(),
         given_up: headers.given_up(),
         webhook: parts.into(),
@@ -118,7 +151,7 @@ pub(super) fn read(message: Message) -> Content {
 }
 
 /// What is said of a body that somebody else has put into the queue.
-fn foreign(body: Bytes) -> WebhookParts {
+fn foreign(body: Bytes, headers: Headers) -> WebhookParts {
     let hash = Sha256::digest(&body);
     WebhookParts {
         key: WebhookKey { id: hex::encode(hash), ..WebhookKey::default() },
@@ -126,9 +159,29 @@ fn foreign(body: Bytes) -> WebhookParts {
         at_ms: 0,
         received_at_ms: 0,
         replay: false,
-        headers: Headers::new(),
+        headers,
         body,
     }
+}
+
+/// The headers and properties of somebody else's message, for who looks into its dead letter.
+fn kept(properties: &BasicProperties) -> Headers {
+    let named = [
+        ("correlation-id", properties.correlation_id()),
+        ("app-id", properties.app_id()),
+        ("message-id", properties.message_id()),
+        ("type", properties.kind()),
+    ];
+    let named = named
+        .into_iter()
+        .filter_map(|(name, text)| Some((name.to_owned(), text.as_ref()?.to_string())));
+    let headers = properties.headers().iter().flat_map(FieldTable::inner);
+    let headers = headers
+        .filter(|(name, _)| !OF_BROKER.iter().any(|start| name.as_str().starts_with(start)))
+        .map(|(name, value)| {
+            (name.to_string(), text(value).unwrap_or_else(|| format!("{value:?}")))
+        });
+    named.chain(headers).collect()
 }
 
 /// Headers of a message.
@@ -149,6 +202,15 @@ impl Read<'_> {
             Some(text) => serde_json::from_str(text.as_str()).ok(),
             None => self.json(name),
         }
+    }
+
+    /// Earlier failures; the first and the latest, if somebody wrote down more than we do.
+    fn failures(&self) -> Vec<Failure> {
+        let mut failures: Vec<Failure> = self.json(FAILURES).unwrap_or_default();
+        if failures.len() > FAILURES_MAX {
+            failures.drain(1..=failures.len() - FAILURES_MAX);
+        }
+        failures
     }
 
     fn json<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
@@ -192,5 +254,40 @@ fn number(value: &AMQPValue) -> Option<i64> {
         AMQPValue::LongUInt(number) => Some((*number).into()),
         AMQPValue::LongLongInt(number) => Some(*number),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FRAME_BYTES_MAX: usize = 128 << 10;
+
+    fn webhook(headers: Headers) -> Webhook {
+        WebhookParts { headers, ..foreign(Bytes::from_static(b"x"), Headers::new()) }.into()
+    }
+
+    /// Bytes of all that is in headers.
+    fn size(properties: &BasicProperties) -> usize {
+        let headers = properties.headers().iter().flat_map(FieldTable::inner);
+        headers.map(|(name, value)| name.as_str().len() + text(value).unwrap().len()).sum()
+    }
+
+    #[test]
+    fn what_is_published_fits_a_frame_whatever_it_is() {
+        let failure = Failure { at_ms: i64::MIN, error: "\0".repeat(30_000) };
+        let huge = [("x".to_owned(), "h".repeat(100_000))].into();
+        let properties = properties(&webhook(huge), &[failure.clone(), failure]).unwrap();
+        assert!(size(&properties) < FRAME_BYTES_MAX, "{}", size(&properties));
+        let read = Read(properties.headers().as_ref());
+        assert_eq!(read.failures().len(), 2);
+    }
+
+    #[test]
+    fn our_failures_come_out_as_they_went_in() {
+        let failure = |error: &str| Failure { at_ms: 5, error: error.to_owned() };
+        let failures = ["first", "second \0 \"quoted\""].map(failure);
+        let properties = properties(&webhook(Headers::new()), &failures).unwrap();
+        assert_eq!(Read(properties.headers().as_ref()).failures(), failures);
     }
 }

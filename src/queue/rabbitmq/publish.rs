@@ -1,29 +1,37 @@
 //! Publishing: persistent, mandatory, confirmed, many at a time over a few channels.
 //!
 //! Called by `rabbitmq.rs` for new webhooks and retries. What must stay true: `Ok` means that the
-//! broker confirmed this very message, and one that it refuses fails alone.
+//! broker confirmed this very message; `confirms` says when that is known.
 
-use std::future::poll_fn;
-use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, PublisherConfirm};
-use tokio::runtime::Handle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
+use super::confirms::{Answer, Confirms};
+use super::connection::Usable;
 use super::error::BrokerError;
+use super::lock::Lock;
+use super::refusals::Refusals;
 use super::topology::{Address, Topology};
+use crate::telemetry::cause::Causes;
 
 /// Channels of a connection. One does 25,000 a second here, four do 40,000, more no better.
 const CHANNELS: usize = 4;
 
 /// How long the broker may take to confirm; callers who need an answer earlier stop waiting.
-const CONFIRM_MAX: Duration = Duration::from_secs(30);
+const CONFIRM_MAX: Duration = Duration::from_secs(5);
+
+/// A new connection may take so long to confirm what is no webhook; later only real use tells.
+const FIRST_CONFIRM_MAX: Duration = Duration::from_secs(2);
+
+/// So many publishes, each begun after the one before it was given up, and a connection is of no use,
+/// though it lives: its node may be cut off from the others.
+const UNANSWERED_MAX: usize = 2;
 
 thread_local! {
     /// The thread's number among those that publish.
@@ -36,44 +44,40 @@ thread_local! {
 /// Open channels in confirm mode.
 pub(super) struct Outlet {
     connection: Arc<Connection>,
-    lines: Vec<Line>,
+    channels: Vec<ConfirmChannel>,
+    silence: Silence,
+    refusals: Refusals,
+    /// Held while what the broker lacks is declared again.
+    mending: Arc<tokio::sync::Mutex<()>>,
 }
 
-/// A channel that messages go out on, in turns.
-struct Line {
+/// A channel that messages go out on.
+struct ConfirmChannel {
     channel: Arc<Channel>,
-    turn: Lock<()>,
-}
-
-/// For steps that must not mix. The broker counts messages as they come in, lapin when it is called: the
-/// two agree only if both happen in one step.
-pub(super) struct Lock<T>(Mutex<T>);
-
-impl<T> Lock<T> {
-    pub(super) fn new(inner: T) -> Self {
-        Self(Mutex::new(inner))
-    }
-
-    /// Does a step that must not mix with others.
-    pub(super) fn with<R>(&self, step: impl FnOnce(&mut T) -> R) -> R {
-        step(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
+    confirms: Confirms,
 }
 
 impl Outlet {
-    /// Declares everything and opens the channels.
+    /// Declares everything, opens the channels, and has something confirmed that is no webhook.
     pub(super) async fn open(
         connection: Arc<Connection>,
         topology: &Topology,
     ) -> Result<Self, BrokerError> {
         topology.declare(&connection.create_channel().await?).await?;
-        let mut lines = Vec::with_capacity(CHANNELS);
+        let mut channels = Vec::with_capacity(CHANNELS);
         for _ in 0..CHANNELS {
             let channel = connection.create_channel().await?;
             channel.confirm_select(ConfirmSelectOptions { nowait: false }).await?;
-            lines.push(Line { channel: Arc::new(channel), turn: Lock::new(()) });
+            channels
+                .push(ConfirmChannel { channel: Arc::new(channel), confirms: Confirms::default() });
         }
-        Ok(Self { connection, lines })
+        let (silence, refusals, mending) = <(Silence, Refusals, Arc<_>)>::default();
+        let outlet = Self { connection, channels, silence, refusals, mending };
+        // Only a missing right is final. Whatever else fails here may not fail for the lanes.
+        match timeout(FIRST_CONFIRM_MAX, outlet.probe(topology)).await {
+            Ok(Err(error)) if error.is_permission() => Err(error),
+            _ => Ok(outlet),
+        }
     }
 
     /// The connection, for counting.
@@ -81,14 +85,35 @@ impl Outlet {
         &self.connection
     }
 
-    /// Whether all channels can be used.
-    pub(super) fn is_sound(&self) -> bool {
-        self.lines.iter().all(|line| line.channel.status().connected())
+    /// Has the broker confirm something that is no webhook, on the way that webhooks go.
+    pub(super) async fn probe(&self, topology: &Topology) -> Result<(), BrokerError> {
+        // Gone with a restart, which is no matter: nobody reads it.
+        self.publish(topology.probe(), BasicProperties::default(), bytes::Bytes::new()).await
+    }
+
+    /// Declares everything again, because a queue is gone. In a task: nobody has to wait for that.
+    pub(super) fn mend(self: &Arc<Self>, topology: &Topology) {
+        let Ok(mending) = Arc::clone(&self.mending).try_lock_owned() else { return };
+        let (outlet, topology) = (Arc::clone(self), topology.clone());
+        tokio::spawn(async move {
+            let declared =
+                async { topology.declare(&outlet.connection.create_channel().await?).await };
+            match declared.await {
+                Ok(()) => tracing::warn!("a queue was gone from the broker and was made again"),
+                Err(error) => {
+                    tracing::warn!(
+                        error = %Causes(&error),
+                        "a queue is gone from the broker and can't be made again"
+                    );
+                }
+            }
+            drop(mending);
+        });
     }
 
     /// Always the same for a thread, because threads that share one wait for each other.
-    fn line(&self) -> &Line {
-        &self.lines[THREAD.with(|number| number % self.lines.len())]
+    fn channel(&self) -> &ConfirmChannel {
+        &self.channels[THREAD.with(|number| number % self.channels.len())]
     }
 
     /// Publishes and waits for the confirm.
@@ -101,17 +126,30 @@ impl Outlet {
         if self.connection.status().blocked() {
             return Err(BrokerError::Blocked);
         }
-        let line = self.line();
-        let mut call = SeenThrough::new(publish(Arc::clone(&line.channel), to, properties, body));
-        let mut turn = Some(&line.turn);
-        // The first step hands the message over.
-        let confirming = poll_fn(|context| match turn.take() {
-            Some(turn) => turn.with(|()| call.poll_unpin(context)),
-            None => call.poll_unpin(context),
-        });
-        timeout(CONFIRM_MAX, confirming)
-            .await
-            .unwrap_or(Err(BrokerError::Silent(CONFIRM_MAX.as_secs())))
+        let bytes = body.len() as u64;
+        let ConfirmChannel { channel, confirms } = self.channel();
+        let attempt = Attempt::begin(&self.silence);
+        let call = publish(Arc::clone(channel), to.clone(), properties, body);
+        let answer = timeout(CONFIRM_MAX, confirms.begin(call.boxed())).await;
+        let answer = answer.map_err(|_| BrokerError::Silent(CONFIRM_MAX.as_secs()))?;
+        attempt.answered();
+        self.refusals.note(&to, &answer);
+        match answer {
+            // The broker closes the channel for it; the others on it are not too large.
+            Err(BrokerError::TooLarge { bytes_max }) if bytes <= bytes_max => {
+                Err(BrokerError::Closed)
+            }
+            answer => answer,
+        }
+    }
+}
+
+impl Usable for Outlet {
+    fn is_usable(&self) -> bool {
+        let mut channels = self.channels.iter();
+        !self.silence.is_too_long()
+            && !self.refusals.last_too_long()
+            && channels.all(|it| it.channel.status().connected())
     }
 }
 
@@ -120,88 +158,102 @@ async fn publish(
     to: Address,
     properties: BasicProperties,
     body: bytes::Bytes,
-) -> Result<(), BrokerError> {
-    let id = properties.message_id().clone();
+) -> Answer {
     let options = BasicPublishOptions { mandatory: true, immediate: false };
     let Address { exchange, routing_key } = to;
-    let confirm = channel.basic_publish(exchange, routing_key, options, &body, properties).await?;
-    confirmed(confirm, id.as_ref().map(lapin::types::ShortString::as_str)).await
-}
-
-/// A call that goes on in a task of its own if its caller stops waiting: a confirm must not be
-/// dropped while it waits, or lapin would keep it for ever.
-struct SeenThrough<F>(Option<Pin<Box<F>>>)
-where
-    F: Future<Output: Send> + Send + 'static;
-
-impl<F: Future<Output: Send> + Send + 'static> SeenThrough<F> {
-    fn new(call: F) -> Self {
-        Self(Some(Box::pin(call)))
+    let confirm = channel.basic_publish(exchange, routing_key, options, &body, properties).await;
+    drop(body);
+    match confirm {
+        Ok(confirm) => answer(confirm).await,
+        Err(error) => Answer::Failed(error.into()),
     }
 }
 
-impl<F: Future<Output: Send> + Send + 'static> Future for SeenThrough<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let Some(call) = self.0.as_mut() else { return Poll::Pending };
-        let ended = call.as_mut().poll(context);
-        if ended.is_ready() {
-            self.0 = None;
+async fn answer(confirm: PublisherConfirm) -> Answer {
+    match confirm.await {
+        Ok(Confirmation::Ack(None)) => Answer::Confirmed,
+        Ok(Confirmation::Ack(Some(returned)) | Confirmation::Nack(Some(returned))) => {
+            Answer::Returned(format!("{} {}", returned.reply_text, returned.routing_key))
         }
-        ended
+        Ok(Confirmation::Nack(None)) => Answer::Failed(BrokerError::NotTaken),
+        Ok(Confirmation::NotRequested) => Answer::Failed(BrokerError::Closed),
+        Err(error) => Answer::Failed(error.into()),
     }
 }
 
-impl<F: Future<Output: Send> + Send + 'static> Drop for SeenThrough<F> {
-    fn drop(&mut self) {
-        // Without a runtime the connection is going down as well.
-        if let (Some(call), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
-            runtime.spawn(call);
+/// How many publishes in a row the broker left unanswered, whatever the answer would have been.
+#[derive(Default)]
+struct Silence {
+    unanswered: AtomicUsize,
+    /// When the last of them was given up.
+    given_up_at: Lock<Option<Instant>>,
+}
+
+impl Silence {
+    fn is_too_long(&self) -> bool {
+        self.unanswered.load(Ordering::Relaxed) >= UNANSWERED_MAX
+    }
+
+    fn is_broken(&self) {
+        // Nearly always 0 already; then nothing is written that other threads read.
+        if self.unanswered.load(Ordering::Relaxed) > 0 {
+            self.unanswered.store(0, Ordering::Relaxed);
         }
     }
-}
 
-/// Does the first step of a call to lapin, in which it hands its frames over; the caller awaits it
-/// then, which asks for its waker again.
-pub(super) fn begin<F: Future>(call: Pin<&mut F>) -> Poll<F::Output> {
-    call.poll(&mut Context::from_waker(Waker::noop()))
-}
-
-async fn confirmed(confirm: PublisherConfirm, id: Option<&str>) -> Result<(), BrokerError> {
-    match confirm.await? {
-        Confirmation::Ack(None) => Ok(()),
-        Confirmation::Ack(Some(returned)) | Confirmation::Nack(Some(returned)) => {
-            let returned_id = returned.properties.message_id().as_ref();
-            if returned_id.map(lapin::types::ShortString::as_str) != id {
-                // Only if the broker confirms several at once of which it returned one.
-                tracing::error!(
-                    "the broker returned a message together with others: no queue of ours is bound to its exchange"
-                );
+    /// Those that were on their way at the same time count once.
+    fn goes_on(&self, begun: Instant) {
+        self.given_up_at.with(|given_up_at| {
+            if given_up_at.is_none_or(|at| begun >= at) {
+                *given_up_at = Some(Instant::now());
+                self.unanswered.fetch_add(1, Ordering::Relaxed);
             }
-            Err(BrokerError::Refused(returned.reply_text.to_string()))
+        });
+    }
+}
+
+/// One publish; dropped, it was left unanswered for as long as its caller could wait.
+struct Attempt<'a> {
+    silence: &'a Silence,
+    begun: Instant,
+    is_answered: bool,
+}
+
+impl<'a> Attempt<'a> {
+    fn begin(silence: &'a Silence) -> Self {
+        Self { silence, begun: Instant::now(), is_answered: false }
+    }
+
+    fn answered(mut self) {
+        self.is_answered = true;
+        self.silence.is_broken();
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.silence.goes_on(self.begun);
         }
-        Confirmation::Nack(None) => Err(BrokerError::Refused("not confirmed".to_owned())),
-        Confirmation::NotRequested => Err(BrokerError::Closed),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::oneshot;
-
     use super::*;
 
-    #[tokio::test]
-    async fn a_call_goes_on_when_its_caller_stops_waiting() {
-        let (go_on, told) = oneshot::channel::<()>();
-        let (done, is_done) = oneshot::channel();
-        let call = SeenThrough::new(async move {
-            told.await.unwrap();
-            done.send("seen through").unwrap();
-        });
-        assert!(timeout(Duration::ZERO, call).await.is_err());
-        go_on.send(()).unwrap();
-        assert_eq!(is_done.await, Ok("seen through"));
+    #[tokio::test(start_paused = true)]
+    async fn two_tries_one_after_the_other_are_a_silence_and_an_answer_breaks_it() {
+        let silence = Silence::default();
+        let at_once = [(); 64].map(|()| Attempt::begin(&silence));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        drop(at_once);
+        assert!(!silence.is_too_long(), "they are one try");
+        Attempt::begin(&silence).answered();
+        drop(Attempt::begin(&silence));
+        assert!(!silence.is_too_long(), "one since the answer");
+        tokio::time::advance(Duration::from_secs(1)).await;
+        drop(Attempt::begin(&silence));
+        assert!(silence.is_too_long());
     }
 }

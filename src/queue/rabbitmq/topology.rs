@@ -4,12 +4,17 @@
 //! never change: the broker refuses a declaration that differs from what exists.
 //!
 //! ```text
-//! waha.webhooks (topic, {source}.{event}) ─▶ waha.{lane}              bindings by event
-//!      └─ no binding ─▶ waha.unknown (fanout) ─▶ waha.chats           new event types
+//! (default exchange) ─▶ waha.{lane}                                    new webhooks, by their lane
+//! waha.webhooks (topic, {source}.{event}) ─▶ waha.{lane}               the same with `queue.tap`
+//!      └─ no binding ─▶ waha.unknown (fanout) ─▶ waha.chats            new event types
 //! waha.retry (direct, {lane}.{ms}) ─▶ waha.retry.{lane}.{ms} ─ expired ─▶ waha.lanes
-//! waha.lanes (direct, {lane}) ─▶ waha.{lane}, waha.suspects
+//! waha.lanes (direct, {lane}) ─▶ waha.{lane}, waha.suspects, waha.probe
 //! waha.{lane}, waha.suspects ─ delivery limit ─▶ waha.dead (fanout) ─▶ waha.dead
 //! ```
+//!
+//! The topic exchange and its bindings are there whether or not `queue.tap` is on: doors of an earlier
+//! release publish to it while releases overlap, and the setting can be changed at any time. Nothing is
+//! ever unbound, because nothing flows through a binding whose exchange nobody publishes to.
 
 use std::time::Duration;
 
@@ -22,31 +27,26 @@ use super::error::BrokerError;
 use super::message::short;
 use crate::queue::Lane;
 
-/// The event types of the lanes. All others have no binding and go to [`Lane::Chats`].
-const BINDINGS: [(&str, Lane); 8] = [
-    ("session.status", Lane::Sessions),
-    ("message", Lane::Messages),
-    ("message.any", Lane::Messages),
-    ("message.ack", Lane::Messages),
-    ("message.ack.group", Lane::Messages),
-    ("call.received", Lane::Calls),
-    ("call.accepted", Lane::Calls),
-    ("call.rejected", Lane::Calls),
-];
-
 /// How often a lane's message may come back before the broker gives it up. Higher than
 /// [`SUSPECT_AFTER`], so that it is reached only if nobody can move the message.
-const LANE_DELIVERY_LIMIT: i32 = 20;
+pub(super) const LANE_DELIVERY_LIMIT: i32 = 20;
 
 /// A message that came back so often was in hand when processes died: it is processed alone.
 pub(super) const SUSPECT_AFTER: u64 = 3;
 
 /// How often a suspect may come back. Nothing else is in hand meanwhile, so it is the cause, unless
 /// the process was stopped or lost its connection just then.
-const SUSPECT_DELIVERY_LIMIT: i32 = 3;
+pub(super) const SUSPECT_DELIVERY_LIMIT: i32 = 3;
 
 /// "Without limit" has no value that every version takes, and newer ones have a limit of 20.
 const NO_DELIVERY_LIMIT: i32 = i32::MAX;
+
+/// A queue that nobody consumes and that keeps its last message only: a quorum queue like the lanes', so
+/// that what is published there is confirmed by a majority or not at all.
+const PROBE: &str = "probe";
+
+/// How long one is kept, in milliseconds.
+const PROBE_TTL_MS: i32 = 1_000;
 
 /// A queue that is consumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,14 +101,25 @@ impl Place {
 pub(super) struct Topology {
     prefix: String,
     webhooks: ShortString,
+    /// In the order of [`Lane::ALL`].
+    lane_queues: [ShortString; Lane::ALL.len()],
     rungs: Vec<Duration>,
+    /// Whether new webhooks go through the topic exchange.
+    taps: bool,
 }
 
 /// Where a message is published to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Address {
     pub(super) exchange: ShortString,
     pub(super) routing_key: ShortString,
+}
+
+impl Address {
+    /// By the default exchange, which every queue is bound to under its name.
+    pub(super) fn of_queue(queue: ShortString) -> Self {
+        Self { exchange: ShortString::default(), routing_key: queue }
+    }
 }
 
 /// What is in a queue.
@@ -119,9 +130,10 @@ pub(super) struct Count {
 }
 
 impl Topology {
-    pub(super) fn new(prefix: &str, rungs: &[Duration]) -> Self {
+    pub(super) fn new(prefix: &str, rungs: &[Duration], taps: bool) -> Self {
+        let lane_queues = Lane::ALL.map(|lane| named(prefix, lane.name()));
         let webhooks = named(prefix, "webhooks");
-        Self { prefix: prefix.to_owned(), webhooks, rungs: rungs.to_vec() }
+        Self { prefix: prefix.to_owned(), webhooks, lane_queues, rungs: rungs.to_vec(), taps }
     }
 
     pub(super) fn rungs(&self) -> &[Duration] {
@@ -132,10 +144,27 @@ impl Topology {
         named(&self.prefix, name)
     }
 
-    /// Where new webhooks go; others may bind queues of their own there.
-    pub(super) fn webhooks(&self, source: &str, event_type: &str) -> Address {
-        let routing_key = short(&format!("{source}.{event_type}"));
-        Address { exchange: self.webhooks.clone(), routing_key }
+    /// Where a new webhook goes: to its lane's queue, or with `queue.tap` to the exchange that others
+    /// may bind queues of their own to. Never both.
+    pub(super) fn new_webhook(&self, lane: Lane, source: &str, event_type: &str) -> Address {
+        if self.taps {
+            let routing_key = short(&format!("{source}.{event_type}"));
+            return Address { exchange: self.webhooks.clone(), routing_key };
+        }
+        Address::of_queue(self.lane_queues[lane as usize].clone())
+    }
+
+    /// Where something goes that is no webhook, to see whether the broker confirms: on the way of new
+    /// webhooks, as far as it has no part that only webhooks may take.
+    pub(super) fn probe(&self) -> Address {
+        if self.taps {
+            return Address { exchange: self.named("lanes"), routing_key: PROBE.into() };
+        }
+        Address::of_queue(self.probe_queue())
+    }
+
+    pub(super) fn probe_queue(&self) -> ShortString {
+        self.named(PROBE)
     }
 
     /// Where a webhook goes that is to be in this place at once.
@@ -167,7 +196,8 @@ impl Topology {
         for place in Place::ALL {
             self.declare_place(channel, place).await?;
         }
-        for (event_type, lane) in BINDINGS {
+        self.declare_probe(channel).await?;
+        for (event_type, lane) in Lane::event_types() {
             let key = short(&format!("*.{event_type}"));
             bind(channel, self.queue(Place::Lane(lane)), self.webhooks.clone(), key).await?;
         }
@@ -211,6 +241,14 @@ impl Topology {
         };
         declare_queue(channel, self.queue(place), false, arguments).await?;
         bind(channel, self.queue(place), exchange, place.name().into()).await
+    }
+
+    async fn declare_probe(&self, channel: &Channel) -> Result<(), BrokerError> {
+        let queue = self.probe_queue();
+        // Not by a length: where a policy says what a full queue does, it could refuse probes.
+        let arguments = quorum([("x-message-ttl", PROBE_TTL_MS.into())]);
+        declare_queue(channel, queue.clone(), false, arguments).await?;
+        bind(channel, queue, self.named("lanes"), PROBE.into()).await
     }
 
     async fn declare_rung(
@@ -276,9 +314,14 @@ mod tests {
     use crate::webhook::EventType;
 
     #[test]
-    fn bindings_agree_with_lanes() {
-        for (event_type, lane) in BINDINGS {
-            assert_eq!(Lane::of(EventType::parse(event_type)), lane, "{event_type}");
+    fn a_webhook_has_one_way_and_it_ends_in_its_lane() {
+        let [plain, tapped] = [false, true].map(|taps| Topology::new("p.", &[], taps));
+        for (event_type, lane) in Lane::event_types() {
+            let Address { exchange, routing_key } = plain.new_webhook(lane, "shop", event_type);
+            assert_eq!((exchange.as_str(), routing_key), ("", plain.queue(Place::Lane(lane))));
+            let Address { exchange, routing_key } = tapped.new_webhook(lane, "shop", event_type);
+            assert_eq!(exchange.as_str(), "p.waha.webhooks");
+            assert_eq!(routing_key.as_str(), format!("shop.{event_type}"));
         }
         assert_eq!(Lane::of(EventType::Other), Lane::Chats);
     }
@@ -286,7 +329,7 @@ mod tests {
     #[test]
     fn workers_are_scaled_by_the_lanes() {
         let manifest = include_str!("../../../deploy/kubernetes/components/broker/scale.yaml");
-        let topology = Topology::new("", &[]);
+        let topology = Topology::new("", &[], false);
         for lane in Lane::ALL {
             let queue = format!("queueName: {},", topology.queue(Place::Lane(lane)));
             assert_eq!(manifest.matches(&queue).count(), 1, "{queue}");

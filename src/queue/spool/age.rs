@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::Connection;
 
-use super::counter::{get, set};
+use super::legacy::{get, set};
 use crate::queue::sqlite::connect;
 use crate::queue::{Lane, LaneDepth, QueueError};
 
@@ -57,6 +57,11 @@ fn key(lane: Lane) -> String {
 }
 
 impl Ages {
+    /// With what the spool file at `path` knows from before; nothing, while that can't be opened.
+    pub(super) fn open_or_forget(path: &Path) -> Self {
+        Self::open(path).unwrap_or_else(|_| Self { lanes: Mutex::default(), path: path.to_owned() })
+    }
+
     /// With what the spool file at `path` knows from before.
     pub(super) fn open(path: &Path) -> Result<Self, QueueError> {
         let file = connect(path)?;

@@ -1,25 +1,35 @@
-//! Counts what the broker took, durably, in the spool file.
+//! Counts what the broker took, in the count file beside the spool file.
 //!
-//! Called by `spool.rs` for each confirmed webhook, before its sender gets an answer. What the file
-//! itself took is counted by its own transactions. What must stay true: `accepted` never counts more
-//! than was taken, and what a kill can leave uncounted has a bound, which `uncertain` names.
+//! Called by `spool.rs`: before a webhook goes to the broker, and when it was confirmed, before its
+//! sender gets an answer. What the spool file itself takes is counted by its own transactions. What must
+//! stay true: `accepted` never counts more than was taken; whatever a kill can leave uncounted is
+//! announced in the file before it is taken; and no full disk stops the count.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
-
+use super::count_file::{CountFile, CountGap, CountRecord, DoorProcess, path_of};
+use super::legacy;
+use crate::clock::Clock;
 use crate::queue::QueueError;
-use crate::queue::sqlite::connect;
+use crate::telemetry::outage_log::{DueLine, OutageLog};
 
-/// A kill may always leave so many uncounted, about.
+/// A kill in the middle of work may always leave so many uncounted, about.
 const UNCERTAIN_MIN: u64 = 16;
 
 /// How long counting waits for more to count: one fsync for all of them.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// A door that has counted everything and takes nothing for so long says so: a kill then leaves nothing
+/// uncounted.
+const AT_REST_AFTER: Duration = Duration::from_millis(200);
+
+/// How often a door says in its file that it lives.
+const SEEN_EVERY: Duration = Duration::from_secs(3);
 
 /// Counts while it lives; dropped, it writes the rest and marks the file as closed.
 pub(super) struct Counter {
@@ -27,37 +37,89 @@ pub(super) struct Counter {
     thread: Option<JoinHandle<()>>,
 }
 
-#[derive(Default)]
 struct Shared {
+    /// Webhooks on their way to the broker.
+    in_flight: AtomicU64,
     uncounted: AtomicU64,
+    /// The file says that webhooks may be taken which it does not count yet.
+    is_announced: AtomicBool,
     is_over: AtomicBool,
     asleep: Mutex<()>,
     bell: Condvar,
+    file: Mutex<LateFile>,
+    clock: Arc<dyn Clock>,
+    log: OutageLog,
+}
+
+/// The file, as soon as it can be opened: a full disk has no room for a new one.
+struct LateFile {
+    path: PathBuf,
+    open: Option<CountFile>,
+    started_ms: i64,
+    written_at: Instant,
+}
+
+/// A webhook on its way to the broker.
+pub(super) struct Counting<'a>(&'a Shared);
+
+impl Counting<'_> {
+    /// The broker took it.
+    pub(super) fn confirmed(self) {
+        // Ringing is a system call, so only the first of those that are counted together does it.
+        if self.0.uncounted.fetch_add(1, Ordering::SeqCst) == 0 {
+            self.0.ring();
+        }
+    }
+}
+
+impl Drop for Counting<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Counter {
-    /// Opens the file's counters. If its last process did not close them, it says so in them.
-    pub(super) fn open(path: &Path) -> Result<Self, QueueError> {
-        let mut connection = connect(path)?;
-        begin(&mut connection)?;
-        let shared = Arc::new(Shared::default());
+    /// Opens the count file of the spool file at `path`. If its last process was killed at work, it says
+    /// so in it. On a full disk it counts in memory until there is room for a file.
+    pub(super) fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, QueueError> {
+        let started_ms = clock.now_ms();
+        let mut file =
+            LateFile { path: path.to_owned(), open: None, started_ms, written_at: Instant::now() };
+        match file.open(started_ms) {
+            Ok(()) => {}
+            Err(error) if is_full(&error) => {
+                tracing::error!(error = %error, "no room for the file that counts: counting in memory");
+            }
+            Err(error) => return Err(unusable(path, &error)),
+        }
+        let shared = Arc::new(Shared {
+            in_flight: AtomicU64::new(0),
+            uncounted: AtomicU64::new(0),
+            is_announced: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
+            asleep: Mutex::new(()),
+            bell: Condvar::new(),
+            file: Mutex::new(file),
+            clock,
+            log: OutageLog::new(),
+        });
         let counting = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("spool-counter".to_owned())
-            .spawn(move || counting.run(&connection))
-            .map_err(|error| QueueError::File {
-                path: path.display().to_string(),
-                problem: format!("no thread can be started for it: {error}"),
-            })?;
+            .spawn(move || counting.run())
+            .map_err(|error| unusable(path, &error))?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Counts one more.
-    pub(super) fn add(&self) {
-        // Ringing is a system call, so only the first of those that are counted together does it.
-        if self.shared.uncounted.fetch_add(1, Ordering::AcqRel) == 0 {
-            self.shared.ring();
+    /// A webhook goes to the broker. Announces in the file that there may be more than it counts; that is
+    /// one write for all that follow, until the door is at rest.
+    pub(super) fn begin(&self) -> Counting<'_> {
+        let shared = &self.shared;
+        shared.in_flight.fetch_add(1, Ordering::SeqCst);
+        if !shared.is_announced.load(Ordering::SeqCst) {
+            shared.announce();
         }
+        Counting(shared)
     }
 }
 
@@ -73,16 +135,24 @@ impl Drop for Counter {
 }
 
 impl Shared {
-    fn run(&self, connection: &Connection) {
+    fn run(&self) {
         let mut recent = 0;
         while !self.is_over.load(Ordering::Acquire) {
             self.wait();
-            self.count(connection, &mut recent);
+            self.count(&mut recent);
+            self.rest();
+            self.be_seen();
         }
-        self.count(connection, &mut recent);
-        if let Err(error) = set(connection, "door_open", 0) {
-            tracing::warn!(error = &error as &dyn std::error::Error, "can't close the count");
-        }
+        self.count(&mut recent);
+        let closed = self.file().write(true, |record| {
+            record.process = None;
+            record.is_moving = false;
+        });
+        self.report(closed);
+    }
+
+    fn file(&self) -> MutexGuard<'_, LateFile> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// With the lock, so that no ring falls between the other side's last look and its sleep.
@@ -91,68 +161,168 @@ impl Shared {
         self.bell.notify_one();
     }
 
-    /// Waits for something to count, and for more to count with it.
+    /// Waits for something to count, and for more to count with it; or until there is something to say.
     fn wait(&self) {
         let asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
         let is_idle = |(): &mut ()| {
-            self.uncounted.load(Ordering::Acquire) == 0 && !self.is_over.load(Ordering::Acquire)
+            self.uncounted.load(Ordering::SeqCst) == 0 && !self.is_over.load(Ordering::Acquire)
         };
-        drop(self.bell.wait_while(asleep, is_idle));
-        thread::sleep(PAUSE);
+        let is_announced = self.is_announced.load(Ordering::SeqCst);
+        let limit = if is_announced { AT_REST_AFTER } else { SEEN_EVERY };
+        let woken = self.bell.wait_timeout_while(asleep, limit, is_idle);
+        let (asleep, waited) = woken.unwrap_or_else(PoisonError::into_inner);
+        drop(asleep);
+        if !waited.timed_out() {
+            thread::sleep(PAUSE);
+        }
+    }
+
+    /// Under the file's lock, so that the flag and the file agree.
+    fn announce(&self) {
+        let mut file = self.file();
+        if self.is_announced.load(Ordering::SeqCst) {
+            return;
+        }
+        // Durable or not: after a power cut the file is not believed to be at rest.
+        let announced = file.write(false, |record| record.is_moving = true);
+        self.is_announced.store(true, Ordering::SeqCst);
+        drop(file);
+        self.report(announced);
+    }
+
+    /// Says that all is counted, if nothing is on its way. Whoever begins in between finds the flag
+    /// taken back, and waits for the lock.
+    fn rest(&self) {
+        if !self.is_announced.load(Ordering::SeqCst) {
+            return;
+        }
+        let mut file = self.file();
+        self.is_announced.store(false, Ordering::SeqCst);
+        let is_moving =
+            self.in_flight.load(Ordering::SeqCst) > 0 || self.uncounted.load(Ordering::SeqCst) > 0;
+        if is_moving || file.write(false, |record| record.is_moving = false).is_err() {
+            self.is_announced.store(true, Ordering::SeqCst);
+        }
+    }
+
+    fn be_seen(&self) {
+        let mut file = self.file();
+        if file.written_at.elapsed() < SEEN_EVERY {
+            return;
+        }
+        let now_ms = self.clock.now_ms();
+        let written =
+            file.open(now_ms).and_then(|()| file.write(false, |record| seen(record, now_ms)));
+        drop(file);
+        self.report(written);
     }
 
     /// Writes what is not counted yet; on an error it is tried again with the next. `recent` is about
     /// how many come at a time, so that after a kill it is known how many may be missing.
-    fn count(&self, connection: &Connection, recent: &mut u64) {
-        let more = self.uncounted.swap(0, Ordering::AcqRel);
+    fn count(&self, recent: &mut u64) {
+        let more = self.uncounted.swap(0, Ordering::SeqCst);
         if more == 0 {
             return;
         }
         *recent = more.max(*recent / 2);
-        if let Err(error) = write(connection, more, *recent) {
-            self.uncounted.fetch_add(more, Ordering::AcqRel);
-            tracing::warn!(error = &error as &dyn std::error::Error, "can't count webhooks yet");
+        let now_ms = self.clock.now_ms();
+        let mut file = self.file();
+        let counted = file.open(now_ms).and_then(|()| {
+            file.write(true, |record| {
+                record.accepted += more;
+                record.recent = *recent;
+                // More may be on the way; what is at rest is said apart.
+                record.is_moving = true;
+                seen(record, now_ms);
+            })
+        });
+        if counted.is_err() {
+            self.uncounted.fetch_add(more, Ordering::SeqCst);
+        }
+        drop(file);
+        self.report(counted);
+    }
+
+    fn report(&self, written: io::Result<()>) {
+        match written {
+            Ok(()) => self.log.worked(),
+            Err(error) => {
+                if let Some(DueLine { error, .. }) = self.log.failed(&error) {
+                    tracing::warn!(
+                        error,
+                        "can't count webhooks yet: a kill now would lose the count"
+                    );
+                }
+            }
         }
     }
 }
 
-fn write(connection: &Connection, more: u64, recent: u64) -> rusqlite::Result<()> {
-    let transaction = Transaction::new_unchecked(connection, TransactionBehavior::Immediate)?;
-    add_to(&transaction, "accepted", more)?;
-    set(&transaction, "door_recent", recent.cast_signed())?;
-    transaction.commit()
-}
-
-/// How many may be uncounted because processes were killed.
-pub(super) fn uncertain(path: &Path) -> Result<u64, QueueError> {
-    Ok(get(&connect(path)?, "uncertain")?)
-}
-
-fn begin(connection: &mut Connection) -> rusqlite::Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if get(&transaction, "door_open")? != 0 {
-        let recent = get(&transaction, "door_recent")?;
-        add_to(&transaction, "uncertain", UNCERTAIN_MIN.max(2 * recent))?;
+impl LateFile {
+    /// Opens the file unless it is open.
+    fn open(&mut self, now_ms: i64) -> io::Result<()> {
+        if self.open.is_none() {
+            let spool = self.path.clone();
+            let mut file = CountFile::open(&path_of(&spool), || legacy::record(&spool, now_ms))?;
+            let process = this_process(self.started_ms, now_ms);
+            file.write(true, |record| begin(record, process, now_ms))?;
+            self.open = Some(file);
+        }
+        Ok(())
     }
-    set(&transaction, "door_open", 1)?;
-    transaction.commit()
+
+    fn write(&mut self, is_durable: bool, change: impl FnOnce(&mut CountRecord)) -> io::Result<()> {
+        let none = || io::Error::new(io::ErrorKind::StorageFull, "no room for the count file");
+        self.open.as_mut().ok_or_else(none)?.write(is_durable, change)?;
+        self.written_at = Instant::now();
+        Ok(())
+    }
 }
 
-pub(super) fn get(db: &Connection, name: &str) -> rusqlite::Result<u64> {
-    let value: Option<i64> = db
-        .query_row("SELECT value FROM counters WHERE name = ?1", [name], |row| row.get(0))
-        .optional()?;
-    Ok(value.unwrap_or_default().unsigned_abs())
+fn seen(record: &mut CountRecord, now_ms: i64) {
+    if let Some(process) = &mut record.process {
+        process.seen_ms = now_ms;
+    }
 }
 
-pub(super) fn set(db: &Connection, name: &str, value: i64) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO counters VALUES (?1, ?2)
-               ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-    db.execute(sql, (name, value)).map(drop)
+/// A new process counts on. If the one before was killed at work, or with its machine, what it left
+/// uncounted is a gap.
+fn begin(record: &mut CountRecord, process: DoorProcess, now_ms: i64) {
+    if let Some(dead) = record.process.take() {
+        let is_same_boot = dead.boot.is_some() && dead.boot == process.boot;
+        if record.is_moving || !is_same_boot {
+            let webhooks_max = Some(UNCERTAIN_MIN.max(2 * record.recent));
+            let from_ms = dead.seen_ms.min(now_ms);
+            record.gaps.push(CountGap { from_ms, until_ms: now_ms, webhooks_max });
+        }
+    }
+    // A file that was damaged knows no times.
+    for gap in record.gaps.iter_mut().filter(|gap| gap.until_ms == 0) {
+        gap.until_ms = now_ms;
+    }
+    (record.is_moving, record.process) = (false, Some(process));
 }
 
-fn add_to(db: &Connection, name: &str, more: u64) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO counters VALUES (?1, ?2)
-               ON CONFLICT (name) DO UPDATE SET value = value + excluded.value";
-    db.execute(sql, (name, more.cast_signed())).map(drop)
+fn this_process(started_ms: i64, now_ms: i64) -> DoorProcess {
+    let host = whoami::hostname().unwrap_or_else(|_| "unknown".to_owned());
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
+    DoorProcess {
+        host: host.chars().take(255).collect(),
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        started_ms,
+        seen_ms: now_ms,
+        boot: boot.map(|boot| boot.trim().to_owned()),
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+fn unusable(path: &Path, error: &io::Error) -> QueueError {
+    QueueError::File {
+        path: path_of(path).display().to_string(),
+        problem: format!("what the broker takes can't be counted there: {error}"),
+    }
 }

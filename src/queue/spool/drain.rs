@@ -1,16 +1,20 @@
 //! Brings what was spooled to the broker: oldest first, as soon as it is back, also after a restart.
 //!
-//! A task of `spool.rs`. What must stay true: a spooled webhook is forgotten only after the broker
-//! confirmed it, and while the broker is away only one webhook at a time is tried.
+//! Tasks of `spool.rs`, one for each lane, so that a lane whose queue takes nothing holds up no other.
+//! What must stay true: a spooled webhook is forgotten only after the broker confirmed it, and while a
+//! lane is away only one webhook of it at a time is tried.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use super::{Inner, is_refusal};
+use super::Inner;
+use super::availability::extent;
 use crate::outage::Outage;
+use crate::queue::rabbitmq::Extent;
 use crate::queue::{BatchLimit, Delivery, Failure, Lane, Queue, QueueError};
+use crate::telemetry::cause::Causes;
 use crate::trace::{Stage, Step};
 use crate::webhook::Webhook;
 
@@ -25,26 +29,40 @@ const REFUSED_PAUSE: Duration = Duration::from_secs(30);
 
 /// Drains for ever.
 pub(super) async fn run(inner: Arc<Inner>) {
+    join_all(Lane::ALL.map(|lane| drain(&inner, lane))).await;
+}
+
+/// How a round ended, if the file worked.
+enum Round {
+    /// Nothing is spooled.
+    Idle,
+    /// Something got to the broker.
+    Drained,
+    /// The broker took something not, for a reason that is no webhook's own.
+    Failed(QueueError),
+}
+
+async fn drain(inner: &Inner, lane: Lane) {
     let mut outage = Outage::new();
     loop {
-        match round(&inner).await {
-            Ok(0) => {
-                // Nothing to try the broker with: the next webhook does.
-                inner.set_away(false);
+        match round(inner, lane).await {
+            Ok(Round::Idle) => {
                 // Either way it looks again.
-                let _ = tokio::time::timeout(LOOK_EVERY, inner.news.notified()).await;
+                let news = inner.news[lane as usize].notified();
+                let _ = tokio::time::timeout(LOOK_EVERY, news).await;
             }
-            Ok(_) => {
-                inner.set_away(false);
-                outage = Outage::new();
+            Ok(Round::Drained) => outage = Outage::new(),
+            Ok(Round::Failed(error)) => {
+                inner.availability.failed(lane, &error);
+                tokio::time::sleep(outage.next_wait()).await;
             }
             Err(error) => {
                 let wait = outage.next_wait();
                 if outage.is_news() {
                     tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        retry.delay_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-                        "spooled webhooks wait for the broker"
+                        error = %Causes(&error),
+                        lane = lane.name(),
+                        "spooled webhooks can't be read yet"
                     );
                 }
                 tokio::time::sleep(wait).await;
@@ -53,35 +71,35 @@ pub(super) async fn run(inner: Arc<Inner>) {
     }
 }
 
-/// Publishes some of each lane; says how many.
-async fn round(inner: &Inner) -> Result<usize, QueueError> {
-    let window = BatchLimit::of(if inner.is_away() { 1 } else { WINDOW });
-    let mut batch = Vec::new();
-    for lane in Lane::ALL {
-        batch.extend(inner.file.receive(lane, window, Duration::ZERO).await?);
-        if inner.is_away() && !batch.is_empty() {
-            break;
-        }
+/// Publishes some of a lane. An error is the file's.
+async fn round(inner: &Inner, lane: Lane) -> Result<Round, QueueError> {
+    let window = BatchLimit::of(if inner.availability.is_away(lane) { 1 } else { WINDOW });
+    let batch = inner.file.receive(lane, window, Duration::ZERO).await?;
+    if batch.is_empty() {
+        return Ok(Round::Idle);
     }
     let ends = join_all(batch.iter().map(|one| publish(inner, one.webhook().clone()))).await;
     let mut published = Vec::with_capacity(batch.len());
-    let mut failure = None;
+    let mut round = Round::Drained;
     for (delivery, end) in batch.into_iter().zip(ends) {
         match end {
             Ok(()) => {
-                let (webhook, now_ms) = (delivery.webhook(), inner.clock.now_ms());
-                let lane = Lane::of(webhook.event_type());
-                inner.ages.published(lane, webhook.received_at_ms(), now_ms);
+                let received_at_ms = delivery.webhook().received_at_ms();
+                inner.ages.published(lane, received_at_ms, inner.clock.now_ms());
                 published.push(delivery);
             }
-            Err(error) if is_refusal(&error) => leave_alone(inner, delivery, &error).await?,
+            Err(error) if extent(&error) == Extent::Webhook => {
+                leave_alone(inner, delivery, &error).await?;
+            }
             // Dropped, it goes back to the spool.
-            Err(error) => failure = Some(error),
+            Err(error) => round = Round::Failed(error),
         }
     }
-    let count = published.len();
+    if !published.is_empty() && matches!(round, Round::Drained) {
+        inner.availability.confirmed(lane);
+    }
     inner.file.ack(published).await?;
-    failure.map_or(Ok(count), Err)
+    Ok(round)
 }
 
 async fn publish(inner: &Inner, webhook: Webhook) -> Result<(), QueueError> {
@@ -96,7 +114,7 @@ async fn leave_alone(
     error: &QueueError,
 ) -> Result<(), QueueError> {
     tracing::error!(
-        error = error as &dyn std::error::Error,
+        error = %Causes(error),
         "the broker refuses a spooled webhook; it stays in the spool"
     );
     let failure = Failure { at_ms: inner.clock.now_ms(), error: error.to_string() };

@@ -3,7 +3,7 @@
 //! Called through `SqliteQueue::census` and `census_frozen`. What must stay true: all figures of one
 //! census are of one instant.
 
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::webhook::{Receipt, WebhookKey};
 
@@ -19,6 +19,20 @@ pub struct Census {
     /// Those of `waiting` that were handed out at least once, in hand now or given back since:
     /// the only ones that the ledger may know already, because an ack comes after the outcome.
     pub handed_out: Vec<(WebhookKey, Receipt)>,
+    /// Those that were handed out and whose key or receipt can't be read: whether the ledger knows them
+    /// already, nobody can say.
+    pub unreadable: u64,
+    /// Accepted ones that can't be handed out because of damage: in the file of what was set aside.
+    pub set_aside: u64,
+    /// Accepted ones that damage took, of which no more is known than their number.
+    pub missing: u64,
+}
+
+impl Census {
+    /// Accepted ones that damage took.
+    pub fn gone(&self) -> u64 {
+        self.set_aside + self.missing
+    }
 }
 
 /// Keeps a queue file as it is: nobody publishes, claims or ends anything until this is dropped.
@@ -49,27 +63,45 @@ pub(super) fn read(db: &Connection) -> rusqlite::Result<Census> {
 }
 
 fn count(db: &Connection) -> rusqlite::Result<Census> {
-    let accepted: i64 =
-        db.query_row("SELECT value FROM counters WHERE name = 'accepted'", [], |row| row.get(0))?;
     let (all, replays): (i64, i64) =
         db.query_row("SELECT count(*), ifnull(sum(replay), 0) FROM deliveries", [], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })?;
+    let handed_out = handed_out(db)?;
+    let (readable, unreadable): (Vec<_>, Vec<_>) = handed_out.into_iter().partition(Result::is_ok);
     Ok(Census {
-        accepted: accepted.unsigned_abs(),
+        accepted: counter(db, "accepted")?,
         waiting: (all - replays).unsigned_abs(),
         replays: replays.unsigned_abs(),
-        handed_out: handed_out(db)?,
+        handed_out: readable.into_iter().flatten().collect(),
+        unreadable: unreadable.len() as u64,
+        set_aside: counter(db, "set_aside")?,
+        missing: counter(db, "missing")?,
     })
 }
 
-fn handed_out(db: &Connection) -> rusqlite::Result<Vec<(WebhookKey, Receipt)>> {
+/// A counter; 0 if nothing was counted yet.
+pub(super) fn counter(db: &Connection, name: &str) -> rusqlite::Result<u64> {
+    let value: Option<i64> = db
+        .prepare_cached("SELECT value FROM counters WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()?;
+    Ok(value.unwrap_or_default().unsigned_abs())
+}
+
+/// Of each, its key and receipt, or why they can't be read. The outer error is the file's.
+fn handed_out(db: &Connection) -> rusqlite::Result<Vec<rusqlite::Result<(WebhookKey, Receipt)>>> {
     let mut statement = db.prepare_cached(
         "SELECT w.source, w.session, w.event_type, w.webhook_id, w.receipt
-         FROM deliveries d CROSS JOIN webhooks w ON w.seq = d.seq
+         FROM deliveries d LEFT JOIN webhooks w ON w.seq = d.seq
          WHERE d.handed_out = 1 AND d.replay = 0",
     )?;
-    statement.query_map([], key_and_receipt)?.collect()
+    let mut rows = statement.query([])?;
+    let mut handed_out = Vec::new();
+    while let Some(row) = rows.next()? {
+        handed_out.push(key_and_receipt(row));
+    }
+    Ok(handed_out)
 }
 
 fn key_and_receipt(row: &Row) -> rusqlite::Result<(WebhookKey, Receipt)> {

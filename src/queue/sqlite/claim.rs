@@ -3,21 +3,20 @@
 //! Called by the writer thread alone. What must stay true: neither retries nor new webhooks nor a row
 //! that can't be read hold up the others, and one claim's memory is bounded.
 
-use std::error::Error;
 use std::ops::RangeInclusive;
 
 use bytes::Bytes;
-use rusqlite::types::Type;
+use rusqlite::types::{Type, ValueRef};
 use rusqlite::{Connection, Row, named_params, params};
 use serde::de::DeserializeOwned;
 
+use super::checksum::checksum;
+use super::damaged_row::{DamagedRow, DamagedWebhook, encode_body};
+use super::fault;
 use super::lease::Hand;
-use super::statements::DUE_AT_ONCE;
+use super::statements::{self, DUE_AT_ONCE, DueTime};
 use crate::queue::{BatchLimit, BatchSize, Failure, Lane, Tag};
 use crate::webhook::{Receipt, Webhook, WebhookKey, WebhookParts};
-
-/// How long a row that can't be read is left alone before it is tried (and reported) again.
-const UNREADABLE_PAUSE_MS: i64 = 3_600_000;
 
 /// What a claim asks for.
 #[derive(Clone, Copy)]
@@ -26,7 +25,16 @@ pub(super) struct Claim {
     pub(super) limit: BatchLimit,
     pub(super) now_ms: i64,
     /// When the lease ends.
-    pub(super) until_ms: i64,
+    pub(super) until: DueTime,
+}
+
+/// What a claim found.
+#[derive(Default)]
+pub(super) struct Found {
+    /// Under a tag each.
+    pub(super) claimed: Vec<(Tag, Claimed)>,
+    /// What can't be read back; taken out of the file.
+    pub(super) damaged: Vec<DamagedRow>,
 }
 
 /// A row that was claimed.
@@ -45,34 +53,36 @@ pub(super) fn anything_due(db: &Connection, lane: Lane, now_ms: i64) -> rusqlite
 }
 
 /// Leases what is due, under a tag each: first what waited for its time, up to half of the batch,
-/// then what is new, oldest first.
+/// then what is new, oldest first. What can't be read back is taken out.
 pub(super) fn claim(
     db: &Connection,
     claim: Claim,
     mut next_tag: impl FnMut() -> Tag,
-) -> rusqlite::Result<Vec<(Tag, Claimed)>> {
-    let size = BatchSize::default();
-    let mut rows = Rows { claim, size, claimed: Vec::new(), unreadable: Vec::new() };
+) -> rusqlite::Result<Found> {
+    let mut rows =
+        Rows { claim, size: BatchSize::default(), claimed: Vec::new(), damaged: Vec::new() };
     let count_max = claim.limit.count_max;
     rows.read(db, DUE_AT_ONCE + 1..=claim.now_ms, count_max.div_ceil(2))?;
     rows.read(db, DUE_AT_ONCE..=DUE_AT_ONCE, count_max)?;
-    for seq in rows.unreadable {
-        set_due(db, seq, claim.now_ms + UNREADABLE_PAUSE_MS, None)?;
+    for row in &rows.damaged {
+        statements::remove(db, row.seq)?;
     }
-    let mut claimed = Vec::with_capacity(rows.claimed.len());
+    let mut found =
+        Found { damaged: rows.damaged, claimed: Vec::with_capacity(rows.claimed.len()) };
     for row in rows.claimed {
         let tag = next_tag();
-        set_due(db, row.hand.seq, claim.until_ms, Some(tag))?;
-        claimed.push((tag, row));
+        lease(db, row.hand.seq, claim.until, tag)?;
+        found.claimed.push((tag, row));
     }
-    Ok(claimed)
+    Ok(found)
 }
 
-fn set_due(db: &Connection, seq: i64, due_at_ms: i64, lease: Option<Tag>) -> rusqlite::Result<()> {
+fn lease(db: &Connection, seq: i64, until: DueTime, tag: Tag) -> rusqlite::Result<()> {
     db.prepare_cached(
-        "UPDATE deliveries SET due_at_ms = ?2, lease = ?3, handed_out = 1 WHERE seq = ?1",
+        "UPDATE deliveries SET due_at_ms = ?2, wait_ms = ?3, lease = ?4, handed_out = 1
+         WHERE seq = ?1",
     )?
-    .execute(params![seq, due_at_ms, lease.map(Tag::cast_signed)])?;
+    .execute(params![seq, until.at_ms, until.wait_ms, tag.cast_signed()])?;
     Ok(())
 }
 
@@ -81,7 +91,7 @@ struct Rows {
     claim: Claim,
     size: BatchSize,
     claimed: Vec<Claimed>,
-    unreadable: Vec<i64>,
+    damaged: Vec<DamagedRow>,
 }
 
 impl Rows {
@@ -93,10 +103,10 @@ impl Rows {
         count_max: usize,
     ) -> rusqlite::Result<()> {
         let mut statement = db.prepare_cached(
-            "SELECT d.seq, d.due_at_ms, d.failures, length(w.body) AS bytes, w.source, w.session,
-                 w.event_type, w.webhook_id, w.receipt, w.at_ms, w.received_at_ms, w.replay,
-                 w.headers, w.body
-             FROM deliveries d CROSS JOIN webhooks w ON w.seq = d.seq
+            "SELECT d.seq, d.due_at_ms, d.failures, ifnull(length(w.body), 0) AS bytes, w.source,
+                 w.session, w.event_type, w.webhook_id, w.receipt, w.at_ms, w.received_at_ms, w.replay,
+                 w.headers, w.body, w.checksum
+             FROM deliveries d LEFT JOIN webhooks w ON w.seq = d.seq
              WHERE d.lane = :lane AND d.due_at_ms BETWEEN :from AND :to
              ORDER BY d.due_at_ms, d.lease, d.seq LIMIT :max",
         )?;
@@ -117,25 +127,31 @@ impl Rows {
     }
 
     fn add(&mut self, row: &Row) -> rusqlite::Result<()> {
-        let seq = row.get("seq")?;
-        match decode(row, self.claim.lane) {
+        match decode(row, self.claim.lane)? {
             Ok(claimed) => self.claimed.push(claimed),
-            Err(error) => {
-                tracing::error!(
-                    queue.seq = seq,
-                    error = &error as &dyn Error,
-                    "a stored webhook can't be read; it stays in the queue file"
-                );
-                self.unreadable.push(seq);
-            }
+            Err(problem) => self.damaged.push(damaged(row, self.claim, problem)?),
         }
         Ok(())
     }
 }
 
-fn decode(row: &Row, lane: Lane) -> rusqlite::Result<Claimed> {
+/// A row as it was stored, or what is wrong with it. The outer error is the file's.
+fn decode(row: &Row, lane: Lane) -> rusqlite::Result<Result<Claimed, String>> {
     let hand = Hand { seq: row.get("seq")?, lane, due_at_ms: row.get("due_at_ms")? };
-    let webhook = WebhookParts {
+    let body = match row.get_ref("body")? {
+        ValueRef::Blob(body) => Bytes::copy_from_slice(body),
+        // More may be gone than this row: only the pages themselves tell.
+        _ => return Err(fault::damage("a webhook has no row any more".to_owned())),
+    };
+    let read = read_parts(row, body).map(|parts| (parts, read_failures(row)));
+    Ok(read
+        .map(|(parts, failures)| Claimed { hand, webhook: parts.into(), failures })
+        .map_err(|error| error.to_string()))
+}
+
+fn read_parts(row: &Row, body: Bytes) -> rusqlite::Result<WebhookParts> {
+    let headers: String = row.get("headers")?;
+    let parts = WebhookParts {
         key: WebhookKey {
             source: row.get("source")?,
             session: row.get("session")?,
@@ -146,14 +162,57 @@ fn decode(row: &Row, lane: Lane) -> rusqlite::Result<Claimed> {
         at_ms: row.get("at_ms")?,
         received_at_ms: row.get("received_at_ms")?,
         replay: row.get("replay")?,
-        headers: json(&row.get::<_, String>("headers")?)?,
-        body: Bytes::copy_from_slice(row.get_ref("body")?.as_blob()?),
+        headers: json(&headers)?,
+        body,
     };
-    let failures = match row.get::<_, Option<String>>("failures")? {
-        Some(text) => json(&text)?,
-        None => Vec::new(),
+    match row.get::<_, Option<u32>>("checksum")? {
+        Some(stored) if stored != checksum(&parts, &headers) => {
+            Err(fault::damage("its checksum is wrong".to_owned()))
+        }
+        _ => Ok(parts),
+    }
+}
+
+/// Only for people to read: a list that is damaged costs the list, not the webhook.
+fn read_failures(row: &Row) -> Vec<Failure> {
+    let text: Option<String> = row.get("failures").unwrap_or_default();
+    text.and_then(|text| json(&text).ok()).unwrap_or_default()
+}
+
+/// What can be told of a row, whatever its columns hold now.
+fn damaged(row: &Row, claim: Claim, problem: String) -> rusqlite::Result<DamagedRow> {
+    let text = |name| -> rusqlite::Result<String> {
+        Ok(row
+            .get_ref(name)?
+            .as_bytes_or_null()
+            .ok()
+            .flatten()
+            .map(String::from_utf8_lossy)
+            .unwrap_or_default()
+            .into_owned())
     };
-    Ok(Claimed { hand, webhook: webhook.into(), failures })
+    let body = row.get_ref("body")?.as_bytes_or_null().ok().flatten();
+    let webhook = body.map(|body| -> rusqlite::Result<DamagedWebhook> {
+        Ok(DamagedWebhook {
+            source: text("source")?,
+            session: text("session")?,
+            event_type: text("event_type")?,
+            id: text("webhook_id")?,
+            receipt: row.get("receipt").unwrap_or_default(),
+            at_ms: row.get("at_ms").unwrap_or_default(),
+            headers: text("headers")?,
+            body_base64: encode_body(body),
+        })
+    });
+    Ok(DamagedRow {
+        set_aside_at_ms: claim.now_ms,
+        problem,
+        seq: row.get("seq")?,
+        lane: Some(claim.lane.name().to_owned()),
+        replay: row.get("replay").unwrap_or_default(),
+        received_at_ms: row.get("received_at_ms").unwrap_or_default(),
+        webhook: webhook.transpose()?,
+    })
 }
 
 fn json<T: DeserializeOwned>(text: &str) -> rusqlite::Result<T> {

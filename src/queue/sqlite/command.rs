@@ -6,6 +6,7 @@
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 
+use super::checksum::checksum;
 use crate::queue::{BatchLimit, Delivery, Failure, Lane, QueueError, Tag};
 use crate::webhook::Webhook;
 
@@ -16,8 +17,8 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, QueueError>>;
 pub(super) enum Command {
     Publish {
         webhook: Webhook,
-        /// Their JSON text, made by the caller to spare the one thread.
-        headers: String,
+        /// Made by the caller to spare the one thread.
+        stored: StoredForm,
         reply: Reply<()>,
     },
     Claim {
@@ -36,15 +37,39 @@ pub(super) enum Command {
         after_ms: i64,
         reply: Reply<()>,
     },
+    /// Damage was met beside the thread.
+    Mend {
+        found: rusqlite::Error,
+    },
+}
+
+/// What is stored of a webhook beside its own parts.
+pub(super) struct StoredForm {
+    /// Its headers' JSON text.
+    pub(super) headers: String,
+    pub(super) checksum: u32,
+}
+
+impl StoredForm {
+    pub(super) fn of(webhook: &Webhook) -> serde_json::Result<Self> {
+        let headers = serde_json::to_string(webhook.headers())?;
+        let checksum = checksum(webhook.parts(), &headers);
+        Ok(Self { headers, checksum })
+    }
 }
 
 impl Command {
     /// Memory that it brings into a transaction, about.
     pub(super) fn bytes(&self) -> u64 {
         match self {
-            Self::Publish { webhook, headers, .. } => stored_bytes(webhook, headers),
-            Self::Claim { .. } | Self::Ack { .. } | Self::Retry { .. } => 0,
+            Self::Publish { webhook, stored, .. } => stored_bytes(webhook, &stored.headers),
+            Self::Claim { .. } | Self::Ack { .. } | Self::Retry { .. } | Self::Mend { .. } => 0,
         }
+    }
+
+    /// The damage that it tells of.
+    pub(super) fn damage_found(&self) -> Option<&rusqlite::Error> {
+        if let Self::Mend { found } = self { Some(found) } else { None }
     }
 
     /// Answers that it failed.
@@ -57,6 +82,8 @@ impl Command {
             Self::Claim { reply, .. } => {
                 let _ = reply.send(Err(error));
             }
+            // Whoever met the damage has its own error.
+            Self::Mend { .. } => {}
         }
     }
 }

@@ -5,6 +5,8 @@
 
 use rusqlite::{Connection, params};
 
+use super::census::counter;
+use super::fault;
 use super::statements::bytes_used;
 use crate::queue::{Depth, FileDepth, Lane, LaneDepth};
 
@@ -14,7 +16,19 @@ pub(super) fn read(db: &Connection, now_ms: i64, bytes_max: u64) -> rusqlite::Re
     let lanes = Lane::ALL.into_iter().map(|lane| read_lane(&snapshot, lane, now_ms));
     let lanes: Vec<LaneDepth> = lanes.collect::<rusqlite::Result<_>>()?;
     let webhooks = lanes.iter().map(|lane| lane.ready + lane.retrying).sum();
-    let file = FileDepth { webhooks, bytes: bytes_used(&snapshot)?, bytes_max };
+    let held = counter(&snapshot, "held")?;
+    if webhooks != held {
+        // What the index does not show is never claimed.
+        let found = format!("the index has {webhooks} webhooks, {held} are held");
+        return Err(fault::damage(found));
+    }
+    let file = FileDepth {
+        webhooks,
+        bytes: bytes_used(&snapshot)?,
+        bytes_max,
+        set_aside: counter(&snapshot, "set_aside")?,
+        missing: counter(&snapshot, "missing")?,
+    };
     Ok(Depth { lanes, file: Some(file), ..Depth::default() })
 }
 

@@ -3,12 +3,16 @@
 //! Called by `writer.rs`. What must stay true: nothing outside the database is changed and nobody is
 //! answered before COMMIT.
 
+use std::path::Path;
+
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::claim::{Claim, Claimed, claim};
-use super::command::{Command, stored_bytes};
+use super::command::{Command, StoredForm, stored_bytes};
+use super::damaged_row::{self, DamagedRow};
+use super::fault;
 use super::lease::Hands;
-use super::statements;
+use super::statements::{self, DueTime};
 use crate::queue::{QueueError, Tag};
 use crate::webhook::Webhook;
 
@@ -18,11 +22,14 @@ pub(super) struct Terms {
     pub(super) now_ms: i64,
     pub(super) lease_ms: i64,
     pub(super) bytes_max: u64,
+    /// Whether times that are too far ahead are looked for.
+    pub(super) looks_for_future: bool,
 }
 
 impl Terms {
-    fn until_ms(self) -> i64 {
-        self.now_ms.saturating_add(self.lease_ms)
+    /// When a lease that begins now ends.
+    pub(super) fn until(self) -> DueTime {
+        DueTime::after(self.now_ms, self.lease_ms)
     }
 
     /// How often leases are renewed: twice may fail before one runs out.
@@ -49,9 +56,11 @@ pub(super) struct Written {
     pub(super) lost: Vec<Tag>,
 }
 
-/// Renews and gives back what is due for it, then executes `commands`, all or nothing.
+/// Renews and gives back what is due for it, then executes `commands`, all or nothing. `path` is the
+/// queue file's.
 pub(super) fn write(
     connection: &mut Connection,
+    path: &Path,
     hands: &mut Hands,
     commands: &[Command],
     terms: Terms,
@@ -61,36 +70,55 @@ pub(super) fn write(
     for (tag, hand) in hands.given_back() {
         statements::give_back(&db, tag, hand)?;
     }
-    let effects = execute(&db, hands, commands, terms)?;
+    if terms.looks_for_future {
+        take_back_future(&db, terms.now_ms)?;
+    }
+    let mut intake = Intake::new(&db, terms)?;
+    let mut effects = Vec::with_capacity(commands.len());
+    for command in commands {
+        effects.push(execute_one(&db, hands, command, &mut intake)?);
+    }
+    intake.count(&db)?;
+    set_aside(path, &intake.damaged)?;
     db.commit()?;
     Ok(Written { effects, lost })
+}
+
+fn take_back_future(db: &Connection, now_ms: i64) -> rusqlite::Result<()> {
+    let count = statements::disbelieve_future(db, now_ms)?;
+    if count > 0 {
+        tracing::warn!(
+            times.count = count,
+            "the clock was ahead and was set back: what waited for a time that is too far ahead waits \
+             as long as it was meant to, from now on"
+        );
+    }
+    Ok(())
+}
+
+/// Before the commit that forgets them.
+fn set_aside(path: &Path, damaged: &[DamagedRow]) -> rusqlite::Result<()> {
+    damaged_row::append(path, damaged)
+        .map_err(|error| fault::storage(format!("damaged webhooks can't be set aside: {error}")))?;
+    for row in damaged {
+        tracing::error!(
+            queue.seq = row.seq,
+            problem = row.problem,
+            file = %damaged_row::path_beside(path).display(),
+            "a stored webhook can't be read back: it was set aside, and the lane goes on"
+        );
+    }
+    Ok(())
 }
 
 fn renew(db: &Connection, hands: &Hands, terms: Terms) -> rusqlite::Result<Vec<Tag>> {
     let mut lost = Vec::new();
     for (tag, hand) in hands.to_renew(terms) {
-        if !statements::renew(db, tag, hand, terms.until_ms())? {
+        if !statements::renew(db, tag, hand, terms.until())? {
             lost.push(tag);
         }
     }
     Ok(lost)
-}
-
-fn execute(
-    db: &Connection,
-    hands: &mut Hands,
-    commands: &[Command],
-    terms: Terms,
-) -> rusqlite::Result<Vec<Effect>> {
-    let mut intake = Intake { bytes: statements::bytes_used(db)?, accepted: 0, terms };
-    let mut effects = Vec::with_capacity(commands.len());
-    for command in commands {
-        effects.push(execute_one(db, hands, command, &mut intake)?);
-    }
-    if intake.accepted > 0 {
-        statements::count_accepted(db, intake.accepted)?;
-    }
-    Ok(effects)
 }
 
 fn execute_one(
@@ -101,50 +129,80 @@ fn execute_one(
 ) -> rusqlite::Result<Effect> {
     let Terms { now_ms, .. } = intake.terms;
     match command {
-        Command::Publish { webhook, headers, .. } => return intake.publish(db, webhook, headers),
+        Command::Publish { webhook, stored, .. } => return intake.publish(db, webhook, stored),
         // Its caller was dropped while it waited: nobody would work on what it gets.
         Command::Claim { reply, .. } if reply.is_closed() => {}
         Command::Claim { lane, limit, .. } => {
-            let wish =
-                Claim { lane: *lane, limit: *limit, now_ms, until_ms: intake.terms.until_ms() };
-            return Ok(Effect::Claimed(claim(db, wish, || hands.next_tag())?));
+            let until = intake.terms.until();
+            let wish = Claim { lane: *lane, limit: *limit, now_ms, until };
+            let found = claim(db, wish, || hands.next_tag())?;
+            intake.held -= i64::try_from(found.damaged.len()).unwrap_or(i64::MAX);
+            intake.damaged.extend(found.damaged);
+            return Ok(Effect::Claimed(found.claimed));
         }
         Command::Ack { ending, .. } => {
             for (tag, hand) in hands.of(ending.tags()) {
-                statements::ack(db, tag, hand)?;
+                intake.held -= i64::from(statements::ack(db, tag, hand)? == 1);
             }
         }
         Command::Retry { ending, failures, after_ms, .. } => {
             for (tag, hand) in hands.of(ending.tags()) {
-                statements::retry(db, tag, hand, failures, now_ms.saturating_add(*after_ms))?;
+                statements::retry(db, tag, hand, failures, DueTime::after(now_ms, *after_ms))?;
             }
         }
+        Command::Mend { .. } => {}
     }
     Ok(Effect::Done)
 }
 
-/// What the publishes of a group add up to.
+/// What the commands of a group add up to.
 struct Intake {
     bytes: u64,
     accepted: i64,
+    /// Webhooks that came minus those that went.
+    held: i64,
+    damaged: Vec<DamagedRow>,
     terms: Terms,
 }
 
 impl Intake {
+    fn new(db: &Connection, terms: Terms) -> rusqlite::Result<Self> {
+        let bytes = statements::bytes_used(db)?;
+        Ok(Self { bytes, accepted: 0, held: 0, damaged: Vec::new(), terms })
+    }
+
     fn publish(
         &mut self,
         db: &Connection,
         webhook: &Webhook,
-        headers: &str,
+        stored: &StoredForm,
     ) -> rusqlite::Result<Effect> {
-        let more = stored_bytes(webhook, headers);
+        let more = stored_bytes(webhook, &stored.headers);
         let Terms { bytes_max, now_ms, .. } = self.terms;
         if self.bytes + more > bytes_max {
             return Ok(Effect::Refused(QueueError::Full { bytes: self.bytes, bytes_max }));
         }
-        statements::publish(db, webhook, headers, now_ms)?;
+        statements::publish(db, webhook, stored, now_ms)?;
         self.bytes += more;
+        self.held += 1;
         self.accepted += i64::from(!webhook.is_replay());
         Ok(Effect::Done)
+    }
+
+    /// Counts what was done, in the transaction that does it.
+    fn count(&self, db: &Connection) -> rusqlite::Result<()> {
+        let accepted = self.damaged.iter().filter(|row| row.is_accepted());
+        let set_aside = accepted.clone().filter(|row| row.is_identified()).count();
+        let missing = accepted.count() - set_aside;
+        let whole = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        for (name, more) in [
+            ("accepted", self.accepted),
+            ("held", self.held),
+            ("set_aside", whole(set_aside)),
+            ("missing", whole(missing)),
+        ] {
+            statements::count(db, name, more)?;
+        }
+        Ok(())
     }
 }

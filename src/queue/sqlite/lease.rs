@@ -39,6 +39,11 @@ impl Hands {
         self.next
     }
 
+    /// Everything in hand.
+    pub(super) fn all(&self) -> Vec<(Tag, Hand)> {
+        self.by_tag.iter().map(|(tag, hand)| (*tag, *hand)).collect()
+    }
+
     pub(super) fn take(&mut self, tag: Tag, hand: Hand) {
         self.by_tag.insert(tag, hand);
     }
@@ -84,7 +89,7 @@ impl Hands {
         if !self.is_renewal_due(terms) {
             return Vec::new();
         }
-        self.by_tag.iter().map(|(tag, hand)| (*tag, *hand)).collect()
+        self.all()
     }
 
     /// What [`to_renew`](Self::to_renew) said is written.

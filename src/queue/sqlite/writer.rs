@@ -1,22 +1,26 @@
 //! The one thread that writes: takes what waits, executes it as a group, answers.
 //!
 //! Started by `sqlite.rs`, ends when the last handle is dropped. What must stay true: answers go out
-//! after COMMIT; a command that fails alone does not fail its group; memory per group is bounded.
+//! after COMMIT; a command that fails alone does not fail its group; memory per group is bounded; a
+//! disk that was full or a file that was damaged needs no restart.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::Options;
 use super::claim::{Claimed, anything_due};
 use super::command::Command;
+use super::fault::{self, Fault};
+use super::file_connection::{FileConnection, FileIdentity};
 use super::group::{self, Effect, Terms};
 use super::lease::Hands;
 use super::news::News;
+use super::rescue::{Holder, rescue};
 use crate::queue::{Delivery, Lane, QueueError, Tag};
+use crate::telemetry::cause::Causes;
 
 /// Commands that may wait for the thread, and the most that share a transaction.
 pub(super) const COMMANDS_MAX: usize = 1024;
@@ -24,9 +28,16 @@ pub(super) const COMMANDS_MAX: usize = 1024;
 /// Bodies that share a transaction; a first one does whatever its size.
 const GROUP_BYTES_MAX: u64 = 32 << 20;
 
+/// How often times that are too far ahead are looked for, though no clock was seen to go back: another
+/// process may have written them.
+const LOOK_FOR_FUTURE_EVERY_MS: i64 = 60_000;
+
+/// A file is not mended more often: a disk that damages each fresh one would be filled by it.
+const MEND_EVERY: Duration = Duration::from_secs(30);
+
 /// What the thread owns.
 pub(super) struct Writer {
-    pub(super) connection: Connection,
+    pub(super) connection: FileConnection,
     pub(super) options: Options,
     pub(super) hands: Hands,
     pub(super) commands: Receiver<Command>,
@@ -35,6 +46,9 @@ pub(super) struct Writer {
     /// Where deliveries say so.
     pub(super) returns: UnboundedSender<Tag>,
     pub(super) news: Arc<News>,
+    /// When times that are too far ahead were last looked for.
+    pub(super) looked_at_ms: i64,
+    pub(super) mended_at: Option<Instant>,
 }
 
 impl Writer {
@@ -79,24 +93,68 @@ impl Writer {
     }
 
     fn terms(&self) -> Terms {
+        let now_ms = self.options.clock.now_ms();
         Terms {
-            now_ms: self.options.clock.now_ms(),
+            now_ms,
             lease_ms: super::millis(self.options.lease),
             bytes_max: self.options.bytes_max,
+            looks_for_future: !(0..LOOK_FOR_FUTURE_EVERY_MS)
+                .contains(&(now_ms - self.looked_at_ms)),
         }
     }
 
     fn execute(&mut self, group: Vec<Command>) {
         let terms = self.terms();
         let group = self.answer_idle(group, terms);
-        if group.is_empty() && !self.hands.anything_to_write(terms) {
+        let nothing_to_do = !self.hands.anything_to_write(terms) && !terms.looks_for_future;
+        if group.is_empty() && nothing_to_do {
             return;
         }
-        match self.write(&group, terms) {
+        if let Some(found) = group.iter().find_map(Command::damage_found) {
+            self.mend(found, terms);
+        }
+        match self.write_or_mend(&group, terms) {
             Ok(effects) => self.answer(group, effects),
-            Err(error) if group.len() > 1 && !is_busy(&error) => self.execute_each(group, terms),
+            Err(error) if group.len() > 1 && fault::of(&error) == Fault::Command => {
+                self.execute_each(group, terms);
+            }
             Err(error) => fail(group, &error),
         }
+    }
+
+    /// Tries once more if that can help: what the file can't give back does not become better.
+    fn write_or_mend(&mut self, group: &[Command], terms: Terms) -> rusqlite::Result<Vec<Effect>> {
+        let error = match self.write(group, terms) {
+            Err(error) if fault::of(&error) == Fault::Damage => error,
+            written => return written,
+        };
+        if self.mend(&error, terms) { self.write(group, terms) } else { Err(error) }
+    }
+
+    /// Mends the file; says whether that was done.
+    fn mend(&mut self, found: &rusqlite::Error, terms: Terms) -> bool {
+        if self.mended_at.is_some_and(|at| at.elapsed() < MEND_EVERY) {
+            return false;
+        }
+        tracing::warn!(
+            error = %Causes(found),
+            "the queue file is damaged: it is mended now"
+        );
+        self.mended_at = Some(Instant::now());
+        let path = self.connection.path().to_owned();
+        let damaged = FileIdentity::of(&path);
+        self.connection.close();
+        let in_hand = self.hands.all();
+        let holder =
+            Holder { in_hand: &in_hand, now_ms: terms.now_ms, until_ms: terms.until().at_ms };
+        let mended = rescue(&path, damaged, &holder);
+        if let Err(error) = &mended {
+            tracing::error!(
+                error = %Causes(error),
+                "the queue file can't be mended"
+            );
+        }
+        mended.is_ok()
     }
 
     /// One of them failed the group: in a transaction each, the others pass.
@@ -111,11 +169,12 @@ impl Writer {
     }
 
     /// Claims that would find nothing need no transaction, and they come all the time.
-    fn answer_idle(&self, mut group: Vec<Command>, terms: Terms) -> Vec<Command> {
+    fn answer_idle(&mut self, mut group: Vec<Command>, terms: Terms) -> Vec<Command> {
         if !group.iter().all(|command| matches!(command, Command::Claim { .. })) {
             return group;
         }
-        for command in group.extract_if(.., |command| self.is_idle(command, terms)) {
+        let connection = &mut self.connection;
+        for command in group.extract_if(.., |command| is_idle(connection, command, terms)) {
             if let Command::Claim { reply, .. } = command {
                 // A closed channel means that the caller is gone.
                 let _ = reply.send(Ok(Vec::new()));
@@ -124,15 +183,14 @@ impl Writer {
         group
     }
 
-    fn is_idle(&self, command: &Command, terms: Terms) -> bool {
-        let Command::Claim { lane, .. } = command else { return false };
-        // An error shows again, to the caller, when the claim itself is tried.
-        !anything_due(&self.connection, *lane, terms.now_ms).unwrap_or(true)
-    }
-
     /// Executes a group and takes note of what became of the leases.
     fn write(&mut self, group: &[Command], terms: Terms) -> rusqlite::Result<Vec<Effect>> {
-        let written = group::write(&mut self.connection, &mut self.hands, group, terms)?;
+        let path = self.connection.path().to_owned();
+        let hands = &mut self.hands;
+        let written = self.connection.run(|db| group::write(db, &path, hands, group, terms))?;
+        if terms.looks_for_future {
+            self.looked_at_ms = terms.now_ms;
+        }
         for tag in &written.lost {
             self.hands.forget(*tag);
         }
@@ -164,6 +222,7 @@ impl Writer {
                 (Command::Claim { reply, .. }, Effect::Done) => {
                     let _ = reply.send(Ok(Vec::new()));
                 }
+                (Command::Mend { .. }, _) => {}
                 (Command::Ack { ending, reply } | Command::Retry { ending, reply, .. }, _) => {
                     for tag in ending.written() {
                         self.hands.forget(tag);
@@ -195,28 +254,21 @@ fn next_group(waiting: &mut Vec<Command>) -> Option<Vec<Command>> {
     (count > 0).then(|| waiting.drain(..count).collect())
 }
 
-fn is_busy(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+fn is_idle(connection: &mut FileConnection, command: &Command, terms: Terms) -> bool {
+    let Command::Claim { lane, .. } = command else { return false };
+    // An error shows again, to the caller, when the claim itself is tried.
+    !connection.run(|db| anything_due(db, *lane, terms.now_ms)).unwrap_or(true)
 }
 
 /// Tells each what failed all of them.
 fn fail(group: Vec<Command>, error: &rusqlite::Error) {
     if group.is_empty() {
         tracing::warn!(
-            error = error as &dyn std::error::Error,
+            error = %Causes(error),
             "leases could not be renewed or given back; tried again soon"
         );
     }
     for command in group {
-        command.fail(QueueError::Sqlite(again(error)));
+        command.fail(QueueError::Sqlite(fault::again(error)));
     }
-}
-
-/// The error once more: it has no `Clone`.
-fn again(error: &rusqlite::Error) -> rusqlite::Error {
-    if let rusqlite::Error::SqliteFailure(code, text) = error {
-        return rusqlite::Error::SqliteFailure(*code, text.clone());
-    }
-    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR);
-    rusqlite::Error::SqliteFailure(code, Some(error.to_string()))
 }

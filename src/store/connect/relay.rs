@@ -18,6 +18,8 @@ use tokio::io::{BufReader, copy_buf};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 
+use crate::telemetry::cause::Causes;
+
 /// Bytes carried at a time: a statement with a batch of bodies has a megabyte, a socket's buffer a fifth.
 const STATEMENT_BYTES: usize = 256 * 1024;
 
@@ -96,7 +98,7 @@ impl Server {
     fn report(&self, error: &io::Error) {
         if !self.is_away.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                error = error as &dyn std::error::Error,
+                error = %Causes(error),
                 "can't reach the database server"
             );
         }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use prometheus::core::Collector;
 use prometheus::{Gauge, Histogram, IntCounterVec};
 
+use super::source_clocks::SourceClocks;
 use super::{OTHER, family};
-use crate::webhook::EventType;
+use crate::webhook::{EventType, Webhook};
 
 const BODY_BUCKETS: [f64; 8] =
     [256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262_144.0, 1_048_576.0, 8_388_608.0];
@@ -80,6 +81,7 @@ pub struct DoorMetrics {
     body_bytes: Histogram,
     publish_seconds: Histogram,
     last_received: Gauge,
+    clocks: SourceClocks,
 }
 
 impl DoorMetrics {
@@ -111,6 +113,7 @@ impl DoorMetrics {
                 "last_received_timestamp_seconds",
                 "When the last webhook was accepted, in Unix time; 0 before the first.",
             ),
+            clocks: SourceClocks::new(),
         };
         for source in sources {
             metrics.begin(source);
@@ -124,6 +127,7 @@ impl DoorMetrics {
                 self.received.with_label_values(&[source, event_type, Response::Accepted.name()]);
         }
         let _zero = self.keys_matched.with_label_values(&[source, "0"]);
+        self.clocks.begin(source);
         for response in Response::ALL {
             let _zero = self.received.with_label_values(&[source, OTHER, response.name()]);
         }
@@ -135,13 +139,15 @@ impl DoorMetrics {
         self.received.with_label_values(&[source, event_type.name(), response.name()]).inc();
     }
 
-    /// Counts a body whose signature is right. `key`: which of the source's keys matched.
-    pub fn verified(&self, source: &str, body_bytes: usize, key: Option<usize>) {
+    /// Counts a webhook whose signature is right. `key`: which of the source's keys matched.
+    pub fn verified(&self, webhook: &Webhook, key: Option<usize>) {
         #[expect(clippy::cast_precision_loss, reason = "bodies are far below 2^52 bytes")]
-        self.body_bytes.observe(body_bytes as f64);
+        self.body_bytes.observe(webhook.body().len() as f64);
         if let Some(key) = key {
+            let source = webhook.key().source.as_str();
             self.keys_matched.with_label_values(&[source, &key.to_string()]).inc();
         }
+        self.clocks.add(webhook);
     }
 
     /// How long publishing took, however it ended.
@@ -161,6 +167,7 @@ impl DoorMetrics {
             Box::new(self.body_bytes.clone()),
             Box::new(self.publish_seconds.clone()),
             Box::new(self.last_received.clone()),
+            self.clocks.family(),
         ]
     }
 }

@@ -7,7 +7,7 @@ use prometheus::{GaugeVec, IntCounter, IntGauge, IntGaugeVec};
 
 use super::{OTHER, Scope, family};
 use crate::queue::{Depth, FileDepth, Lane};
-use crate::store::dead_letter::State;
+use crate::store::apply::burial::state::DeadLetterState;
 
 /// The statuses that WAHA gives to sessions.
 pub const SESSION_STATUSES: [&str; 6] =
@@ -23,6 +23,8 @@ pub struct Gauges {
     oldest_age: GaugeVec,
     queue_bytes: IntGauge,
     queue_bytes_max: IntGauge,
+    set_aside: IntGauge,
+    missing: IntGauge,
     spool_webhooks: IntGauge,
     spool_bytes: IntGauge,
     spool_bytes_max: IntGauge,
@@ -60,6 +62,14 @@ impl Gauges {
             ),
             queue_bytes: gauge("queue_bytes", "Used size of the embedded queue."),
             queue_bytes_max: gauge("queue_bytes_max", "Size from which on the door answers 503."),
+            set_aside: gauge(
+                "damaged_webhooks_set_aside",
+                "Accepted webhooks that damage took out of the queue file or the spool, in the file of what was set aside.",
+            ),
+            missing: gauge(
+                "damaged_webhooks_missing",
+                "Accepted webhooks that may be missing because the queue file or the spool was damaged, beside those set aside.",
+            ),
             spool_webhooks: gauge("spool_webhooks", "Webhooks in the spool."),
             spool_bytes: gauge("spool_bytes", "Used size of the spool."),
             spool_bytes_max: gauge(
@@ -87,6 +97,10 @@ impl Gauges {
             for gauge in [&self.spool_webhooks, &self.spool_bytes, &self.spool_bytes_max] {
                 families.push(Box::new(gauge.clone()));
             }
+        }
+        if scope.serves || !scope.has_broker {
+            families.push(Box::new(self.set_aside.clone()));
+            families.push(Box::new(self.missing.clone()));
         }
         if scope.works {
             families.push(Box::new(self.dead_letters.clone()));
@@ -123,6 +137,8 @@ impl Gauges {
     }
 
     fn set_file(&self, file: FileDepth, is_spool: bool) {
+        self.set_aside.set(whole(file.set_aside));
+        self.missing.set(whole(file.missing));
         if is_spool {
             self.spool_webhooks.set(whole(file.webhooks));
             self.spool_bytes.set(whole(file.bytes));
@@ -146,7 +162,7 @@ impl Gauges {
 
     /// Dead letters by state; a state that is not named has none.
     pub fn set_dead_letters(&self, counts: &[(String, u64)]) {
-        for state in State::ALL {
+        for state in DeadLetterState::ALL {
             let count = counts.iter().find(|(name, _)| name == state.name());
             let count = count.map_or(0, |(_, count)| whole(*count));
             self.dead_letters.with_label_values(&[state.name()]).set(count);

@@ -9,7 +9,7 @@ use prometheus::{Histogram, HistogramVec, IntCounterVec};
 
 use super::family;
 use crate::queue::Lane;
-use crate::store::Outcome;
+use crate::store::apply::outcome::Outcome;
 use crate::webhook::Webhook;
 
 const BATCH_BUCKETS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0];

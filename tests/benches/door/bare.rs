@@ -28,7 +28,7 @@ const CHANNELS: usize = 4;
 pub enum Target {
     /// A quorum queue of its own without arguments, by the default exchange.
     Plain,
-    /// The exchanges and queues that `serve` publishes to.
+    /// The queue that `serve` publishes to, the same way.
     Ours,
 }
 
@@ -55,7 +55,7 @@ impl Bare {
         }
         let (exchange, routing_key) = match target {
             Target::Plain => (String::new(), declare(&channels[0], prefix).await),
-            Target::Ours => (format!("{prefix}waha.webhooks"), "default.message".to_owned()),
+            Target::Ours => (String::new(), format!("{prefix}waha.messages")),
         };
         let (next, connection) = (Arc::default(), Arc::new(connection));
         Self { channels, next, exchange, routing_key, _connection: connection }

@@ -149,7 +149,7 @@ async fn verify(listener: TcpListener) {
     let config = Config::load_defaults().expect("defaults");
     let sources = vec![Source::signed("default", &[KEY.into()])];
     let (queue, clock) = (Arc::new(Discard), Arc::new(SystemClock));
-    let door = Door::new(sources, queue, clock, config.limits, DoorMetrics::new(&[]));
+    let door = Door::new(sources, queue, clock, config.limits.clone(), DoorMetrics::new(&[]));
     let server = serve_public(listener, Arc::new(door), config.stop_grace).expect("a server");
     server.await.expect("a server that goes on");
 }
@@ -195,5 +195,9 @@ impl Queue for Discard {
 
     async fn depth(&self) -> Result<Depth, QueueError> {
         Ok(Depth::default())
+    }
+
+    async fn probe(&self) -> Result<(), QueueError> {
+        Ok(())
     }
 }

@@ -27,7 +27,7 @@ impl Tables {
         let database = Database::create(kind).await;
         let one = open_store(&database, clock()).await;
         let workers = [Arc::clone(&one), open_store(&database, clock()).await];
-        Self { workers, connection: one.connection().clone(), _database: database }
+        Self { workers, connection: one.connection(), _database: database }
     }
 
     /// Takes every row away; the workers have seen nothing.

@@ -27,6 +27,8 @@ impl Plan {
         let backend = db.get_database_backend();
         let explain = match backend {
             DbBackend::Sqlite => "EXPLAIN QUERY PLAN",
+            // MySQL draws a tree unless asked for a table.
+            DbBackend::MySql => "EXPLAIN FORMAT=TRADITIONAL",
             _ => "EXPLAIN",
         };
         let steps = rows(db, &format!("{explain} {sql}")).await;

@@ -30,7 +30,8 @@ impl Broker {
     fn open(&mut self) {
         let (prefix, rungs) = (self.prefix.clone(), vec![DELAY]);
         // As many as one check holds at a time.
-        let options = Options { prefix, rungs, prefetch: 2000, ..options() };
+        // The checks hold everything while they receive, which no worker does: that needs room.
+        let options = Options { prefix, rungs, prefetch: 2000, bytes_max: 1 << 40, ..options() };
         self.queue = Some(RabbitmqQueue::open(options));
     }
 }

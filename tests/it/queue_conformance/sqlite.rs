@@ -1,7 +1,7 @@
 //! The embedded queue: the suite, and what only a queue in a file must do.
 
 use std::fs;
-use std::io::{self, BufRead, BufReader};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -327,6 +327,44 @@ async fn a_clock_that_was_wrong_does_not_hide_webhooks() {
     assert_eq!(receive(file.sqlite(), Lane::Messages, 5).await.len(), 5);
 }
 
+/// A process that was killed while the clock was a day ahead leaves times behind that are far off.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_was_ahead_holds_nothing_back() {
+    let file = File::new();
+    file.clock.advance(DAY_MS);
+    publish_numbered(file.sqlite(), 3).await;
+    retry_one(file.sqlite(), Duration::from_secs(30), "first").await;
+    // Its lease is so long that it would not be renewed for minutes: as good as killed.
+    let held = receive(file.sqlite(), Lane::Messages, 2).await;
+    file.clock.advance(-DAY_MS);
+    let rival = file.open().expect("the next process");
+    assert_nothing(&rival, Lane::Messages).await;
+    assert_nothing(&rival, Lane::Messages).await;
+    file.clock.advance(30_000);
+    assert_eq!(receive(&rival, Lane::Messages, 1).await[0].attempt(), 2, "after its own wait");
+    file.clock.advance(i64::try_from(LEASE.as_millis()).expect("an hour"));
+    assert_eq!(receive(&rival, Lane::Messages, 2).await.len(), 2, "after the length of a lease");
+    drop(held);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_while_the_clock_was_ahead_has_an_age() {
+    let file = File::new();
+    let queue = file.sqlite();
+    let ahead_ms = file.clock.now_ms() + DAY_MS;
+    let webhook = changed(&message("0"), |parts| parts.received_at_ms = ahead_ms);
+    queue.publish(webhook).await.expect("publish");
+    file.clock.advance(60_000);
+    let seen_ms = file.clock.now_ms();
+    assert_nothing(queue, Lane::Calls).await;
+    depth_becomes(queue, 1, 0, Some(seen_ms)).await;
+    file.clock.advance(5000);
+    depth_becomes(queue, 1, 0, Some(seen_ms)).await;
+}
+
+/// How far ahead the clock was.
+const DAY_MS: i64 = 86_400_000;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_and_the_latest_failures_are_kept() {
     let mut file = File::new();
@@ -389,37 +427,27 @@ async fn fill(queue: &SqliteQueue, round: usize) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_damaged_file_is_set_aside() {
-    let garbage: fn(&File) -> io::Result<()> =
-        |file| fs::write(file.path(), "not a database, but not empty either");
-    let holes: fn(&File) -> io::Result<()> = |file| {
-        let mut bytes = fs::read(file.path())?;
-        let pages = bytes.chunks_mut(8192).skip(1).step_by(2);
-        pages.for_each(|page| page.fill(0xa5));
-        fs::write(file.path(), bytes)
-    };
-    for harm in [garbage, holes] {
-        let mut file = File::new();
-        publish_numbered(file.sqlite(), 100).await;
-        file.close();
-        harm(&file).expect("harm");
-        let damaged = fs::read(file.path()).expect("the file");
-        assert!(file.open().is_err(), "the damage is seen");
-        let queue = SqliteQueue::open_or_set_aside(file.path(), file.options()).expect("a new one");
-        publish_numbered(&queue, 1).await;
-        assert_eq!(receive(&queue, Lane::Messages, 1).await.len(), 1);
-        let aside = format!("queue.db.damaged-{}", file.clock.now_ms());
-        let aside = fs::read(file.folder.path().join(aside)).expect("it was kept");
-        assert!(aside == damaged, "it was not changed");
-    }
+async fn a_file_of_which_nothing_can_be_read_is_kept_beside_a_new_one() {
+    let mut file = File::new();
+    publish_numbered(file.sqlite(), 100).await;
+    file.close();
+    fs::write(file.path(), "not a database, but not empty either").expect("harm");
+    let damaged = fs::read(file.path()).expect("the file");
+    assert!(file.open().is_err(), "the damage is seen");
+    let queue = SqliteQueue::open_or_mend(file.path(), file.options()).expect("a new one");
+    publish_numbered(&queue, 1).await;
+    assert_eq!(receive(&queue, Lane::Messages, 1).await.len(), 1);
+    let kept = format!("queue.db.damaged-{}", file.clock.now_ms());
+    let kept = fs::read(file.folder.path().join(kept)).expect("it was kept");
+    assert!(kept == damaged, "it was not changed");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sound_file_is_not_set_aside() {
+async fn a_sound_file_is_not_mended() {
     let mut file = File::new();
     publish_numbered(file.sqlite(), 10).await;
     file.close();
-    let queue = SqliteQueue::open_or_set_aside(file.path(), file.options()).expect("a queue");
+    let queue = SqliteQueue::open_or_mend(file.path(), file.options()).expect("a queue");
     assert_eq!(receive(&queue, Lane::Messages, 10).await.len(), 10);
 }
 
@@ -433,7 +461,7 @@ async fn foreign_and_newer_files_are_left_alone() {
         connection.execute_batch(change).expect("the change");
         drop(connection);
         let before = fs::read(file.path()).expect("the file");
-        let refused = SqliteQueue::open_or_set_aside(file.path(), file.options());
+        let refused = SqliteQueue::open_or_mend(file.path(), file.options());
         let Err(QueueError::File { path, problem }) = refused else {
             panic!("it must be refused");
         };
@@ -482,8 +510,12 @@ async fn one_that_cannot_be_read_holds_up_no_other() {
     assert_eq!(ids(&deliveries), ["1".to_owned(), "2".to_owned()].into());
     file.sqlite().ack(deliveries).await.expect("ack");
     assert_nothing(file.sqlite(), Lane::Messages).await;
-    // It is kept, and not tried all the time.
-    depth_becomes(file.sqlite(), 0, 1, None).await;
+    // It is kept beside the file, and told.
+    depth_becomes(file.sqlite(), 0, 0, None).await;
+    let census = file.sqlite().census().await.expect("census");
+    assert_eq!((census.accepted, census.set_aside, census.missing), (3, 1, 0));
+    let kept = fs::read_to_string(file.folder.path().join("queue.db.set-aside.jsonl"));
+    assert_eq!(kept.expect("the file of what was set aside").lines().count(), 1);
 }
 
 // --- counting ------------------------------------------------------------------------------------

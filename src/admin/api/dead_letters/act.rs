@@ -14,9 +14,11 @@ use crate::admin::{Admin, Caller};
 use crate::desk::{Forecast, forecast};
 use crate::replay;
 use crate::store::Store;
-use crate::store::dead_letter::{Filter, Resolution, State};
-use crate::store::job::{Job, Start, Wish};
+use crate::store::apply::burial::state::DeadLetterState;
+use crate::store::operations::dead_letter::{DeadLetterFilter, DeadLetterResolution};
+use crate::store::operations::job::{JobStart, ReplayJob, ReplayRequest};
 use crate::strict_json::{Object, object};
+use crate::telemetry::cause::Causes;
 use crate::webhook::Receipt;
 
 /// What is to be replayed.
@@ -29,7 +31,7 @@ use crate::webhook::Receipt;
 pub(in crate::admin::api) struct ReplayWish {
     /// Which dead letters; their state is pending.
     #[serde(default, deserialize_with = "object")]
-    filter: Filter,
+    filter: DeadLetterFilter,
     /// All of them: needed where the filter is empty.
     #[serde(default)]
     all: bool,
@@ -53,7 +55,7 @@ pub(in crate::admin::api) struct ReplayWish {
 pub(in crate::admin::api) struct ResolutionWish {
     /// Which dead letters; their state is the one that this is for.
     #[serde(default, deserialize_with = "object")]
-    filter: Filter,
+    filter: DeadLetterFilter,
     /// All of them: needed where the filter is empty.
     #[serde(default)]
     all: bool,
@@ -103,7 +105,7 @@ pub(in crate::admin::api) async fn replay(
     wish: web::Json<Object<ReplayWish>>,
 ) -> Result<HttpResponse, ApiError> {
     let Object(wish) = wish.into_inner();
-    let filter = named(wish.filter, wish.all, State::Pending)?;
+    let filter = named(wish.filter, wish.all, DeadLetterState::Pending)?;
     check_note(wish.note.as_deref())?;
     check_rate(wish.rate)?;
     if wish.dry_run {
@@ -113,10 +115,10 @@ pub(in crate::admin::api) async fn replay(
     let actor = actor(&caller, &request);
     let owner = format!("{:016x}", Receipt::new().0);
     let (rate, note) = (wish.rate, wish.note.as_deref());
-    let wish = Wish { filter: &filter, rate, actor: &actor, note, owner: &owner };
+    let wish = ReplayRequest { filter: &filter, rate, actor: &actor, note, owner: &owner };
     let job = match store.start_job(&wish).await? {
-        Start::Started(job) | Start::Resumed(job) => job,
-        Start::Busy(job) => {
+        JobStart::Started(job) | JobStart::Resumed(job) => job,
+        JobStart::Busy(job) => {
             let detail = format!("job {} replays the same, or did a moment ago", job.id);
             return Err(ApiError::Conflict(detail));
         }
@@ -127,13 +129,12 @@ pub(in crate::admin::api) async fn replay(
 }
 
 /// Runs a job beside the request; at a stop it is given back.
-fn go_on(admin: &Admin, store: Arc<Store>, job: Job) {
+fn go_on(admin: &Admin, store: Arc<Store>, job: ReplayJob) {
     let (queue, stop) = (Arc::clone(&admin.queue), admin.stop.clone());
     tokio::spawn(async move {
         let id = job.id;
         if let Err(error) = replay::run(&store, &*queue, job, &stop, |_| ()).await {
-            let error = &error as &dyn std::error::Error;
-            tracing::warn!(error, job = id, "a replay was interrupted: start it again to go on");
+            tracing::warn!(error = %Causes(&error), job = id, "a replay was interrupted: start it again to go on");
         }
     });
 }
@@ -154,7 +155,7 @@ pub(in crate::admin::api) async fn discard(
     request: HttpRequest,
     wish: web::Json<Object<ResolutionWish>>,
 ) -> Result<HttpResponse, ApiError> {
-    resolve(&admin, &caller, &request, wish.into_inner().0, State::Pending).await
+    resolve(&admin, &caller, &request, wish.into_inner().0, DeadLetterState::Pending).await
 }
 
 /// Take discarding back: dead letters are pending again.
@@ -173,7 +174,7 @@ pub(in crate::admin::api) async fn restore(
     request: HttpRequest,
     wish: web::Json<Object<ResolutionWish>>,
 ) -> Result<HttpResponse, ApiError> {
-    resolve(&admin, &caller, &request, wish.into_inner().0, State::Discarded).await
+    resolve(&admin, &caller, &request, wish.into_inner().0, DeadLetterState::Discarded).await
 }
 
 /// How many were changed; after a dry run what would be. For descriptions only.
@@ -190,7 +191,7 @@ async fn resolve(
     caller: &Caller,
     request: &HttpRequest,
     wish: ResolutionWish,
-    from: State,
+    from: DeadLetterState,
 ) -> Result<HttpResponse, ApiError> {
     let filter = named(wish.filter, wish.all, from)?;
     if wish.note.trim().is_empty() {
@@ -200,24 +201,28 @@ async fn resolve(
     if wish.dry_run {
         return foresee(admin, &filter).await;
     }
-    let resolution = Resolution {
+    let resolution = DeadLetterResolution {
         filter: &filter,
         actor: &actor(caller, request),
         note: &wish.note,
-        gives_up: from == State::Pending,
+        gives_up: from == DeadLetterState::Pending,
         last_id: i64::MAX,
     };
     let count = admin.store()?.resolve_letters(&resolution, |_| ()).await?;
     Ok(HttpResponse::Ok().json(Resolved { count }))
 }
 
-async fn foresee(admin: &Admin, filter: &Filter) -> Result<HttpResponse, ApiError> {
+async fn foresee(admin: &Admin, filter: &DeadLetterFilter) -> Result<HttpResponse, ApiError> {
     let forecast = forecast(admin.store()?, &admin.rules, filter, |_| ()).await?;
     Ok(HttpResponse::Ok().json(forecast))
 }
 
 /// A filter that says which, in the state that the action is for.
-fn named(filter: Filter, all: bool, state: State) -> Result<Filter, ApiError> {
+fn named(
+    filter: DeadLetterFilter,
+    all: bool,
+    state: DeadLetterState,
+) -> Result<DeadLetterFilter, ApiError> {
     check(&filter)?;
     if !filter.is_named() && !all {
         return Err(ApiError::BadRequest("the filter is empty: say which, or all".to_owned()));
@@ -226,5 +231,5 @@ fn named(filter: Filter, all: bool, state: State) -> Result<Filter, ApiError> {
         let detail = format!("only dead letters in state {} can be", state.name());
         return Err(ApiError::BadRequest(detail));
     }
-    Ok(Filter { states: vec![state], ..filter })
+    Ok(DeadLetterFilter { states: vec![state], ..filter })
 }

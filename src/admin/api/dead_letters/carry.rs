@@ -7,15 +7,16 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures_util::stream::try_unfold;
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::which::Which;
 use crate::admin::api::error::{Refused, RefusedBody};
 use crate::admin::api::wish::check_note;
-use crate::admin::api::{ApiError, actor};
+use crate::admin::api::{ApiError, actor, read};
 use crate::admin::{Admin, Caller};
 use crate::desk::{self, Carried, LineError};
-use crate::store::audit::{Action, Deed};
+use crate::store::audit::{AuditAction, AuditEntry};
 use crate::strict_json::Object;
 
 /// Dead letters from elsewhere.
@@ -39,16 +40,19 @@ pub(in crate::admin::api) struct ImportWish {
 )]
 pub(in crate::admin::api) async fn export(
     admin: web::Data<Admin>,
+    caller: web::ReqData<Caller>,
+    request: HttpRequest,
     which: web::Query<Which>,
 ) -> Result<HttpResponse, ApiError> {
     which.refuse_page()?;
     let filter = which.into_inner().filter()?;
+    read::log(&admin, &caller, &request, json!({ "dead_letters": &filter })).await?;
     let store = Arc::clone(admin.store()?);
     let pages = try_unfold(Some(0), move |after| {
         let (store, filter) = (store.clone(), filter.clone());
         async move {
             let Some(after) = after else { return Ok::<_, LineError>(None) };
-            let part = desk::export_part(&store, &filter, after).await?;
+            let part = desk::export_letters_part(&store, &filter, after).await?;
             Ok(part.map(|part| (Bytes::from(part.lines), Some(part.last_id))))
         }
     });
@@ -75,13 +79,16 @@ pub(in crate::admin::api) async fn import(
     check_note(wish.note.as_deref())?;
     let text = wish.lines.join("\n");
     // Looked at as a whole first: all of it can be read, or nothing is imported.
-    let looked = desk::import(store, rules, &mut Cursor::new(&text), None).await;
+    let looked = desk::import_letters(store, rules, &mut Cursor::new(&text), None).await;
     let mut carried = looked.map_err(refused)?;
     if !wish.dry_run {
         let actor = actor(&caller, &request);
-        let deed = Deed { note: wish.note.as_deref(), ..Deed::new(Action::Import, &actor) };
-        let log = store.log_deed(&deed).await?;
-        let imported = desk::import(store, rules, &mut Cursor::new(&text), Some(log)).await;
+        let entry = AuditEntry {
+            note: wish.note.as_deref(),
+            ..AuditEntry::new(AuditAction::Import, &actor)
+        };
+        let log = store.record(&entry).await?;
+        let imported = desk::import_letters(store, rules, &mut Cursor::new(&text), Some(log)).await;
         carried = imported.map_err(refused)?;
     }
     Ok(web::Json(carried))

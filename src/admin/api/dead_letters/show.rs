@@ -1,33 +1,38 @@
 //! One dead letter.
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::admin::Admin;
 use crate::admin::api::error::Refused;
-use crate::admin::api::{ApiError, Problem};
+use crate::admin::api::{ApiError, Problem, read};
+use crate::admin::{Admin, Caller};
 use crate::desk::Reading;
-use crate::store::dead_letter::{DeadLetter, Edit, Filter, Page, Replay, Summary};
+use crate::store::operations::dead_letter::{
+    DeadLetter, DeadLetterEdit, DeadLetterFilter, DeadLetterPage, DeadLetterReplay,
+    DeadLetterSummary,
+};
 use crate::webhook::Headers;
 
 /// A dead letter whole.
 #[derive(Serialize, ToSchema)]
 pub(in crate::admin::api) struct Detail {
-    dead_letter: Summary,
+    dead_letter: DeadLetterSummary,
     /// Every failed attempt, oldest first.
     failures: Vec<FailedAttempt>,
     /// Every replay, oldest first.
     replays: Vec<ReplayReport>,
     /// Who replaced its body and when, oldest first.
-    edits: Vec<Edit>,
+    edits: Vec<DeadLetterEdit>,
     /// The request's headers that were kept.
     headers: Headers,
     /// What the normalizer says of it now.
     now: Reading,
-    /// The body as text. What is no UTF-8 is replaced: `/body` has the bytes.
-    body: String,
+    /// The body as text, if the token's role may read bodies. What is no UTF-8 is replaced: `/body` has
+    /// the bytes.
+    body: Option<String>,
 }
 
 /// An attempt that failed.
@@ -58,14 +63,15 @@ pub(in crate::admin::api) struct WhichBody {
     original: bool,
 }
 
-impl From<Replay> for ReplayReport {
-    fn from(replay: Replay) -> Self {
-        let Replay { job_id, replayed_at, ended_at, outcome, reason, .. } = replay;
+impl From<DeadLetterReplay> for ReplayReport {
+    fn from(replay: DeadLetterReplay) -> Self {
+        let DeadLetterReplay { job_id, replayed_at, ended_at, outcome, reason, .. } = replay;
         Self { job: job_id, replayed_at, ended_at, outcome, reason }
     }
 }
 
-/// Show a dead letter: every attempt, every replay, and what the normalizer says of it now.
+/// Show a dead letter: every attempt, every replay, what the normalizer says of it now and, to those
+/// who may read it, its body.
 #[utoipa::path(
     get, path = "/api/v1/dead-letters/{id}", tag = "dead letters", params(("id" = i64, Path)),
     responses(
@@ -76,11 +82,13 @@ impl From<Replay> for ReplayReport {
 )]
 pub(in crate::admin::api) async fn show(
     admin: web::Data<Admin>,
+    caller: web::ReqData<Caller>,
+    request: HttpRequest,
     id: web::Path<i64>,
 ) -> Result<web::Json<Detail>, ApiError> {
     let store = admin.store()?;
-    let filter = Filter { ids: vec![*id], ..Filter::default() };
-    let summary = store.dead_letters(&filter, Page::first(1)).await?.pop();
+    let filter = DeadLetterFilter { ids: vec![*id], ..DeadLetterFilter::default() };
+    let summary = store.dead_letters(&filter, DeadLetterPage::first(1)).await?.pop();
     let dead_letter = summary.ok_or(ApiError::NotFound("dead letter"))?;
     let letter = find(&admin, *id).await?;
     let now = Reading::of(&letter.webhook(), &admin.rules);
@@ -89,12 +97,16 @@ pub(in crate::admin::api) async fn show(
         error: failure.error.clone(),
     });
     let replays = store.replays_of(&[*id]).await?.remove(&*id).unwrap_or_default();
+    let reads_body = read::may_read(&caller);
+    if reads_body {
+        read::log(&admin, &caller, &request, json!({ "dead_letter": *id })).await?;
+    }
     Ok(web::Json(Detail {
         dead_letter,
         failures: failures.collect(),
         replays: replays.into_iter().map(ReplayReport::from).collect(),
         edits: store.edits_of(*id).await?,
-        body: String::from_utf8_lossy(&letter.row.body).into_owned(),
+        body: reads_body.then(|| String::from_utf8_lossy(&letter.row.body).into_owned()),
         headers: letter.headers,
         now,
     }))
@@ -112,10 +124,13 @@ pub(in crate::admin::api) async fn show(
 )]
 pub(in crate::admin::api) async fn body(
     admin: web::Data<Admin>,
+    caller: web::ReqData<Caller>,
+    request: HttpRequest,
     id: web::Path<i64>,
     which: web::Query<WhichBody>,
 ) -> Result<HttpResponse, ApiError> {
     let mut body = find(&admin, *id).await?.row.body;
+    read::log(&admin, &caller, &request, json!({ "dead_letter": *id })).await?;
     if which.original
         && let Some(first) = admin.store()?.edits_of(*id).await?.first()
         && let Some(before) = admin.store()?.body_before(first.id).await?

@@ -6,7 +6,8 @@ use utoipa::IntoParams;
 
 use crate::admin::api::ApiError;
 use crate::admin::api::wish::check_values;
-use crate::store::dead_letter::{Filter, State};
+use crate::store::apply::burial::state::DeadLetterState;
+use crate::store::operations::dead_letter::DeadLetterFilter;
 
 /// Which dead letters. What is left out does not restrict.
 #[derive(Deserialize, IntoParams)]
@@ -27,7 +28,7 @@ pub(in crate::admin::api) struct Which {
     chat: Option<String>,
     /// Only in this state; pending without it.
     #[param(inline)]
-    state: Option<State>,
+    state: Option<DeadLetterState>,
     /// Only what arrived at this time or later.
     since: Option<DateTime<Utc>>,
     /// Only what arrived before this time.
@@ -48,8 +49,8 @@ impl Which {
         Err(ApiError::BadRequest("after and limit are for lists".to_owned()))
     }
 
-    pub(super) fn filter(self) -> Result<Filter, ApiError> {
-        let filter = Filter {
+    pub(super) fn filter(self) -> Result<DeadLetterFilter, ApiError> {
+        let filter = DeadLetterFilter {
             ids: Vec::new(),
             groups: self.group.into_iter().collect(),
             reasons: self.reason.into_iter().collect(),
@@ -57,7 +58,7 @@ impl Which {
             sessions: self.session.into_iter().collect(),
             events: self.event.into_iter().collect(),
             chats: self.chat.into_iter().collect(),
-            states: vec![self.state.unwrap_or(State::Pending)],
+            states: vec![self.state.unwrap_or(DeadLetterState::Pending)],
             since: self.since,
             until: self.until,
         };
@@ -67,8 +68,8 @@ impl Which {
 }
 
 /// Whether every database can be asked for it.
-pub(super) fn check(filter: &Filter) -> Result<(), ApiError> {
-    let Filter { groups, reasons, sources, sessions, events, chats, .. } = filter;
+pub(super) fn check(filter: &DeadLetterFilter) -> Result<(), ApiError> {
+    let DeadLetterFilter { groups, reasons, sources, sessions, events, chats, .. } = filter;
     let lists = [groups, reasons, sources, sessions, events, chats];
     check_values(&lists, filter.ids.len(), [filter.since, filter.until])
 }

@@ -1,0 +1,42 @@
+//! Why the schema could not be changed, and what helps.
+
+use sea_orm_migration::sea_orm::DbErr;
+
+/// Why the schema could not be changed. Every variant but [`Database`](Self::Database) is found
+/// before the first step: nothing was changed then.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// The database holds tables, views or the like under names of ours, made by somebody else.
+    #[error(
+        "{} in the database that database.url names, and not made by waha-ingest: {}. Nothing was \
+         changed. Give waha-ingest a place of its own: {remedy}",
+        are_there(.names.len()),
+        .names.join(", ")
+    )]
+    Foreign {
+        /// The names that are taken, sorted.
+        names: Vec<String>,
+        /// How another place is named in the URL of this database.
+        remedy: &'static str,
+    },
+    /// A newer release has migrated: its steps are unknown here, so they can't be taken back.
+    #[error(
+        "a newer release has applied {}: take steps back with that release",
+        .0.join(", ")
+    )]
+    Newer(Vec<String>),
+    /// No schema of PostgreSQL's search path exists, or the URL names no database.
+    #[error("database.url leads to no {0}: make it, or name another one")]
+    Nowhere(&'static str),
+    /// Another process migrates for longer than anybody waits.
+    #[error("another migration held the lock for over {0} s")]
+    Busy(u64),
+    /// The database refused or failed. On MySQL and MariaDB what was done stays and the next run
+    /// goes on from there; elsewhere nothing of the run stays.
+    #[error("the database refused or failed")]
+    Database(#[from] DbErr),
+}
+
+fn are_there(count: usize) -> &'static str {
+    if count == 1 { "this is" } else { "these are" }
+}

@@ -1,0 +1,30 @@
+//! Reading bodies, which are people's messages: who may, and that it was done.
+
+use actix_web::HttpRequest;
+use serde_json::Value;
+
+use super::{ApiError, actor};
+use crate::admin::access::Right;
+use crate::admin::{Admin, Caller};
+use crate::store::audit::{AuditAction, AuditEntry};
+
+/// Whether somebody may read bodies where they are a part of an answer.
+pub(super) fn may_read(caller: &Caller) -> bool {
+    caller.role.gives(Right::Bodies)
+}
+
+/// Writes down who is about to read which bodies. What can't be written down is not read.
+pub(super) async fn log(
+    admin: &Admin,
+    caller: &Caller,
+    request: &HttpRequest,
+    which: Value,
+) -> Result<(), ApiError> {
+    let actor = actor(caller, request);
+    let entry = AuditEntry {
+        filter: Some(which.to_string()),
+        ..AuditEntry::new(AuditAction::Read, &actor)
+    };
+    admin.store()?.record(&entry).await?;
+    Ok(())
+}

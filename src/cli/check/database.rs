@@ -1,0 +1,129 @@
+//! The database's part of `check`: every server that the URL names, and the tables.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use secrecy::ExposeSecret;
+
+use super::line::{CheckLine, Verdict};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::store::connect::server::ServerState;
+use crate::store::{Store, StoreError, StoreOptions};
+use crate::telemetry::cause;
+
+/// What a server said, by its name.
+type Answer = (String, Result<ServerState, StoreError>);
+
+/// Checks servers and tables.
+pub(super) async fn check(config: &Config, clock: Arc<dyn Clock>) -> Vec<CheckLine> {
+    let options = StoreOptions {
+        url: config.database_url.expose_secret().to_owned(),
+        connections_max: 1,
+        keeps_bodies: config.keeps_bodies,
+        keeps_ephemeral_bodies: config.keeps_ephemeral_bodies,
+    };
+    let store = match Store::open(&options, clock).await {
+        Ok(store) => store,
+        Err(error) => return vec![CheckLine::of("database", Err(error.into()))],
+    };
+    let answers = store.servers().await;
+    let mut lines = if answers.len() > 1 { servers(&answers) } else { Vec::new() };
+    lines.push(CheckLine::of("database", tables(config, &store, &answers).await));
+    lines
+}
+
+/// A line for each server; one that is away is missing when it is needed.
+fn servers(answers: &[Answer]) -> Vec<CheckLine> {
+    let mut lines: Vec<CheckLine> = answers
+        .iter()
+        .map(|(name, answer)| match answer {
+            Ok(state) => {
+                CheckLine::new(Verdict::Good, "database", format!("{name}: {}", role(state)))
+            }
+            Err(error) => {
+                let text = format!("{name}: {}", cause::words(error));
+                CheckLine::new(Verdict::Failed, "database", text)
+            }
+        })
+        .collect();
+    if answers.iter().filter(|(_, answer)| is_primary(answer)).count() > 1 {
+        let text = "more than one server takes writes: stop the former primary, which has the older \
+                    timeline, and make it a standby of the other";
+        lines.push(CheckLine::new(Verdict::Failed, "database", text));
+    }
+    lines
+}
+
+fn role(state: &ServerState) -> String {
+    let timeline = state.identity.as_ref().and_then(|identity| identity.timeline);
+    match (state.refusal, timeline) {
+        (Some(_), _) => "takes no writes".to_owned(),
+        (None, Some(timeline)) => format!("takes writes, timeline {timeline}"),
+        (None, None) => "takes writes".to_owned(),
+    }
+}
+
+/// Of which there is one. Several servers of MySQL may take writes, as in a Galera cluster.
+fn is_primary(answer: &Result<ServerState, StoreError>) -> bool {
+    let has_timeline =
+        |state: &ServerState| state.identity.as_ref().is_some_and(|it| it.timeline.is_some());
+    answer.as_ref().is_ok_and(|state| state.refusal.is_none() && has_timeline(state))
+}
+
+async fn tables(config: &Config, store: &Store, answers: &[Answer]) -> anyhow::Result<String> {
+    store.ping().await.map_err(|error| anyhow::anyhow!(error.detail()))?;
+    ensure_one_takes_writes(answers)?;
+    let db = store.connection();
+    let schema = migration::status(&db).await.context("reading the migrations")?;
+    let missing = schema.missing();
+    let foreign = migration::foreign(&db, &schema).await?;
+    anyhow::ensure!(
+        foreign.is_empty(),
+        "somebody else's tables have names of ours: {}. `migrate up` says what helps",
+        foreign.join(", ")
+    );
+    anyhow::ensure!(
+        missing == 0 || config.is_database_embedded(),
+        "{missing} migrations are missing: run `waha-ingest migrate up`"
+    );
+    ensure_bodies_fit(store.message_bytes_max(), config.limits.body_bytes_max)?;
+    let newer = match schema.newer.len() {
+        0 => String::new(),
+        newer => format!(", {newer} of a newer release"),
+    };
+    Ok(format!("reached, {} migrations{newer}", schema.steps.len()))
+}
+
+/// A worker on a standby would hold everything, for ever.
+fn ensure_one_takes_writes(answers: &[Answer]) -> anyhow::Result<()> {
+    let states = || answers.iter().filter_map(|(_, answer)| answer.as_ref().ok());
+    if states().any(|state| state.refusal.is_none()) {
+        return Ok(());
+    }
+    match states().find_map(|state| state.refusal) {
+        Some(refusal) if answers.len() == 1 => anyhow::bail!("{refusal}"),
+        _ => anyhow::bail!(
+            "none of its servers takes writes: promote one, or name the primary in database.url"
+        ),
+    }
+}
+
+/// What a statement has beside the body of a webhook.
+const BESIDE_BODY_BYTES: usize = 256 * 1024;
+
+/// Whether the database takes every body that the door takes.
+fn ensure_bodies_fit(
+    message_bytes_max: Option<usize>,
+    body_bytes_max: usize,
+) -> anyhow::Result<()> {
+    let Some(most) = message_bytes_max else { return Ok(()) };
+    let needed = body_bytes_max + BESIDE_BODY_BYTES;
+    anyhow::ensure!(
+        most >= needed,
+        "the server's max_allowed_packet is {most} bytes, but with server.body_bytes_max = \
+         {body_bytes_max} a statement can have {needed}: longer webhooks would become dead letters \
+         (too_large); set max_allowed_packet to at least {needed}, or server.body_bytes_max lower"
+    );
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! One door per data folder: two on one spool would count each other's webhooks, two on one queue would
+//! mend it at once. And one worker per embedded queue, because a second one only gets into its way.
+//!
+//! Taken by `open` for the life of a process. Commands that look or publish (`status`, `check`,
+//! `replay`) take none. The kernel gives a lock back when its process ends, however that happens.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use super::Roles;
+
+/// The locks of this process; dropped, others may have them.
+#[derive(Debug, Default)]
+pub struct FolderLock {
+    _files: Vec<File>,
+}
+
+/// Why a folder can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderLockError {
+    /// Another process has it.
+    #[error(
+        "{folder} is in use by another process{}: {role} of one data folder runs once. Stop that one, \
+         or give this one a folder of its own (data_dir)",
+        told_pid(*pid)
+    )]
+    InUse {
+        /// The data folder.
+        folder: PathBuf,
+        /// What that process is there.
+        role: &'static str,
+        /// Its process id, in its own namespace; none if it can't be read.
+        pid: Option<u32>,
+    },
+    /// The lock can't be taken, for another reason.
+    #[error("the lock file {path} can't be used")]
+    File {
+        /// The lock file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+fn told_pid(pid: Option<u32>) -> String {
+    pid.map_or_else(String::new, |pid| format!(" (pid {pid})"))
+}
+
+impl FolderLock {
+    /// Takes what `roles` need in `folder`, which is there. `is_embedded`: the queue is in it.
+    pub fn take(folder: &Path, roles: Roles, is_embedded: bool) -> Result<Self, FolderLockError> {
+        let door = roles.serves.then_some(("door.lock", "the door"));
+        let worker = (roles.works && is_embedded).then_some(("worker.lock", "the worker"));
+        let files = door.into_iter().chain(worker);
+        let files = files.map(|(name, role)| lock(folder, name, role)).collect::<Result<_, _>>()?;
+        Ok(Self { _files: files })
+    }
+}
+
+fn lock(folder: &Path, name: &str, role: &'static str) -> Result<File, FolderLockError> {
+    let path = folder.join(name);
+    let failed = |source| FolderLockError::File { path: path.clone(), source };
+    let mut file = File::options()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(&path)
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let pid = read_pid(&mut file);
+            return Err(FolderLockError::InUse { folder: folder.to_owned(), role, pid });
+        }
+        Err(TryLockError::Error(source)) => return Err(failed(source)),
+    }
+    // Only for people: the lock holds without it, also on a full disk.
+    let _ = write_pid(&mut file);
+    Ok(file)
+}
+
+fn read_pid(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+fn write_pid(file: &mut File) -> std::io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())
+}

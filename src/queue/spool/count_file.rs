@@ -1,0 +1,259 @@
+//! The file in which a door counts what the broker took, beside its spool file: `spool.db.count`.
+//!
+//! Used by `counter`, read by `status`. It has its full size from the start and is only overwritten, so a
+//! full disk stops no count (but on file systems that never overwrite, as btrfs and ZFS). What must
+//! stay true: of its two slots one is whole and durable at any instant, because a write goes to the
+//! other one.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Size of a slot, in bytes: one page, which a kill can't write in part.
+const SLOT_BYTES: usize = 4096;
+
+/// Gaps that are kept apart; older ones become one.
+const GAPS_MAX: usize = 16;
+
+/// What a door counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct CountRecord {
+    /// Grows with each write.
+    pub(super) sequence: u64,
+    /// The door: a random name.
+    pub(super) door: String,
+    /// Webhooks that the broker took.
+    pub(super) accepted: u64,
+    /// Webhooks may have been taken that are not in `accepted` yet.
+    pub(super) is_moving: bool,
+    /// About how many are counted at a time.
+    pub(super) recent: u64,
+    /// When processes died that had not counted everything.
+    pub(super) gaps: Vec<CountGap>,
+    /// Who counts; none after a proper end.
+    pub(super) process: Option<DoorProcess>,
+}
+
+/// A time in which a door may have taken webhooks that it did not count, because it was killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountGap {
+    /// What came before is counted; ms since 1970.
+    pub from_ms: i64,
+    /// When the next process began to count; ms since 1970.
+    pub until_ms: i64,
+    /// How many at most; none if nobody knows.
+    pub webhooks_max: Option<u64>,
+}
+
+/// A process that has a door and a spool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoorProcess {
+    /// The machine, pod or container.
+    pub host: String,
+    /// Its number there.
+    pub pid: u32,
+    /// Its release.
+    pub version: String,
+    /// When it started, ms since 1970.
+    pub started_ms: i64,
+    /// When it last wrote, ms since 1970.
+    pub seen_ms: i64,
+    /// Which start of the machine it runs in: what was not durable is lost with that.
+    pub(super) boot: Option<String>,
+}
+
+/// The count file of the spool file at `path`.
+pub(super) fn path_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".count");
+    name.into()
+}
+
+/// Opened for counting.
+pub(super) struct CountFile {
+    file: File,
+    record: CountRecord,
+    /// Which slot holds what a power cut must leave.
+    durable_slot: usize,
+}
+
+impl CountFile {
+    /// Opens the file, or makes it as `first` says.
+    pub(super) fn open(path: &Path, first: impl FnOnce() -> CountRecord) -> io::Result<Self> {
+        match OpenOptions::new().read(true).write(true).open(path) {
+            Ok(file) => {
+                let (record, durable_slot) = read_slots(&file)?.unwrap_or_else(|| {
+                    // It was never finished, or is damaged: nobody knows what it had.
+                    let unknown = CountGap { from_ms: 0, until_ms: 0, webhooks_max: None };
+                    (CountRecord { gaps: vec![unknown], ..first() }, 0)
+                });
+                Ok(Self { file, record, durable_slot })
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::create(path, first()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Under another name until it has its size: a disk that is full in between leaves nothing.
+    fn create(path: &Path, record: CountRecord) -> io::Result<Self> {
+        let mut new = path.as_os_str().to_owned();
+        new.push(".new");
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&new)?;
+        let slot = encode(&record);
+        file.write_all_at(&slot, 0)?;
+        file.write_all_at(&slot, SLOT_BYTES as u64)?;
+        file.sync_all()?;
+        std::fs::rename(&new, path)?;
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            File::open(folder)?.sync_all()?;
+        }
+        Ok(Self { file, record, durable_slot: 0 })
+    }
+
+    /// What it says.
+    #[cfg(test)]
+    pub(super) fn record(&self) -> &CountRecord {
+        &self.record
+    }
+
+    /// Changes it: for a process that dies at once, or durably for a power cut, too.
+    pub(super) fn write(
+        &mut self,
+        is_durable: bool,
+        change: impl FnOnce(&mut CountRecord),
+    ) -> io::Result<()> {
+        let mut next = self.record.clone();
+        change(&mut next);
+        next.sequence += 1;
+        limit_gaps(&mut next.gaps);
+        let slot = 1 - self.durable_slot;
+        self.file.write_all_at(&encode(&next), (slot * SLOT_BYTES) as u64)?;
+        self.record = next;
+        if is_durable {
+            self.file.sync_data()?;
+            self.durable_slot = slot;
+        }
+        Ok(())
+    }
+}
+
+/// Reads the file, which a process may be writing. None if there is none.
+pub(super) fn read(path: &Path) -> io::Result<Option<CountRecord>> {
+    match File::open(path) {
+        Ok(file) => {
+            let damaged = || io::Error::new(io::ErrorKind::InvalidData, "it is damaged");
+            // A slot may be half written just now; the other one is whole.
+            read_slots(&file)?.map(|(record, _)| Some(record)).ok_or_else(damaged)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The newer of the two slots, and which that is.
+fn read_slots(file: &File) -> io::Result<Option<(CountRecord, usize)>> {
+    let mut newest: Option<(CountRecord, usize)> = None;
+    for slot in 0..2 {
+        let mut bytes = vec![0; SLOT_BYTES];
+        match file.read_exact_at(&mut bytes, (slot * SLOT_BYTES) as u64) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => continue,
+            Err(error) => return Err(error),
+        }
+        let Some(record) = decode(&bytes) else { continue };
+        if newest.as_ref().is_none_or(|(known, _)| record.sequence > known.sequence) {
+            newest = Some((record, slot));
+        }
+    }
+    Ok(newest)
+}
+
+/// A line with the sum of what follows, then JSON, filled up with spaces.
+fn encode(record: &CountRecord) -> Vec<u8> {
+    let json = serde_json::to_string(record).expect("a record of numbers and texts is JSON");
+    let mut slot = format!("{}\n{json}", sum(json.as_bytes())).into_bytes();
+    debug_assert!(slot.len() <= SLOT_BYTES, "names and gaps are bounded");
+    slot.resize(SLOT_BYTES, b' ');
+    slot
+}
+
+fn decode(slot: &[u8]) -> Option<CountRecord> {
+    let text = std::str::from_utf8(slot).ok()?.trim_end();
+    let (told, json) = text.split_once('\n')?;
+    (told == sum(json.as_bytes())).then(|| serde_json::from_str(json).ok()).flatten()
+}
+
+fn sum(bytes: &[u8]) -> String {
+    hex::encode(&Sha256::digest(bytes)[..16])
+}
+
+/// The oldest become one.
+fn limit_gaps(gaps: &mut Vec<CountGap>) {
+    while gaps.len() > GAPS_MAX {
+        let old = gaps.remove(0);
+        let next = &mut gaps[0];
+        next.from_ms = next.from_ms.min(old.from_ms);
+        next.until_ms = next.until_ms.max(old.until_ms);
+        next.webhooks_max = next.webhooks_max.zip(old.webhooks_max).map(|(a, b)| a + b);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(path: &Path) -> CountFile {
+        CountFile::open(path, || CountRecord { door: "d".into(), ..CountRecord::default() })
+            .unwrap()
+    }
+
+    #[test]
+    fn a_torn_write_leaves_what_was_durable() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spool.db.count");
+        let mut file = open(&path);
+        file.write(true, |record| record.accepted = 7).unwrap();
+        for accepted in 8..12 {
+            file.write(false, |record| record.accepted = accepted).unwrap();
+        }
+        assert_eq!(open(&path).record().accepted, 11);
+        let torn = (1 - file.durable_slot) * SLOT_BYTES + 100;
+        file.file.write_all_at(b"torn", torn as u64).unwrap();
+        assert_eq!(open(&path).record().accepted, 7);
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), 2 * SLOT_BYTES as u64);
+    }
+
+    #[test]
+    fn a_damaged_file_says_that_nobody_knows() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spool.db.count");
+        std::fs::write(&path, vec![b'x'; 2 * SLOT_BYTES]).unwrap();
+        assert!(read(&path).is_err());
+        assert_eq!(open(&path).record().gaps[0].webhooks_max, None);
+    }
+
+    #[test]
+    fn many_gaps_fit() {
+        let gap =
+            |n: i64| CountGap { from_ms: n, until_ms: n + 1, webhooks_max: Some(u64::MAX >> 9) };
+        let mut record =
+            CountRecord { gaps: (0..100).map(gap).collect(), ..CountRecord::default() };
+        let process = DoorProcess {
+            host: "h".repeat(255),
+            pid: u32::MAX,
+            version: "1.2.3".into(),
+            started_ms: i64::MAX,
+            seen_ms: i64::MAX,
+            boot: Some("b".repeat(36)),
+        };
+        record.process = Some(process);
+        limit_gaps(&mut record.gaps);
+        assert_eq!((record.gaps.len(), record.gaps[0].from_ms), (GAPS_MAX, 0));
+        assert_eq!(decode(&encode(&record)), Some(record));
+    }
+}

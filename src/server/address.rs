@@ -1,0 +1,96 @@
+//! Whose connection or body it is: the address that limits are shared out by.
+//!
+//! Used by `connection` for the peer and by `bodies` for the sender. What must stay true: a header is
+//! believed from a trusted proxy only, because anybody can write one.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use actix_web::http::header::{HeaderMap, HeaderName};
+use ipnet::IpNet;
+
+/// Whoever has one address of IPv6 has its whole network of this length.
+const IPV6_NETWORK_BITS: u32 = 64;
+
+static FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// An address of IPv4, or the network of one of IPv6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientAddress(IpAddr);
+
+impl From<IpAddr> for ClientAddress {
+    fn from(address: IpAddr) -> Self {
+        Self(match address.to_canonical() {
+            IpAddr::V4(address) => IpAddr::V4(address),
+            IpAddr::V6(address) => {
+                let network = u128::from(address) & (u128::MAX << (128 - IPV6_NETWORK_BITS));
+                IpAddr::V6(Ipv6Addr::from(network))
+            }
+        })
+    }
+}
+
+/// Who sent a request: the peer, or whom the last trusted proxy names as its own peer.
+pub fn sender(peer: IpAddr, headers: &HeaderMap, trusted_proxies: &[IpNet]) -> ClientAddress {
+    let is_trusted = |address: IpAddr| {
+        let address = address.to_canonical();
+        trusted_proxies.iter().any(|network| network.contains(&address))
+    };
+    if !is_trusted(peer) {
+        return peer.into();
+    }
+    // Each proxy appends whom it heard from: the last entry that is no proxy of ours is the nearest
+    // one that was seen by somebody trusted.
+    let lines: Vec<&str> =
+        headers.get_all(&FORWARDED_FOR).filter_map(|it| it.to_str().ok()).collect();
+    let entries = lines.iter().rev().flat_map(|line| line.rsplit(','));
+    for entry in entries {
+        match entry.trim().parse::<IpAddr>() {
+            Ok(address) if is_trusted(address) => {}
+            Ok(address) => return address.into(),
+            Err(_) => break,
+        }
+    }
+    peer.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+
+    fn sender_of(peer: &str, forwarded: &[&'static str]) -> ClientAddress {
+        let mut headers = HeaderMap::new();
+        for line in forwarded {
+            headers.append(FORWARDED_FOR.clone(), HeaderValue::from_static(line));
+        }
+        let trusted = ["10.0.0.0/8", "fd00::/8"].map(|network| network.parse().unwrap());
+        sender(peer.parse().unwrap(), &headers, &trusted)
+    }
+
+    fn address(text: &str) -> ClientAddress {
+        text.parse::<IpAddr>().unwrap().into()
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_names_somebody_else() {
+        assert_eq!(sender_of("192.0.2.1", &["198.51.100.7"]), address("192.0.2.1"));
+        assert_eq!(sender_of("10.0.0.1", &["198.51.100.7"]), address("198.51.100.7"));
+        assert_eq!(sender_of("10.0.0.1", &[]), address("10.0.0.1"));
+        assert_eq!(sender_of("::ffff:10.0.0.1", &["198.51.100.7"]), address("198.51.100.7"));
+    }
+
+    #[test]
+    fn what_a_sender_wrote_before_the_proxies_is_not_believed() {
+        let chain = ["203.0.113.9, 198.51.100.7", "10.1.1.1"];
+        assert_eq!(sender_of("10.0.0.1", &chain), address("198.51.100.7"));
+        assert_eq!(sender_of("10.0.0.1", &["198.51.100.7, nonsense"]), address("10.0.0.1"));
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_sender() {
+        assert_eq!(address("2001:db8::1"), address("2001:db8::ffff:1"));
+        assert_ne!(address("2001:db8::1"), address("2001:db8:0:1::1"));
+        assert_eq!(address("::ffff:192.0.2.1"), address("192.0.2.1"));
+    }
+}

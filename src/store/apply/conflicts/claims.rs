@@ -1,0 +1,81 @@
+//! Who owns a message that several authors told, merged in memory by the rules of `change`.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
+use sea_orm::{ConnectionTrait, DbErr};
+
+use crate::change::{Changes, Merge, MessageChange, MessageKey, Told};
+use crate::store::apply::message_rows::of_messages;
+use crate::store::connect::transaction::WriteContext;
+use crate::store::identity::known::KnownRows;
+use crate::store::sql::error::StoreError;
+use crate::store::tables::{claim, message};
+
+const TABLE: &str = "waha_message_claims";
+
+/// What each author told of a message.
+type StoredTellings = HashMap<MessageKey, BTreeMap<String, Told>>;
+
+/// Gives each message to its owner, and keeps what the others told.
+pub(super) async fn resolve_claims(
+    context: &WriteContext<'_>,
+    changes: &Changes,
+    keys: &BTreeSet<MessageKey>,
+    known: &KnownRows,
+) -> Result<(), StoreError> {
+    let mut tellings = stored_tellings(context, keys, known).await?;
+    let (mut rows, mut claims) = (Vec::new(), Vec::new());
+    for key in keys {
+        let mut told = tellings.remove(key).unwrap_or_default();
+        told.merge_in(changes.messages[key].told.clone());
+        let (session, chat) = (known.session(&key.chat.session)?, known.chat(&key.chat)?);
+        let change = MessageChange { told, status: None };
+        rows.push(message::row(session, chat, key, &change, true, context.now));
+        let owner = change.owner().map(|(author, _)| author.to_owned());
+        for (author, told) in change.told.iter().filter(|(it, _)| Some(*it) != owner.as_ref()) {
+            claims.push(claim::row(chat, &key.message_id, author, told, context.now));
+        }
+        if let Some(owner) = owner {
+            delete_claim(context, chat, key, &owner).await?;
+        }
+    }
+    message::rewrite(context.dialect).run(context.db, rows).await?;
+    Ok(claim::upsert(context.dialect).run(context.db, claims).await?)
+}
+
+/// What is stored of these messages, in their rows and beside them.
+async fn stored_tellings(
+    context: &WriteContext<'_>,
+    keys: &BTreeSet<MessageKey>,
+    known: &KnownRows,
+) -> Result<StoredTellings, StoreError> {
+    let mut tellings = StoredTellings::new();
+    for (table, is_message) in [("waha_messages", true), (TABLE, false)] {
+        for (key, row) in of_messages(context.db, table, keys, known).await? {
+            let edited = is_message && row.try_get::<i64>("", "edited_version")? > 0;
+            let text = if edited { "original_content" } else { "content" };
+            if let Some((author, told)) = claim::read(&row, text)? {
+                let told = BTreeMap::from([(author, told)]);
+                tellings.entry(key.clone()).or_default().merge_in(told);
+            }
+        }
+    }
+    Ok(tellings)
+}
+
+/// The owner's claim is in the row itself.
+async fn delete_claim(
+    context: &WriteContext<'_>,
+    chat_id: i64,
+    key: &MessageKey,
+    owner: &str,
+) -> Result<(), DbErr> {
+    let mut delete = Query::delete();
+    delete
+        .from_table(Alias::new(TABLE))
+        .and_where(Expr::col(Alias::new("chat_id")).eq(chat_id))
+        .and_where(Expr::col(Alias::new("message_id")).eq(&key.message_id))
+        .and_where(Expr::col(Alias::new("author")).eq(owner));
+    context.db.execute(&delete).await.map(drop)
+}

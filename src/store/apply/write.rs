@@ -1,0 +1,157 @@
+//! Writes merged changes: sessions, people, chats, messages and what is about them, calls, reads and
+//! the rest, each table in key order.
+//!
+//! Called by `apply` within its transaction.
+
+mod about_messages;
+mod session_users;
+mod sessions;
+
+use std::collections::HashMap;
+
+use super::conflicts::{amended, resolve_conflicts};
+use super::message_rows::{MessageOwner, OWNER, message_owners, returned_owners};
+use crate::change::{Changes, MessageKey, Named, Names};
+use crate::store::connect::transaction::WriteContext;
+use crate::store::identity::chats::{upsert_chats, write_chats};
+use crate::store::identity::known::KnownRows;
+use crate::store::identity::people::{resolve_people, write_names};
+use crate::store::sql::error::StoreError;
+use crate::store::tables::{call, chat, label, message, participant, read};
+
+use about_messages::write_about_messages;
+use sessions::{split_sessions, update_sessions, write_sessions, write_statuses};
+
+/// What was written.
+pub(in crate::store) struct WrittenChanges {
+    /// Ids and versions that hold once the transaction is committed.
+    pub(in crate::store) known: KnownRows,
+    /// Messages that more than one author told, and who owns each row.
+    pub(in crate::store) owners: HashMap<MessageKey, String>,
+    /// The names under which people were written.
+    names: Names,
+}
+
+impl WrittenChanges {
+    /// Whether these changes told a message that belongs to another author.
+    pub(in crate::store) fn lost(&self, changes: &Changes) -> bool {
+        changes.messages.iter().any(|(key, message)| {
+            let mut key = key.clone();
+            key.rename(&self.names);
+            let owner = self.owners.get(&key);
+            let name = |author| self.names.of(&key.chat.session, author);
+            owner.is_some_and(|owner| message.told.keys().any(|author| name(author) != owner))
+        })
+    }
+}
+
+/// Writes all changes; `known` holds what was committed before.
+pub(in crate::store) async fn write_changes(
+    context: &WriteContext<'_>,
+    changes: Changes,
+    mut known: KnownRows,
+) -> Result<WrittenChanges, StoreError> {
+    let (first, last) = split_sessions(context, &changes.sessions, &known);
+    write_sessions(context, &first, &changes.sessions, &mut known).await?;
+    write_statuses(context, &changes, &known).await?;
+    let (names, retold, deferred) = resolve_people(context, &changes, &mut known).await?;
+    let told = changes.chats.keys().cloned().collect();
+    let mut changes = changes.renamed(&names);
+    let unresolved = retold.add_to(&mut changes);
+    let busy = write_chats(context, told, &changes.chats, &names, &mut known).await?;
+    let owners = write_messages(context, &changes, &known).await?;
+    write_about_messages(context, &changes, &known).await?;
+    let owners = resolve_conflicts(context, &changes, owners, unresolved, &known).await?;
+    write_calls(context, &changes, &known).await?;
+    write_reads(context, &changes, &known).await?;
+    write_members(context, &changes, &known).await?;
+    write_labels(context, &changes, &known).await?;
+    // Rows that every worker writes are locked last, always in this order.
+    let busy = busy.iter().map(|key| (key, &changes.chats[key]));
+    upsert_chats(context, &chat::upsert(context.dialect), busy, &known).await?;
+    write_names(context, &deferred, &known).await?;
+    update_sessions(context, &last, &changes.sessions, &mut known).await?;
+    Ok(WrittenChanges { known, owners, names })
+}
+
+/// Returns who owns the rows of those that were told.
+async fn write_messages(
+    context: &WriteContext<'_>,
+    changes: &Changes,
+    known: &KnownRows,
+) -> Result<HashMap<MessageKey, MessageOwner>, StoreError> {
+    let amended = amended(changes);
+    let mut rows = Vec::with_capacity(changes.messages.len());
+    for (key, change) in &changes.messages {
+        let (session, chat) = (known.session(&key.chat.session)?, known.chat(&key.chat)?);
+        let is_amended = amended.contains(key);
+        rows.push(message::row(session, chat, key, change, is_amended, context.now));
+    }
+    let upsert = message::upsert(context.dialect);
+    if context.dialect.returns_rows() {
+        let rows = upsert.run_returning(context.db, rows, &OWNER).await?;
+        return returned_owners(rows, &changes.messages, known);
+    }
+    upsert.run(context.db, rows).await?;
+    message_owners(context.db, &changes.messages, known).await
+}
+
+async fn write_calls(
+    context: &WriteContext<'_>,
+    changes: &Changes,
+    known: &KnownRows,
+) -> Result<(), StoreError> {
+    let mut rows = Vec::with_capacity(changes.calls.len());
+    for (key, change) in &changes.calls {
+        let chat = change.details.as_ref().and_then(|details| details.value.chat.as_ref());
+        let chat = chat.map(|chat| known.chat(chat)).transpose()?;
+        rows.push(call::row(known.session(&key.session)?, chat, key, change, context.now));
+    }
+    Ok(call::upsert(context.dialect).run(context.db, rows).await?)
+}
+
+async fn write_reads(
+    context: &WriteContext<'_>,
+    changes: &Changes,
+    known: &KnownRows,
+) -> Result<(), StoreError> {
+    let mut rows = Vec::with_capacity(changes.reads.len());
+    for (key, change) in &changes.reads {
+        rows.push(read::row(known.chat(&key.chat)?, key, change, context.now));
+    }
+    Ok(read::upsert(context.dialect).run(context.db, rows).await?)
+}
+
+async fn write_members(
+    context: &WriteContext<'_>,
+    changes: &Changes,
+    known: &KnownRows,
+) -> Result<(), StoreError> {
+    let mut rows = Vec::with_capacity(changes.participants.len());
+    for (key, change) in &changes.participants {
+        rows.push(participant::row(known.chat(&key.chat)?, key, change, context.now));
+    }
+    participant::upsert(context.dialect).run(context.db, rows).await?;
+    let mut rows = Vec::with_capacity(changes.join_requests.len());
+    for (key, change) in &changes.join_requests {
+        rows.push(participant::request_row(known.chat(&key.0.chat)?, key, change, context.now));
+    }
+    Ok(participant::upsert_request(context.dialect).run(context.db, rows).await?)
+}
+
+async fn write_labels(
+    context: &WriteContext<'_>,
+    changes: &Changes,
+    known: &KnownRows,
+) -> Result<(), StoreError> {
+    let mut rows = Vec::with_capacity(changes.labels.len());
+    for (key, change) in &changes.labels {
+        rows.push(label::row(known.session(&key.session)?, key, change, context.now));
+    }
+    label::upsert(context.dialect).run(context.db, rows).await?;
+    let mut rows = Vec::with_capacity(changes.chat_labels.len());
+    for (key, change) in &changes.chat_labels {
+        rows.push(label::on_chat_row(known.chat(&key.chat)?, key, change, context.now));
+    }
+    Ok(label::upsert_on_chat(context.dialect).run(context.db, rows).await?)
+}

@@ -1,0 +1,189 @@
+//! Opens a pool of connections to one server: time-outs, SQLite's settings, what new connections are
+//! asked, and how those that come back are looked at.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use sea_orm::sqlx;
+use sea_orm::sqlx::mysql::MySqlConnectOptions;
+use sea_orm::sqlx::pool::PoolOptions;
+use sea_orm::sqlx::postgres::PgConnectOptions;
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbBackend, DbErr};
+
+use super::hosts::ServerUrl;
+use super::limit::MessageLimit;
+use super::relay::Relay;
+use super::seen::SeenServers;
+use super::{ConnectError, release};
+use crate::telemetry::cause::Causes;
+
+/// How long a worker waits for a connection before it takes the database for away.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The name of a relay's socket.
+const MYSQL_SOCKET: &str = "mysql.sock";
+/// Prepared statements that a connection keeps: an upsert has one for each power of two of rows.
+const STATEMENTS_KEPT: usize = 400;
+/// How long SQLite waits for another process's write.
+const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What all pools of a store have in common.
+#[derive(Clone)]
+pub(in crate::store) struct PoolSettings {
+    pub(in crate::store) connections_max: u32,
+    pub(in crate::store) limit: MessageLimit,
+    /// Of this very pool.
+    pub(in crate::store) seen: SeenServers,
+}
+
+/// Connections to one server.
+pub(in crate::store) struct ServerPool {
+    pub(in crate::store) db: DatabaseConnection,
+    #[expect(dead_code, reason = "connections live as long as it does")]
+    relay: Option<Relay>,
+    pub(in crate::store) limit: MessageLimit,
+    /// Set when a use failed in a way that another server may be the right one by now.
+    is_doubted: AtomicBool,
+}
+
+impl ServerPool {
+    /// Prepares connections, made when they are needed; makes the file of a new SQLite database.
+    pub(in crate::store) async fn open(
+        server: &ServerUrl,
+        settings: &PoolSettings,
+    ) -> Result<Arc<Self>, ConnectError> {
+        let mut connect = ConnectOptions::new(server.url.clone());
+        let relay = match server.backend {
+            DbBackend::Postgres => postgres(&server.url, &mut connect)?,
+            DbBackend::MySql => mysql(&server.url, &mut connect)?,
+            _ => None,
+        };
+        connect
+            .max_connections(settings.connections_max)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_timeout(ACQUIRE_TIMEOUT)
+            .sqlx_logging(false)
+            // A server that is away at start is an outage like any other: intake goes on.
+            .connect_lazy(true)
+            .map_sqlx_sqlite_opts(|sqlite| {
+                // FULL: what is acked on the queue must not vanish from the tables in a power cut.
+                sqlite
+                    .statement_cache_capacity(STATEMENTS_KEPT)
+                    .create_if_missing(true)
+                    .journal_mode(SqliteJournalMode::Wal)
+                    .synchronous(SqliteSynchronous::Full)
+                    .busy_timeout(SQLITE_BUSY_TIMEOUT)
+                    .foreign_keys(true)
+            });
+        distrust(&mut connect, settings);
+        let (db, limit) = (Database::connect(connect).await?, settings.limit.clone());
+        Ok(Arc::new(Self { db, relay, limit, is_doubted: AtomicBool::new(false) }))
+    }
+
+    /// A use failed: whoever writes next looks first whether another server takes writes.
+    pub(in crate::store) fn doubt(&self) {
+        self.is_doubted.store(true, Ordering::Release);
+    }
+
+    /// It is the right one.
+    pub(in crate::store) fn trust(&self) {
+        self.is_doubted.store(false, Ordering::Release);
+    }
+
+    pub(in crate::store) fn is_doubted(&self) -> bool {
+        self.is_doubted.load(Ordering::Acquire)
+    }
+}
+
+/// Has the pool look at each connection that is taken and comes back, and new ones ask what they lead to
+/// and what the server takes.
+fn distrust(connect: &mut ConnectOptions, settings: &PoolSettings) {
+    connect.map_sqlx_sqlite_pool_opts(|pool| {
+        pool.after_release(|connection, _| Box::pin(release::is_sqlite_at_rest(connection)))
+    });
+    let seen = settings.seen.clone();
+    connect.map_sqlx_postgres_pool_opts(move |pool| {
+        let new = seen.clone();
+        keep_present(pool, &seen, |connection| Box::pin(release::is_postgres_at_rest(connection)))
+            .after_connect(move |connection, _| Box::pin(new.clone().identify_postgres(connection)))
+    });
+    let (seen, limit) = (settings.seen.clone(), settings.limit.clone());
+    connect.map_sqlx_mysql_pool_opts(move |pool| {
+        let (limit, new) = (limit.clone(), seen.clone());
+        keep_present(pool, &seen, |connection| Box::pin(release::is_mysql_at_rest(connection)))
+            .after_connect(move |connection, _| {
+                let (limit, seen) = (limit.clone(), new.clone());
+                Box::pin(async move {
+                    limit.ask(connection).await?;
+                    seen.identify_mysql(connection).await
+                })
+            })
+    });
+}
+
+/// Whether a connection is at rest.
+type AtRest<DB> = for<'a> fn(
+    &'a mut <DB as sqlx::Database>::Connection,
+) -> BoxFuture<'a, Result<bool, sqlx::Error>>;
+
+/// Has a pool close connections to a former server, and those that do not come back at rest.
+fn keep_present<DB: sqlx::Database>(
+    pool: PoolOptions<DB>,
+    seen: &SeenServers,
+    is_at_rest: AtRest<DB>,
+) -> PoolOptions<DB> {
+    let [taken, back] = [(); 2].map(|()| seen.clone());
+    pool.before_acquire(move |_, meta| {
+        let is_kept = !taken.is_outdated(meta.age);
+        Box::pin(async move { Ok(is_kept) })
+    })
+    .after_release(move |connection, meta| {
+        let is_kept = !back.is_outdated(meta.age);
+        let rests = is_at_rest(connection);
+        Box::pin(async move { Ok(is_kept && rests.await?) })
+    })
+}
+
+fn postgres(url: &str, connect: &mut ConnectOptions) -> Result<Option<Relay>, ConnectError> {
+    let server: PgConnectOptions = url.parse().map_err(driver)?;
+    if server.get_socket().is_some() || server.get_host().starts_with('/') {
+        return Ok(None);
+    }
+    let name = format!(".s.PGSQL.{}", server.get_port());
+    let relay = relay(server.get_host(), server.get_port(), &name);
+    if let Some(relay) = &relay {
+        let folder = relay.folder().to_owned();
+        connect.map_sqlx_postgres_opts(move |server| server.socket(&folder));
+    }
+    Ok(relay)
+}
+
+fn mysql(url: &str, connect: &mut ConnectOptions) -> Result<Option<Relay>, ConnectError> {
+    let server: MySqlConnectOptions = url.parse().map_err(driver)?;
+    if server.get_socket().is_some() {
+        return Ok(None);
+    }
+    let relay = relay(server.get_host(), server.get_port(), MYSQL_SOCKET);
+    if let Some(relay) = &relay {
+        let socket = relay.socket(MYSQL_SOCKET);
+        connect.map_sqlx_mysql_opts(move |server| {
+            server.socket(&socket).statement_cache_capacity(STATEMENTS_KEPT)
+        });
+    }
+    Ok(relay)
+}
+
+/// Without one everything works, slower.
+fn relay(host: &str, port: u16, name: &str) -> Option<Relay> {
+    Relay::open(host, port, name)
+        .inspect_err(|error| {
+            tracing::warn!(error = %Causes(error), "no folder for temporary files: large statements will be slow");
+        })
+        .ok()
+}
+
+fn driver(error: sqlx::Error) -> DbErr {
+    DbErr::Conn(sea_orm::RuntimeErr::SqlxError(error.into()))
+}

@@ -1,0 +1,140 @@
+//! Moves everything that is stored of one id of a person to the canonical one.
+//!
+//! Called by `merge`, which holds the locks.
+
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
+use sea_orm::{ConnectionTrait, Value};
+
+use super::canonical::IdentityMerge;
+use super::lids::assign_lids;
+use super::move_keys::{BY_CHAT, BY_PERSON, KeyMove, copy_rows, move_keys, reset_registers};
+use super::move_messages::{move_author, move_messages};
+use super::retold::RetoldMessages;
+use crate::change::person::is_lid;
+use crate::change::{ChatChange, ChatKey};
+use crate::store::connect::transaction::WriteContext;
+use crate::store::sql::error::StoreError::{self, Vanished};
+use crate::store::tables::{chat, contact};
+
+pub(super) async fn merge_rows(
+    context: &WriteContext<'_>,
+    merge: &IdentityMerge<'_>,
+    retold: &mut RetoldMessages,
+) -> Result<(), StoreError> {
+    merge_contacts(context, merge).await?;
+    let members = assign_lids(context, &[(merge.session_id, merge.canonical.clone())]).await?;
+    let members: Vec<String> = members.into_iter().map(|member| member.jid).collect();
+    merge_chats(context, merge, &members, retold).await?;
+    move_author(context, merge, retold).await?;
+    let moves = BY_PERSON.map(|(upsert, column)| {
+        let (from, to) = (merge.merged.as_str().into(), merge.canonical.as_str().into());
+        let upsert = upsert(context.dialect);
+        KeyMove { upsert, column, from, to, session_id: Some(merge.session_id) }
+    });
+    move_keys(context, &moves).await
+}
+
+async fn merge_contacts(
+    context: &WriteContext<'_>,
+    merge: &IdentityMerge<'_>,
+) -> Result<(), StoreError> {
+    let other = row_id(context, contact::TABLE, "jid", merge.session_id, &merge.merged).await?;
+    let other = other.ok_or(Vanished(contact::TABLE))?;
+    let upsert = contact::upsert(context.dialect);
+    copy_rows(context, &upsert, "jid", &Value::from(merge.canonical.as_str()), &[other]).await?;
+    reset_registers(context, contact::TABLE, &contact::EMPTIED, other).await?;
+    // One statement per index: a statement over both would lock rows that it only looks at.
+    for column in ["jid", "phone"] {
+        let mut update = Query::update();
+        update
+            .table(Alias::new(contact::TABLE))
+            .values([
+                ("phone", Expr::val(merge.canonical.as_str())),
+                ("updated_at", context.now_value()),
+            ])
+            .and_where(Expr::col(Alias::new("session_id")).eq(merge.session_id))
+            .and_where(Expr::col(Alias::new(column)).eq(merge.merged.as_str()));
+        context.db.execute(&update).await?;
+    }
+    Ok(())
+}
+
+/// One conversation: the row under the person's name has everything, the others point to it.
+async fn merge_chats(
+    context: &WriteContext<'_>,
+    merge: &IdentityMerge<'_>,
+    members: &[String],
+    retold: &mut RetoldMessages,
+) -> Result<(), StoreError> {
+    let other = row_id(context, chat::TABLE, "chat_id", merge.session_id, &merge.merged).await?;
+    if let Some(other) = other {
+        let upsert = chat::upsert(context.dialect);
+        let name = Value::from(merge.canonical.as_str());
+        copy_rows(context, &upsert, "chat_id", &name, &[other]).await?;
+        reset_registers(context, chat::TABLE, &chat::EMPTIED, other).await?;
+    }
+    let name = row_id(context, chat::TABLE, "chat_id", merge.session_id, &merge.canonical).await?;
+    let Some(name) = name else { return Ok(()) };
+    insert_phone_chats(context, merge, members).await?;
+    point_chats_to(context, merge.session_id, members, name).await?;
+    if let Some(other) = other {
+        move_messages(context, merge, (other, name), retold).await?;
+        let moves = BY_CHAT.map(|upsert| {
+            let (upsert, from, to) = (upsert(context.dialect), other.into(), name.into());
+            KeyMove { upsert, column: "chat_id", from, to, session_id: None }
+        });
+        move_keys(context, &moves).await?;
+    }
+    Ok(())
+}
+
+/// A conversation has a row for each phone number of its person.
+async fn insert_phone_chats(
+    context: &WriteContext<'_>,
+    merge: &IdentityMerge<'_>,
+    members: &[String],
+) -> Result<(), StoreError> {
+    let mut phones: Vec<&String> =
+        members.iter().filter(|jid| !is_lid(jid) && **jid != merge.canonical).collect();
+    phones.sort_unstable();
+    let row = |jid: &String| {
+        let key = ChatKey { session: merge.session.clone(), chat_id: jid.clone() };
+        chat::row(merge.session_id, &key, &ChatChange::default(), context.now)
+    };
+    let rows = phones.into_iter().map(row).collect();
+    Ok(chat::upsert(context.dialect).run(context.db, rows).await?)
+}
+
+async fn point_chats_to(
+    context: &WriteContext<'_>,
+    session_id: i64,
+    members: &[String],
+    conversation: i64,
+) -> Result<(), StoreError> {
+    let mut update = Query::update();
+    update
+        .table(Alias::new(chat::TABLE))
+        .values([("merged_into", Expr::val(conversation)), ("updated_at", context.now_value())])
+        .and_where(Expr::col(Alias::new("session_id")).eq(session_id))
+        .and_where(Expr::col(Alias::new("chat_id")).is_in(members.iter().map(String::as_str)))
+        .and_where(Expr::col(Alias::new("id")).ne(conversation));
+    context.db.execute(&update).await?;
+    Ok(())
+}
+
+async fn row_id(
+    context: &WriteContext<'_>,
+    table: &'static str,
+    column: &'static str,
+    session_id: i64,
+    jid: &str,
+) -> Result<Option<i64>, StoreError> {
+    let mut select = Query::select();
+    select
+        .column(Alias::new("id"))
+        .from(Alias::new(table))
+        .and_where(Expr::col(Alias::new("session_id")).eq(session_id))
+        .and_where(Expr::col(Alias::new(column)).eq(jid));
+    let row = context.db.query_one(&select).await?;
+    Ok(row.map(|row| row.try_get("", "id")).transpose()?)
+}

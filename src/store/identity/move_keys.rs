@@ -1,0 +1,224 @@
+//! Moves rows from one key to another; rows that meet merge by the rules of their table's upsert.
+//!
+//! Called when two ids turn out to be one person. Rows that meet nothing keep their ids. Invariant:
+//! nobody else writes rows under either key meanwhile (`people` holds the locks), and
+//! every table that has a chat or a person in its key is in one of the two lists.
+
+use sea_orm::sea_query::{Alias, Cond, Expr, ExprTrait, InsertStatement, Query, SelectStatement};
+use sea_orm::{ConnectionTrait, Value};
+
+use crate::store::connect::transaction::WriteContext;
+use crate::store::sql::dialect::Dialect;
+use crate::store::sql::error::StoreError;
+use crate::store::sql::upsert::Upsert;
+use crate::store::tables::contact::EmptyValue;
+use crate::store::tables::{answer, call, chat, edit, label, participant, read};
+
+/// How rows of a table merge.
+type TableRules = fn(Dialect) -> Upsert;
+
+/// Tables with a chat, in column `chat_id`; messages and their claims move by
+/// `move_messages`.
+pub(in crate::store) const BY_CHAT: [TableRules; 9] = [
+    edit::edits,
+    edit::revocations,
+    answer::reactions,
+    answer::votes,
+    answer::event_responses,
+    answer::member_acks,
+    call::upsert,
+    read::upsert,
+    label::upsert_on_chat,
+];
+
+/// Tables with a person in their key, beside the chat: their column.
+pub(in crate::store) const BY_PERSON: [(TableRules, &str); 9] = [
+    (edit::edits, "author"),
+    (edit::revocations, "author"),
+    (answer::reactions, "reactor"),
+    (answer::votes, "voter"),
+    (answer::event_responses, "responder"),
+    (answer::member_acks, "participant"),
+    (read::upsert, "reader"),
+    (participant::upsert, "jid"),
+    (participant::upsert_request, "jid"),
+];
+
+/// From where to where.
+pub(in crate::store) struct KeyMove {
+    pub(in crate::store) upsert: Upsert,
+    /// The column that changes.
+    pub(in crate::store) column: &'static str,
+    pub(in crate::store) from: Value,
+    pub(in crate::store) to: Value,
+    /// Only rows in chats of this session.
+    pub(in crate::store) session_id: Option<i64>,
+}
+
+/// Moves all rows of several moves, most of which are empty: one question finds the others.
+pub(in crate::store) async fn move_keys(
+    context: &WriteContext<'_>,
+    moves: &[KeyMove],
+) -> Result<(), StoreError> {
+    let name = |number: usize| format!("move{number}");
+    let mut select = Query::select();
+    for (number, key_move) in moves.iter().enumerate() {
+        select.expr_as(Expr::exists(key_move.rows()), Alias::new(name(number)));
+    }
+    let Some(row) = context.db.query_one(&select).await? else { return Ok(()) };
+    for (number, key_move) in moves.iter().enumerate() {
+        if row.try_get("", &name(number))? {
+            move_key(context, key_move).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn move_key(context: &WriteContext<'_>, key_move: &KeyMove) -> Result<(), StoreError> {
+    let meeting = colliding_ids(context, key_move).await?;
+    if !meeting.is_empty() {
+        copy_rows(context, &key_move.upsert, key_move.column, &key_move.to, &meeting).await?;
+        let mut delete = Query::delete();
+        delete
+            .from_table(Alias::new(key_move.upsert.table()))
+            .and_where(Expr::col(Alias::new("id")).is_in(meeting));
+        context.db.execute(&delete).await?;
+    }
+    let mut update = Query::update();
+    update
+        .table(Alias::new(key_move.upsert.table()))
+        .values([
+            (key_move.column, Expr::val(key_move.to.clone())),
+            ("updated_at", context.now_value()),
+        ])
+        .cond_where(key_move.which());
+    context.db.execute(&update).await?;
+    Ok(())
+}
+
+/// Ids of the rows whose key is taken where they move to.
+async fn colliding_ids(
+    context: &WriteContext<'_>,
+    key_move: &KeyMove,
+) -> Result<Vec<i64>, StoreError> {
+    let (moving, there) = (Alias::new("moving"), Alias::new("there"));
+    let key = key_move.upsert.key();
+    if !key.contains(&key_move.column) {
+        return Ok(Vec::new());
+    }
+    let mut same = Expr::col((there.clone(), Alias::new(key_move.column))).eq(key_move.to.clone());
+    for column in key.iter().filter(|column| **column != key_move.column) {
+        let column = Alias::new(*column);
+        let moving = Expr::col((moving.clone(), column.clone()));
+        same = same.and(Expr::col((there.clone(), column)).eq(moving));
+    }
+    let table = Alias::new(key_move.upsert.table());
+    let mut select = Query::select();
+    select
+        .column((moving.clone(), Alias::new("id")))
+        .from_as(table.clone(), moving.clone())
+        .join_as(sea_orm::sea_query::JoinType::InnerJoin, table, there, same)
+        .and_where(
+            Expr::col((moving.clone(), Alias::new(key_move.column))).eq(key_move.from.clone()),
+        );
+    if let Some(session_id) = key_move.session_id {
+        let chat = Expr::col((moving, Alias::new("chat_id")));
+        select
+            .and_where(chat.in_subquery(chats_of(session_id)))
+            .and_where(indexed(&format!("moving.{}", key_move.column)));
+    }
+    let rows = context.db.query_all(&select).await?;
+    Ok(rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?)
+}
+
+/// Tells again, under another key, what the rows with these ids hold.
+pub(in crate::store) async fn copy_rows(
+    context: &WriteContext<'_>,
+    upsert: &Upsert,
+    column: &'static str,
+    to: &Value,
+    ids: &[i64],
+) -> Result<(), StoreError> {
+    let value = |name: &str| match name {
+        _ if name == column => Expr::val(to.clone()),
+        "updated_at" => context.now_value(),
+        _ => Expr::col(Alias::new(name)),
+    };
+    // Names of its own, or MySQL could not tell the rows apart in the rules of the upsert.
+    let mut rows = Query::select();
+    for (place, name) in upsert.columns().iter().enumerate() {
+        rows.expr_as(value(name), Alias::new(format!("c{place}")));
+    }
+    rows.from(Alias::new(upsert.table()))
+        .and_where(Expr::col(Alias::new("id")).is_in(ids.iter().copied()));
+    let mut all = Query::select();
+    let source = Alias::new("moving");
+    for place in 0..upsert.columns().len() {
+        all.column((source.clone(), Alias::new(format!("c{place}"))));
+    }
+    // SQLite would take ON CONFLICT for a join without a condition before it.
+    all.from_subquery(rows, source).and_where(Expr::val(1).eq(1));
+    let mut insert = InsertStatement::new();
+    insert
+        .into_table(Alias::new(upsert.table()))
+        .columns(upsert.columns().iter().map(|column| Alias::new(*column)));
+    insert.select_from(all).expect("as many values as columns");
+    let mut statement = context.dialect.backend().build(&insert);
+    statement.sql.push_str(&format!(" {}", upsert.conflict()));
+    context.db.execute_raw(statement).await?;
+    Ok(())
+}
+
+/// Makes the registers of a row as if they had never been told.
+pub(in crate::store) async fn reset_registers(
+    context: &WriteContext<'_>,
+    table: &'static str,
+    columns: &[(&'static str, EmptyValue)],
+    id: i64,
+) -> Result<(), StoreError> {
+    let mut update = Query::update();
+    update.table(Alias::new(table)).and_where(Expr::col(Alias::new("id")).eq(id));
+    for (column, emptied) in columns {
+        update.value(
+            *column,
+            match emptied {
+                EmptyValue::Null => Expr::cust("NULL"),
+                EmptyValue::Zero => Expr::val(0_i64),
+            },
+        );
+    }
+    context.db.execute(&update).await?;
+    Ok(())
+}
+
+impl KeyMove {
+    /// The rows that are to be moved.
+    fn rows(&self) -> SelectStatement {
+        let mut select = Query::select();
+        select.expr(Expr::val(1)).from(Alias::new(self.upsert.table())).cond_where(self.which());
+        select
+    }
+
+    fn which(&self) -> Cond {
+        let moving = Expr::col(Alias::new(self.column)).eq(self.from.clone());
+        let which = Cond::all().add(moving);
+        let Some(session_id) = self.session_id else { return which };
+        let chats = Expr::col(Alias::new("chat_id")).in_subquery(chats_of(session_id));
+        which.add(chats).add(indexed(self.column))
+    }
+}
+
+/// The indexes of people leave these two out. With a parameter no database can know that the person
+/// asked for is neither, so it is said, word for word as in the indexes.
+pub(in crate::store) fn indexed(column: &str) -> Expr {
+    Expr::cust(format!("{column} NOT IN ('me', 'contact')"))
+}
+
+fn chats_of(session_id: i64) -> SelectStatement {
+    let mut select = Query::select();
+    select
+        .column(Alias::new("id"))
+        .from(Alias::new(chat::TABLE))
+        .and_where(Expr::col(Alias::new("session_id")).eq(session_id));
+    select
+}

@@ -1,0 +1,26 @@
+//! What operators and the process itself ask of the tables: dead letters, replay jobs, the ledger's
+//! history, sessions, the counts of `status`, who runs.
+//!
+//! Called by `desk`, `cli`, `admin`, `replay`, `equation`, `observer`, `silence` and `lifecycle`.
+//!
+//! Reading order: `dead_letter` and `job`, which replays them; `history`; `totals` and `settlement`, which
+//! the equation needs; then the rest, each a question of its own. `hold` and `batches` are how long work is
+//! done: through outages, and with few bodies in memory.
+//!
+//! Invariant: what an operator does is in the audit log, written in the transaction that does it.
+//!
+//! May import `sql`, `connect`, `audit`, `apply`, and what `store` shares.
+
+pub(crate) mod batches;
+pub mod clocks;
+mod counts;
+pub mod dead_letter;
+pub mod history;
+pub(crate) mod hold;
+pub mod job;
+mod probe;
+pub mod processes;
+mod retention;
+pub mod sessions;
+pub mod settlement;
+pub mod totals;

@@ -1,0 +1,33 @@
+//! What may be shown of an error of the database: its code, never its text, which quotes rows.
+//!
+//! Called by `telemetry::cause`.
+
+use std::error::Error;
+
+use sea_orm::{DbErr, sqlx};
+
+use super::error::{code, driver_error};
+
+/// What a link of a chain of errors may say; none if it is no error of a database.
+pub(crate) fn loggable(link: &(dyn Error + 'static)) -> Option<String> {
+    let error = match link.downcast_ref::<DbErr>() {
+        Some(error) => driver_error(error),
+        None => Some(link.downcast_ref::<sqlx::Error>()?),
+    };
+    Some(error.map_or_else(|| "it gave no code".to_owned(), of_driver))
+}
+
+/// Only what the driver itself says is told as it is.
+fn of_driver(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(database) => format!("code {}", code(database.as_ref())),
+        sqlx::Error::Io(error) => error.to_string(),
+        sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::BeginFailed => error.to_string(),
+        sqlx::Error::Tls(_) => "TLS failed".to_owned(),
+        sqlx::Error::Protocol(_) => "it broke the protocol".to_owned(),
+        _ => "the driver failed".to_owned(),
+    }
+}

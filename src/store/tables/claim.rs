@@ -1,0 +1,89 @@
+//! `waha_message_claims`: what authors tell under the id of a message that another one owns. Written
+//! by `apply/conflicts` only, which merges in memory, so a row replaces the one before.
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, Utc};
+use sea_orm::{DbErr, QueryResult, Value};
+
+use super::{cut, joined, message};
+use crate::change::{Content, Media, Origin, Register, Reply, Told, Version};
+use crate::store::sql::dialect::Dialect;
+use crate::store::sql::upsert::Upsert;
+
+const KEY: [&str; 3] = ["chat_id", "message_id", "author"];
+const COLUMNS: [&str; 25] = joined(["chat_id", "message_id", "updated_at"], message::TOLD);
+
+pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert {
+    let upsert = Upsert::new(dialect, "waha_message_claims", &KEY, &COLUMNS);
+    COLUMNS.into_iter().filter(|column| !KEY.contains(column)).fold(upsert, Upsert::replace)
+}
+
+pub(in crate::store) fn row(
+    chat_id: i64,
+    message_id: &str,
+    author: &str,
+    told: &Told,
+    now: DateTime<Utc>,
+) -> Vec<Value> {
+    let mut row = vec![chat_id.into(), cut(message_id, 255), now.into()];
+    row.extend(message::told(Some((author, told))));
+    row
+}
+
+/// What an author told, out of a row of either table; none of a stub. `text` is the column with the
+/// text before edits.
+pub(in crate::store) fn read(
+    row: &QueryResult,
+    text: &str,
+) -> Result<Option<(String, Told)>, DbErr> {
+    let Some(author) = row.try_get::<Option<String>>("", "author")? else { return Ok(None) };
+    let version = |column| row.try_get("", column).map(Version::stored);
+    let media_version = version("media_version")?;
+    let told = Told {
+        first: version("author_version")?,
+        content: Register::new(version("content_version")?, read_content(row, text)?),
+        media: match media_version.get() {
+            0 => None,
+            _ => Some(Register::new(media_version, read_media(row)?)),
+        },
+    };
+    Ok(Some((author, told)))
+}
+
+fn read_content(row: &QueryResult, text: &str) -> Result<Content, DbErr> {
+    let origin: Option<String> = row.try_get("", "origin")?;
+    let flag = |column| Ok::<_, DbErr>(row.try_get::<Option<bool>>("", column)?.unwrap_or(false));
+    Ok(Content {
+        waha_id: row.try_get::<Option<String>>("", "waha_id")?.unwrap_or_default(),
+        from_me: flag("from_me")?,
+        sender: row.try_get("", "sender")?,
+        sender_name: row.try_get("", "sender_name")?,
+        kind: Cow::Owned(row.try_get::<Option<String>>("", "type")?.unwrap_or_default()),
+        text: row.try_get("", text)?,
+        details: row.try_get("", "details")?,
+        reply: read_reply(row)?,
+        is_forwarded: flag("is_forwarded")?,
+        has_media: flag("has_media")?,
+        origin: origin.as_deref().and_then(Origin::parse),
+        sent_at: row.try_get("", "sent_at")?,
+    })
+}
+
+fn read_reply(row: &QueryResult) -> Result<Option<Reply>, DbErr> {
+    let Some(message_id) = row.try_get("", "reply_to")? else { return Ok(None) };
+    Ok(Some(Reply {
+        message_id,
+        sender: row.try_get("", "reply_to_sender")?,
+        text: row.try_get("", "reply_to_content")?,
+    }))
+}
+
+fn read_media(row: &QueryResult) -> Result<Media, DbErr> {
+    Ok(Media {
+        url: row.try_get("", "media_url")?,
+        mime_type: row.try_get("", "media_mime_type")?,
+        file_name: row.try_get("", "media_file_name")?,
+        error: row.try_get("", "media_error")?,
+    })
+}

@@ -1,0 +1,148 @@
+//! What commands do on a real terminal: nothing that a stranger wrote commands it, and the key that WAHA
+//! needs is shown there and nowhere else.
+
+use std::fs::File;
+use std::io::Read;
+use std::process::Child;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use secrecy::SecretString;
+use waha_ingest::http_client;
+use waha_ingest::webhook::source::sign;
+use waha_ingest::webhook::verify::HMAC_HEADER;
+
+use crate::app::KEY;
+use crate::process::Setting;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What a session may be called, though it turns text around.
+const TURNING: &str = "\u{202e}exe.gpj\u{2066}";
+/// Clears a screen, sets a colour by a C1 control, and turns text around.
+const HOSTILE: &str = "\u{1b}[2J\u{9b}31m\u{202e}exe.gpj\u{2066}\u{7f}";
+
+/// A command that runs on a terminal of its own.
+struct OnTerminal {
+    child: Child,
+    screen: File,
+    shown: String,
+}
+
+impl OnTerminal {
+    fn start(setting: &Setting<'_>, arguments: &[&str]) -> Self {
+        let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&screen).unwrap();
+        unlockpt(&screen).unwrap();
+        let name = ptsname(&screen, Vec::new()).unwrap();
+        let terminal = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+        let mut command = setting.command(arguments);
+        command.stdin(terminal.try_clone().unwrap()).stdout(terminal.try_clone().unwrap());
+        let child = command.stderr(terminal).spawn().unwrap();
+        Self { child, screen: File::from(screen), shown: String::new() }
+    }
+
+    /// Reads on until a text is shown.
+    fn shows(&mut self, text: &str) -> &str {
+        while !self.shown.contains(text) {
+            assert!(self.read_on(), "it ended without {text:?}: {}", self.shown);
+        }
+        &self.shown
+    }
+
+    /// All that is shown until it ends.
+    fn to_end(mut self) -> String {
+        while self.read_on() {}
+        self.child.wait().unwrap();
+        std::mem::take(&mut self.shown)
+    }
+
+    /// False at the end: a terminal that nobody has open any more answers with an error.
+    fn read_on(&mut self) -> bool {
+        let mut buffer = [0; 4096];
+        match self.screen.read(&mut buffer) {
+            Ok(0) | Err(_) => false,
+            Ok(read) => {
+                self.shown.push_str(&String::from_utf8_lossy(&buffer[..read]));
+                true
+            }
+        }
+    }
+}
+
+impl Drop for OnTerminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn up_shows_the_key_to_copy_on_a_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut setting = Setting::new(folder.path(), "");
+    // None is configured: it makes one.
+    setting.environment = vec![("WAHA_INGEST__SOURCES__DEFAULT__HMAC_KEYS", String::new())];
+    let mut up = OnTerminal::start(&setting, &["up"]);
+    up.shows("WHATSAPP_HOOK_HMAC_KEY=");
+    let shown = up.shows("\n").to_owned();
+    let key = std::fs::read_to_string(folder.path().join("data/hmac-key")).unwrap();
+    let shown = if shown.contains(key.trim()) { shown } else { up.shows(key.trim()).to_owned() };
+    assert!(shown.contains(&format!("  WHATSAPP_HOOK_HMAC_KEY={}", key.trim())), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_strangers_wrote_does_not_command_a_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let setting = Setting::new(folder.path(), "");
+    let up = setting.up().await;
+    let session = serde_json::Value::from(TURNING);
+    let applied = format!(
+        "{{\"id\":\"evt_1\",\"event\":\"session.status\",\"session\":{session},\"payload\":{{\"name\":{session},\"status\":\"FAILED\"}}}}"
+    );
+    let refused =
+        format!("{{\"event\": \"message\", \"session\": {session}, \"text\": \"{HOSTILE}\"");
+    let no_payload = format!("{{\"id\":\"evt_2\",\"event\":\"message\",\"session\":{session}}}");
+    for body in [applied, refused, no_payload] {
+        post(&setting, body).await;
+    }
+    let status = setting.settled(PATIENCE).await;
+    assert_eq!((&status["applied"], &status["dead_lettered"]), (&1.into(), &2.into()), "{status}");
+    drop(up);
+    for arguments in [
+        &["webhooks", "list"][..],
+        &["webhooks", "list", "--json"],
+        &["webhooks", "show", "1"],
+        &["webhooks", "show", "1", "--raw"],
+        &["dead-letters", "list"],
+        &["dead-letters", "list", "--json"],
+        &["dead-letters", "groups"],
+        &["dead-letters", "show", "1"],
+        &["dead-letters", "show", "1", "--raw"],
+        &["dead-letters", "show", "2", "--json"],
+        &["dead-letters", "export", "--all"],
+        &["dead-letters", "discard", "--session", TURNING, "--dry-run"],
+        &["status"],
+        &["audit", "list"],
+    ] {
+        let shown = OnTerminal::start(&setting, arguments).to_end();
+        assert!(!shown.is_empty(), "{arguments:?}");
+        let commands: Vec<char> = shown
+            .chars()
+            .filter(|it| {
+                (it.is_control() && !"\r\n\t".contains(*it)) || "\u{202e}\u{2066}".contains(*it)
+            })
+            .collect();
+        assert!(commands.is_empty(), "{arguments:?}: {commands:?} in {shown:?}");
+    }
+    // A pipe gets the bytes.
+    let raw = setting.run(&["webhooks", "show", "1", "--raw"]).stdout;
+    assert!(String::from_utf8(raw).unwrap().contains("\u{202e}"));
+}
+
+async fn post(setting: &Setting<'_>, body: String) {
+    let client = http_client::plain().build().unwrap();
+    let signature = sign(&SecretString::from(KEY), body.as_bytes());
+    let request = client.post(setting.url()).header(HMAC_HEADER, signature).body(body);
+    assert_eq!(request.send().await.unwrap().status(), StatusCode::ACCEPTED);
+}
