@@ -4,13 +4,15 @@
 //! commutative, associative and idempotent ([`merge`]); the upserts of `store` follow the same
 //! rules, so the rows depend on the set of webhooks alone and not on their order.
 
+#[macro_use]
+pub mod merge;
+
 pub mod answer;
 pub mod call;
 pub mod chat;
 pub mod edit;
 pub mod group;
 pub mod label;
-pub mod merge;
 pub mod message;
 pub mod person;
 pub mod rename;
@@ -33,7 +35,7 @@ pub use label::{ChatLabelChange, ChatLabelKey, LabelChange, LabelKey, LabelLook}
 pub use merge::Merge;
 pub use message::{Content, Media, MessageChange, MessageKey, MessageStatus, Origin, Reply, Told};
 pub use person::{ContactChange, Link, Names, PersonKey};
-pub use rename::Named;
+pub use rename::{InChat, Named};
 pub use session::{Identity, SessionChange, SessionKey, SessionStatus, StatusPoint};
 pub use version::{Register, Version};
 
@@ -157,22 +159,8 @@ impl Changes {
 
 impl Merge for Changes {
     fn merge_in(&mut self, other: Self) {
-        self.sessions.merge_in(other.sessions);
-        self.chats.merge_in(other.chats);
-        self.messages.merge_in(other.messages);
-        self.edits.merge_in(other.edits);
-        self.revocations.merge_in(other.revocations);
-        self.reactions.merge_in(other.reactions);
-        self.votes.merge_in(other.votes);
-        self.event_responses.merge_in(other.event_responses);
-        self.member_acks.merge_in(other.member_acks);
-        self.calls.merge_in(other.calls);
-        self.reads.merge_in(other.reads);
-        self.contacts.merge_in(other.contacts);
-        self.links.merge_in(other.links);
-        self.participants.merge_in(other.participants);
-        self.join_requests.merge_in(other.join_requests);
-        self.labels.merge_in(other.labels);
-        self.chat_labels.merge_in(other.chat_labels);
+        merge_fields!(self, other: sessions, chats, messages, edits, revocations, reactions, votes,
+            event_responses, member_acks, calls, reads, contacts, links, participants,
+            join_requests, labels, chat_labels);
     }
 }

@@ -75,9 +75,10 @@ pub struct MemberAckChange {
 
 impl Merge for MemberAckChange {
     fn merge_in(&mut self, other: Self) {
-        forward(&mut self.status, other.status);
-        earliest(&mut self.delivered_at, other.delivered_at);
-        earliest(&mut self.read_at, other.read_at);
-        earliest(&mut self.played_at, other.played_at);
+        let Self { status, delivered_at, read_at, played_at } = other;
+        forward(&mut self.status, status);
+        earliest(&mut self.delivered_at, delivered_at);
+        earliest(&mut self.read_at, read_at);
+        earliest(&mut self.played_at, played_at);
     }
 }

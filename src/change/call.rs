@@ -77,12 +77,21 @@ impl CallState {
 
 impl Merge for CallChange {
     fn merge_in(&mut self, other: Self) {
-        forward(&mut self.state, other.state);
-        self.details.merge_in(other.details);
-        self.is_video.merge_in(other.is_video);
-        earliest(&mut self.received_at, other.received_at);
-        earliest(&mut self.accepted_at, other.accepted_at);
-        earliest(&mut self.rejected_at, other.rejected_at);
-        self.rejected_reason.merge_in(other.rejected_reason);
+        let Self {
+            state,
+            details,
+            is_video,
+            received_at,
+            accepted_at,
+            rejected_at,
+            rejected_reason,
+        } = other;
+        forward(&mut self.state, state);
+        self.details.merge_in(details);
+        self.is_video.merge_in(is_video);
+        earliest(&mut self.received_at, received_at);
+        earliest(&mut self.accepted_at, accepted_at);
+        earliest(&mut self.rejected_at, rejected_at);
+        self.rejected_reason.merge_in(rejected_reason);
     }
 }

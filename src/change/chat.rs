@@ -29,10 +29,11 @@ pub struct ChatChange {
 
 impl Merge for ChatChange {
     fn merge_in(&mut self, other: Self) {
-        self.name.merge_in(other.name);
-        self.description.merge_in(other.description);
-        self.archived.merge_in(other.archived);
-        forward(&mut self.last_message_at, other.last_message_at);
+        let Self { name, description, archived, last_message_at } = other;
+        self.name.merge_in(name);
+        self.description.merge_in(description);
+        self.archived.merge_in(archived);
+        forward(&mut self.last_message_at, last_message_at);
     }
 }
 

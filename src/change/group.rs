@@ -44,9 +44,14 @@ impl Role {
 /// The newest telling counts, whether of one member or of a whole list.
 pub type ParticipantChange = Register<Role>;
 
-/// A person's wish to join a group. Its key is that of a participant, but nobody is one yet.
+/// A person's wish to join a group.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct JoinRequestKey(pub ParticipantKey);
+pub struct JoinRequestKey {
+    /// The group.
+    pub chat: ChatKey,
+    /// The person.
+    pub jid: String,
+}
 
 /// How a wish to join stands.
 #[derive(Clone, Debug, PartialEq)]

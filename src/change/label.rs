@@ -22,8 +22,7 @@ pub struct LabelChange {
 
 impl Merge for LabelChange {
     fn merge_in(&mut self, other: Self) {
-        self.look.merge_in(other.look);
-        self.deleted.merge_in(other.deleted);
+        merge_fields!(self, other: look, deleted);
     }
 }
 

@@ -4,6 +4,14 @@ use std::collections::BTreeMap;
 
 use super::Register;
 
+/// Merges each field of a struct; one that is forgotten does not compile.
+macro_rules! merge_fields {
+    ($mine:ident, $theirs:ident: $($field:ident),+ $(,)?) => {
+        let Self { $($field),+ } = $theirs;
+        $($crate::change::Merge::merge_in(&mut $mine.$field, $field);)+
+    };
+}
+
 /// Joins what two webhooks told. Order and repetition make no difference.
 pub trait Merge {
     /// Takes `other` in.

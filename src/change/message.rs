@@ -31,8 +31,9 @@ pub struct MessageChange {
 
 impl Merge for MessageChange {
     fn merge_in(&mut self, other: Self) {
-        self.told.merge_in(other.told);
-        forward(&mut self.status, other.status);
+        let Self { told, status } = other;
+        self.told.merge_in(told);
+        forward(&mut self.status, status);
     }
 }
 
@@ -59,9 +60,10 @@ pub struct Told {
 
 impl Merge for Told {
     fn merge_in(&mut self, other: Self) {
-        self.first = self.first.min(other.first);
-        self.content.merge_in(other.content);
-        self.media.merge_in(other.media);
+        let Self { first, content, media } = other;
+        self.first = self.first.min(first);
+        self.content.merge_in(content);
+        self.media.merge_in(media);
     }
 }
 

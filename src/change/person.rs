@@ -45,7 +45,7 @@ pub struct ContactChange {
 
 impl Merge for ContactChange {
     fn merge_in(&mut self, other: Self) {
-        self.push_name.merge_in(other.push_name);
+        merge_fields!(self, other: push_name);
     }
 }
 

@@ -73,17 +73,20 @@ pub struct Identity {
 
 impl Merge for SessionChange {
     fn merge_in(&mut self, other: Self) {
-        self.status.merge_in(other.status);
-        self.identity.merge_in(other.identity);
-        self.history.extend(other.history);
-        self.reachout_timelock.merge_in(other.reachout_timelock);
-        self.message_capping.merge_in(other.message_capping);
+        let Self { status, identity, history, reachout_timelock, message_capping } = other;
+        self.status.merge_in(status);
+        self.identity.merge_in(identity);
+        self.history.extend(history);
+        self.reachout_timelock.merge_in(reachout_timelock);
+        self.message_capping.merge_in(message_capping);
     }
 }
 
 impl SessionChange {
     /// Whether anything is told that is not in every envelope.
     pub fn tells_more_than_identity(&self) -> bool {
-        self.status.is_some() || self.reachout_timelock.is_some() || self.message_capping.is_some()
+        // Each state of the history comes with the status.
+        let Self { status, identity: _, history: _, reachout_timelock, message_capping } = self;
+        status.is_some() || reachout_timelock.is_some() || message_capping.is_some()
     }
 }

@@ -56,7 +56,7 @@ pub(super) fn join_request(body: &Body<'_>, rules: &Rules) -> Result<Normalized,
     let jid = jid.ok_or_else(|| body.missing("payload.requesterId"))?;
     let state = payload.at("action").text().ok_or_else(|| body.missing("payload.action"))?;
     let request = JoinRequest { state, method: payload.at("requestMethod").text() };
-    let key = JoinRequestKey(ParticipantKey { chat, jid });
+    let key = JoinRequestKey { chat, jid };
     changes.join_requests.insert(key, Register::new(body.version, request));
     Ok(Normalized::Changes(changes))
 }

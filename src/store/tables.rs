@@ -1,12 +1,14 @@
-//! Changes as rows: one file per table says which columns there are and how they merge.
+//! Changes as rows: one file per table says how a change becomes a row and how rows merge.
 //!
 //! Called by `identity` and `apply`, which write them.
 //!
 //! Reading order: `message`, the largest; `contact` and `chat`, which people are merged in; the others as
-//! needed.
+//! needed; `keyed`, where a table names a chat or a person.
 //!
-//! Invariant: nothing here talks to a database. A merge rule is the same here as in `change/`; what moves
-//! rows from one key to another (`identity/move_keys`) merges by these rules, too.
+//! Invariant: nothing here talks to a database. A row is an entity's active model, taken whole: a column
+//! that is new there does not compile until it is said here what it holds. A merge rule is the same here
+//! as in `change/`; what moves rows from one key to another (`identity/move_keys`) merges by these rules,
+//! too.
 //!
 //! May import `sql`.
 
@@ -16,37 +18,37 @@ pub(super) mod chat;
 pub(super) mod claim;
 pub(super) mod contact;
 pub(super) mod edit;
+mod keyed;
 pub(super) mod label;
 pub(super) mod message;
 pub(super) mod participant;
 pub(super) mod read;
 pub(super) mod session;
 pub(super) mod status;
+#[cfg(test)]
+mod tests;
 
-use sea_orm::Value;
+use crate::change::{Register, Version};
 
-/// A table's own columns and those it shares, in one list of `N`.
-const fn joined<const A: usize, const B: usize, const N: usize>(
-    own: [&'static str; A],
-    shared: [&'static str; B],
-) -> [&'static str; N] {
-    assert!(A + B == N, "N counts both");
-    let mut all = [""; N];
-    let mut place = 0;
-    while place < N {
-        all[place] = if place < A { own[place] } else { shared[place - A] };
-        place += 1;
-    }
-    all
-}
+pub(super) use keyed::{BY_CHAT, BY_PERSON};
 
 /// A text that fits a column of so many characters, cut at a character boundary.
-pub(super) fn cut(text: &str, chars_max: usize) -> Value {
+pub(super) fn cut(text: &str, chars_max: usize) -> String {
     let end = text.char_indices().nth(chars_max).map_or(text.len(), |(end, _)| end);
-    Value::from(&text[..end])
+    text[..end].to_owned()
 }
 
 /// The same for a text that may be absent.
-fn cut_option(text: Option<&str>, chars_max: usize) -> Value {
-    text.map_or(Value::String(None), |text| cut(text, chars_max))
+fn cut_option(text: Option<&str>, chars_max: usize) -> Option<String> {
+    text.map(|text| cut(text, chars_max))
+}
+
+/// The version of what may never have been told: then 0.
+fn version<T>(register: Option<&Register<T>>) -> i64 {
+    register.map_or(Version::default(), |register| register.version).get()
+}
+
+/// What was told, if anything was.
+fn value<T>(register: Option<&Register<T>>) -> Option<&T> {
+    register.map(|register| &register.value)
 }

@@ -14,17 +14,18 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
-use super::ledger::{self, KEY, LedgerEntry, LedgerOwners, is_mine};
+use entity::dead_letters::Column as C;
+
+use super::ledger::{self, LedgerEntry, LedgerOwners, is_mine};
 use super::outcome::Outcome;
 use crate::queue::Failure;
 use crate::store::Store;
 use crate::store::connect::transaction::CheckedTransaction;
 use crate::store::sql::error::StoreError;
-use crate::store::sql::upsert::Upsert;
 use crate::webhook::{Headers, Webhook, WebhookKey, WebhookParts};
 
 use body_parts::CutBody;
-use cause::{BurialCause, COLUMNS};
+use cause::{BurialCause, make};
 use replay_end::{end_in_failure, ids_of};
 use state::DeadLetterState;
 
@@ -134,29 +135,29 @@ impl Store {
         burials: &[&Burial],
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let upsert = Upsert::new(self.dialect, TABLE, &KEY, &COLUMNS);
+        let upsert = make(self.dialect);
         // Written twice if the ack got lost: then its last failure is the one that is there.
         let again = format!(
             "{} <> {}",
-            upsert.new_value("last_failed_at"),
-            upsert.old_value("last_failed_at")
+            upsert.new_value(C::LastFailedAt),
+            upsert.old_value(C::LastFailedAt)
         );
-        let (old, new) = (upsert.old_value("failures"), upsert.new_value("failures"));
+        let (old, new) = (upsert.old_value(C::Failures), upsert.new_value(C::Failures));
         let joined = self.dialect.concat(&[&old, &new]);
         let attempts =
-            format!("{} + {}", upsert.old_value("attempts"), upsert.new_value("attempts"));
+            format!("{} + {}", upsert.old_value(C::Attempts), upsert.new_value(C::Attempts));
         let case =
             |then: &str, other: &str| format!("CASE WHEN {again} THEN {then} ELSE {other} END");
         let (failures, attempts) =
-            (case(&joined, &old), case(&attempts, &upsert.old_value("attempts")));
+            (case(&joined, &old), case(&attempts, &upsert.old_value(C::Attempts)));
         let row = |burial: &&Burial| {
             burial.cause.row(&burial.webhook, &self.limit, DeadLetterState::Pending, now)
         };
         upsert
-            .assign("failures", failures)
-            .assign("attempts", attempts)
-            .when(&again, &["reason", "error", "fingerprint", "state", "updated_at"])
-            .when(&again, &["last_failed_at"])
+            .assign(C::Failures, failures)
+            .assign(C::Attempts, attempts)
+            .when(&again, &[C::Reason, C::Error, C::Fingerprint, C::State, C::UpdatedAt])
+            .when(&again, &[C::LastFailedAt])
             .run(db, burials.iter().map(row).collect())
             .await?;
         let webhooks: Vec<&Webhook> = burials.iter().map(|burial| &burial.webhook).collect();

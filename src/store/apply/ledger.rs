@@ -7,7 +7,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Cond, Expr, ExprTrait, Query, SelectStatement};
-use sea_orm::{ConnectionTrait, DbErr, QueryResult, Value};
+use sea_orm::{ConnectionTrait, DbErr, NotSet, QueryResult, Set};
+
+use entity::webhook_duplicates;
+use entity::webhook_events::{ActiveModel, Column as C, Entity};
 
 use super::outcome::Outcome;
 use crate::normalize::NORMALIZER_VERSION;
@@ -17,27 +20,11 @@ use crate::store::sql::upsert::Upsert;
 use crate::webhook::{Receipt, Webhook, WebhookKey};
 
 const TABLE: &str = "webhook_events";
-/// What identifies a webhook, in the ledger and among dead letters.
-pub(in crate::store) const KEY: [&str; 4] = ["source", "session", "event_type", "webhook_id"];
-const COLUMNS: [&str; 14] = [
-    "source",
-    "session",
-    "event_type",
-    "webhook_id",
-    "receipt",
-    "body",
-    "outcome",
-    "reason",
-    "attempts",
-    "normalizer_version",
-    "webhook_at",
-    "received_at",
-    "processed_at",
-    "updated_at",
-];
+/// What identifies a webhook.
+const KEY: [C; 4] = [C::Source, C::Session, C::EventType, C::WebhookId];
 /// What the same receipt may change: its end after a replay.
-const END: [&str; 6] =
-    ["outcome", "reason", "attempts", "normalizer_version", "processed_at", "updated_at"];
+const END: [C; 6] =
+    [C::Outcome, C::Reason, C::Attempts, C::NormalizerVersion, C::ProcessedAt, C::UpdatedAt];
 
 /// Whose row it is.
 const OWNER: [&str; 6] = ["id", "receipt", "source", "session", "event_type", "webhook_id"];
@@ -65,11 +52,11 @@ pub(in crate::store) async fn write(
     entries: &[LedgerEntry<'_>],
     now: DateTime<Utc>,
 ) -> Result<LedgerOwners, DbErr> {
-    let upsert = Upsert::new(dialect, TABLE, &KEY, &COLUMNS);
-    let same = format!("{} = {}", upsert.old_value("receipt"), upsert.new_value("receipt"));
+    let upsert = Upsert::<Entity>::new(dialect, &KEY);
+    let same = format!("{} = {}", upsert.old_value(C::Receipt), upsert.new_value(C::Receipt));
     // A dead letter's body is not in the ledger until a replay ends well.
-    let missing = format!("{same} AND {} IS NULL", upsert.old_value("body"));
-    let upsert = upsert.when(&missing, &["body"]).when(&same, &END);
+    let missing = format!("{same} AND {} IS NULL", upsert.old_value(C::Body));
+    let upsert = upsert.when(&missing, &[C::Body]).when(&same, &END);
     let rows = entries.iter().map(|entry| row(entry, now)).collect();
     if dialect.returns_rows() {
         let rows = upsert.run_returning(db, rows, &OWNER).await?;
@@ -103,25 +90,27 @@ pub(in crate::store) async fn write_all(
     Ok(owners)
 }
 
-fn row(entry: &LedgerEntry<'_>, now: DateTime<Utc>) -> Vec<Value> {
+fn row(entry: &LedgerEntry<'_>, now: DateTime<Utc>) -> ActiveModel {
     let (webhook, key) = (entry.webhook, entry.webhook.key());
     let body = entry.keeps_body.then(|| webhook.body().to_vec());
-    vec![
-        key.source.clone().into(),
-        key.session.clone().into(),
-        key.event_type.clone().into(),
-        key.id.clone().into(),
-        webhook.receipt().0.into(),
-        body.into(),
-        entry.outcome.name().into(),
-        entry.outcome.reason().map(str::to_owned).into(),
-        i32::try_from(entry.attempts).unwrap_or(i32::MAX).into(),
-        NORMALIZER_VERSION.into(),
-        time(webhook.at_ms()).into(),
-        time(webhook.received_at_ms()).into(),
-        now.into(),
-        now.into(),
-    ]
+    ActiveModel {
+        id: NotSet,
+        source: Set(key.source.clone()),
+        session: Set(key.session.clone()),
+        event_type: Set(key.event_type.clone()),
+        webhook_id: Set(key.id.clone()),
+        receipt: Set(webhook.receipt().0),
+        body: Set(body),
+        outcome: Set(entry.outcome.name().to_owned()),
+        reason: Set(entry.outcome.reason().map(str::to_owned)),
+        attempts: Set(i32::try_from(entry.attempts).unwrap_or(i32::MAX)),
+        normalizer_version: Set(NORMALIZER_VERSION),
+        webhook_at: Set(time(webhook.at_ms())),
+        received_at: Set(time(webhook.received_at_ms())),
+        processed_at: Set(now),
+        created_at: NotSet,
+        updated_at: Set(now),
+    }
 }
 
 /// Milliseconds as a column's time.
@@ -194,13 +183,17 @@ pub(in crate::store) async fn write_duplicates(
         .filter(|(id, receipt, _)| seen.insert((*id, *receipt)))
         .collect();
     rows.sort_unstable();
-    let rows = rows.into_iter().map(|(id, receipt, received_at)| {
-        vec![id.into(), receipt.into(), received_at.into(), now.into()]
-    });
-    let columns = &["webhook_event_id", "receipt", "received_at", "updated_at"];
-    Upsert::new(dialect, "webhook_duplicates", &["webhook_event_id", "receipt"], columns)
-        .run(db, rows.collect())
-        .await
+    let row = |(id, receipt, received_at)| webhook_duplicates::ActiveModel {
+        id: NotSet,
+        webhook_event_id: Set(id),
+        receipt: Set(receipt),
+        received_at: Set(received_at),
+        created_at: NotSet,
+        updated_at: Set(now),
+    };
+    let rows = rows.into_iter().map(row).collect();
+    let key = &[webhook_duplicates::Column::WebhookEventId, webhook_duplicates::Column::Receipt];
+    Upsert::<webhook_duplicates::Entity>::new(dialect, key).run(db, rows).await
 }
 
 /// Says that a webhook told nothing that counted.

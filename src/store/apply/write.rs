@@ -1,9 +1,9 @@
-//! Writes merged changes: sessions, people, chats, messages and what is about them, calls, reads and
-//! the rest, each table in key order.
+//! Writes merged changes: sessions, people, chats, messages, and what belongs to them, each table in key
+//! order.
 //!
 //! Called by `apply` within its transaction.
 
-mod about_messages;
+mod details;
 mod session_users;
 mod sessions;
 
@@ -17,9 +17,9 @@ use crate::store::identity::chats::{upsert_chats, write_chats};
 use crate::store::identity::known::KnownRows;
 use crate::store::identity::people::{resolve_people, write_names};
 use crate::store::sql::error::StoreError;
-use crate::store::tables::{call, chat, label, message, participant, read};
+use crate::store::tables::{chat, message};
 
-use about_messages::write_about_messages;
+use details::write_details;
 use sessions::{split_sessions, update_sessions, write_sessions, write_statuses};
 
 /// What was written.
@@ -60,12 +60,8 @@ pub(in crate::store) async fn write_changes(
     let unresolved = retold.add_to(&mut changes);
     let busy = write_chats(context, told, &changes.chats, &names, &mut known).await?;
     let owners = write_messages(context, &changes, &known).await?;
-    write_about_messages(context, &changes, &known).await?;
+    write_details(context, &changes, &known).await?;
     let owners = resolve_conflicts(context, &changes, owners, unresolved, &known).await?;
-    write_calls(context, &changes, &known).await?;
-    write_reads(context, &changes, &known).await?;
-    write_members(context, &changes, &known).await?;
-    write_labels(context, &changes, &known).await?;
     // Rows that every worker writes are locked last, always in this order.
     let busy = busy.iter().map(|key| (key, &changes.chats[key]));
     upsert_chats(context, &chat::upsert(context.dialect), busy, &known).await?;
@@ -94,64 +90,4 @@ async fn write_messages(
     }
     upsert.run(context.db, rows).await?;
     message_owners(context.db, &changes.messages, known).await
-}
-
-async fn write_calls(
-    context: &WriteContext<'_>,
-    changes: &Changes,
-    known: &KnownRows,
-) -> Result<(), StoreError> {
-    let mut rows = Vec::with_capacity(changes.calls.len());
-    for (key, change) in &changes.calls {
-        let chat = change.details.as_ref().and_then(|details| details.value.chat.as_ref());
-        let chat = chat.map(|chat| known.chat(chat)).transpose()?;
-        rows.push(call::row(known.session(&key.session)?, chat, key, change, context.now));
-    }
-    Ok(call::upsert(context.dialect).run(context.db, rows).await?)
-}
-
-async fn write_reads(
-    context: &WriteContext<'_>,
-    changes: &Changes,
-    known: &KnownRows,
-) -> Result<(), StoreError> {
-    let mut rows = Vec::with_capacity(changes.reads.len());
-    for (key, change) in &changes.reads {
-        rows.push(read::row(known.chat(&key.chat)?, key, change, context.now));
-    }
-    Ok(read::upsert(context.dialect).run(context.db, rows).await?)
-}
-
-async fn write_members(
-    context: &WriteContext<'_>,
-    changes: &Changes,
-    known: &KnownRows,
-) -> Result<(), StoreError> {
-    let mut rows = Vec::with_capacity(changes.participants.len());
-    for (key, change) in &changes.participants {
-        rows.push(participant::row(known.chat(&key.chat)?, key, change, context.now));
-    }
-    participant::upsert(context.dialect).run(context.db, rows).await?;
-    let mut rows = Vec::with_capacity(changes.join_requests.len());
-    for (key, change) in &changes.join_requests {
-        rows.push(participant::request_row(known.chat(&key.0.chat)?, key, change, context.now));
-    }
-    Ok(participant::upsert_request(context.dialect).run(context.db, rows).await?)
-}
-
-async fn write_labels(
-    context: &WriteContext<'_>,
-    changes: &Changes,
-    known: &KnownRows,
-) -> Result<(), StoreError> {
-    let mut rows = Vec::with_capacity(changes.labels.len());
-    for (key, change) in &changes.labels {
-        rows.push(label::row(known.session(&key.session)?, key, change, context.now));
-    }
-    label::upsert(context.dialect).run(context.db, rows).await?;
-    let mut rows = Vec::with_capacity(changes.chat_labels.len());
-    for (key, change) in &changes.chat_labels {
-        rows.push(label::on_chat_row(known.chat(&key.chat)?, key, change, context.now));
-    }
-    Ok(label::upsert_on_chat(context.dialect).run(context.db, rows).await?)
 }

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sea_orm::DbErr;
 
+use entity::waha_chats;
+
 use super::known::{KnownRows, chat_ids};
 use crate::change::person::is_lid;
 use crate::change::{ChatChange, ChatKey, Named, Names, PersonKey};
@@ -80,7 +82,7 @@ async fn write_pointers(
 /// Writes what is told of chats, which come in the order of their keys.
 pub(in crate::store) async fn upsert_chats<'c>(
     context: &WriteContext<'_>,
-    rules: &Upsert,
+    upsert: &Upsert<waha_chats::Entity>,
     chats: impl Iterator<Item = (&'c ChatKey, &'c ChatChange)>,
     known: &KnownRows,
 ) -> Result<(), StoreError> {
@@ -88,7 +90,7 @@ pub(in crate::store) async fn upsert_chats<'c>(
     for (key, change) in chats {
         rows.push(chat::row(known.session(&key.session)?, key, change, context.now));
     }
-    Ok(rules.run(context.db, rows).await?)
+    Ok(upsert.run(context.db, rows).await?)
 }
 
 /// Rows to be made that point to another one: chats told for the first time under a name that

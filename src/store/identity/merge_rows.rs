@@ -5,16 +5,18 @@
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, Value};
 
+use entity::{waha_chats, waha_contacts};
+
 use super::canonical::IdentityMerge;
 use super::lids::assign_lids;
-use super::move_keys::{BY_CHAT, BY_PERSON, KeyMove, copy_rows, move_keys, reset_registers};
+use super::move_keys::{KeyMove, copy_rows, move_keys, update_row};
 use super::move_messages::{move_author, move_messages};
 use super::retold::RetoldMessages;
 use crate::change::person::is_lid;
 use crate::change::{ChatChange, ChatKey};
 use crate::store::connect::transaction::WriteContext;
 use crate::store::sql::error::StoreError::{self, Vanished};
-use crate::store::tables::{chat, contact};
+use crate::store::tables::{BY_CHAT, BY_PERSON, chat, contact};
 
 pub(super) async fn merge_rows(
     context: &WriteContext<'_>,
@@ -26,10 +28,10 @@ pub(super) async fn merge_rows(
     let members: Vec<String> = members.into_iter().map(|member| member.jid).collect();
     merge_chats(context, merge, &members, retold).await?;
     move_author(context, merge, retold).await?;
-    let moves = BY_PERSON.map(|(upsert, column)| {
+    let moves = BY_PERSON.map(|table| {
         let (from, to) = (merge.merged.as_str().into(), merge.canonical.as_str().into());
-        let upsert = upsert(context.dialect);
-        KeyMove { upsert, column, from, to, session_id: Some(merge.session_id) }
+        let (rules, column) = ((table.rules)(context.dialect), table.column);
+        KeyMove { rules, column, from, to, session_id: Some(merge.session_id) }
     });
     move_keys(context, &moves).await
 }
@@ -40,9 +42,9 @@ async fn merge_contacts(
 ) -> Result<(), StoreError> {
     let other = row_id(context, contact::TABLE, "jid", merge.session_id, &merge.merged).await?;
     let other = other.ok_or(Vanished(contact::TABLE))?;
-    let upsert = contact::upsert(context.dialect);
-    copy_rows(context, &upsert, "jid", &Value::from(merge.canonical.as_str()), &[other]).await?;
-    reset_registers(context, contact::TABLE, &contact::EMPTIED, other).await?;
+    let rules = contact::upsert(context.dialect).rules();
+    copy_rows(context, &rules, "jid", &Value::from(merge.canonical.as_str()), &[other]).await?;
+    update_row::<waha_contacts::Entity>(context, contact::emptied(), other).await?;
     // One statement per index: a statement over both would lock rows that it only looks at.
     for column in ["jid", "phone"] {
         let mut update = Query::update();
@@ -68,10 +70,10 @@ async fn merge_chats(
 ) -> Result<(), StoreError> {
     let other = row_id(context, chat::TABLE, "chat_id", merge.session_id, &merge.merged).await?;
     if let Some(other) = other {
-        let upsert = chat::upsert(context.dialect);
+        let rules = chat::upsert(context.dialect).rules();
         let name = Value::from(merge.canonical.as_str());
-        copy_rows(context, &upsert, "chat_id", &name, &[other]).await?;
-        reset_registers(context, chat::TABLE, &chat::EMPTIED, other).await?;
+        copy_rows(context, &rules, "chat_id", &name, &[other]).await?;
+        update_row::<waha_chats::Entity>(context, chat::emptied(), other).await?;
     }
     let name = row_id(context, chat::TABLE, "chat_id", merge.session_id, &merge.canonical).await?;
     let Some(name) = name else { return Ok(()) };
@@ -79,9 +81,9 @@ async fn merge_chats(
     point_chats_to(context, merge.session_id, members, name).await?;
     if let Some(other) = other {
         move_messages(context, merge, (other, name), retold).await?;
-        let moves = BY_CHAT.map(|upsert| {
-            let (upsert, from, to) = (upsert(context.dialect), other.into(), name.into());
-            KeyMove { upsert, column: "chat_id", from, to, session_id: None }
+        let moves = BY_CHAT.map(|table| {
+            let (rules, column) = ((table.rules)(context.dialect), table.column);
+            KeyMove { rules, column, from: other.into(), to: name.into(), session_id: None }
         });
         move_keys(context, &moves).await?;
     }

@@ -1,52 +1,19 @@
 //! Moves rows from one key to another; rows that meet merge by the rules of their table's upsert.
 //!
 //! Called when two ids turn out to be one person. Rows that meet nothing keep their ids. Invariant:
-//! nobody else writes rows under either key meanwhile (`people` holds the locks), and
-//! every table that has a chat or a person in its key is in one of the two lists.
+//! nobody else writes rows under either key meanwhile (`people` holds the locks).
 
 use sea_orm::sea_query::{Alias, Cond, Expr, ExprTrait, InsertStatement, Query, SelectStatement};
-use sea_orm::{ConnectionTrait, Value};
+use sea_orm::{ConnectionTrait, EntityTrait, QueryFilter, Value};
 
 use crate::store::connect::transaction::WriteContext;
-use crate::store::sql::dialect::Dialect;
 use crate::store::sql::error::StoreError;
-use crate::store::sql::upsert::Upsert;
-use crate::store::tables::contact::EmptyValue;
-use crate::store::tables::{answer, call, chat, edit, label, participant, read};
-
-/// How rows of a table merge.
-type TableRules = fn(Dialect) -> Upsert;
-
-/// Tables with a chat, in column `chat_id`; messages and their claims move by
-/// `move_messages`.
-pub(in crate::store) const BY_CHAT: [TableRules; 9] = [
-    edit::edits,
-    edit::revocations,
-    answer::reactions,
-    answer::votes,
-    answer::event_responses,
-    answer::member_acks,
-    call::upsert,
-    read::upsert,
-    label::upsert_on_chat,
-];
-
-/// Tables with a person in their key, beside the chat: their column.
-pub(in crate::store) const BY_PERSON: [(TableRules, &str); 9] = [
-    (edit::edits, "author"),
-    (edit::revocations, "author"),
-    (answer::reactions, "reactor"),
-    (answer::votes, "voter"),
-    (answer::event_responses, "responder"),
-    (answer::member_acks, "participant"),
-    (read::upsert, "reader"),
-    (participant::upsert, "jid"),
-    (participant::upsert_request, "jid"),
-];
+use crate::store::sql::upsert::MergeRules;
+use crate::store::tables::chat;
 
 /// From where to where.
 pub(in crate::store) struct KeyMove {
-    pub(in crate::store) upsert: Upsert,
+    pub(in crate::store) rules: MergeRules,
     /// The column that changes.
     pub(in crate::store) column: &'static str,
     pub(in crate::store) from: Value,
@@ -77,16 +44,16 @@ pub(in crate::store) async fn move_keys(
 async fn move_key(context: &WriteContext<'_>, key_move: &KeyMove) -> Result<(), StoreError> {
     let meeting = colliding_ids(context, key_move).await?;
     if !meeting.is_empty() {
-        copy_rows(context, &key_move.upsert, key_move.column, &key_move.to, &meeting).await?;
+        copy_rows(context, &key_move.rules, key_move.column, &key_move.to, &meeting).await?;
         let mut delete = Query::delete();
         delete
-            .from_table(Alias::new(key_move.upsert.table()))
+            .from_table(Alias::new(key_move.rules.table))
             .and_where(Expr::col(Alias::new("id")).is_in(meeting));
         context.db.execute(&delete).await?;
     }
     let mut update = Query::update();
     update
-        .table(Alias::new(key_move.upsert.table()))
+        .table(Alias::new(key_move.rules.table))
         .values([
             (key_move.column, Expr::val(key_move.to.clone())),
             ("updated_at", context.now_value()),
@@ -102,7 +69,7 @@ async fn colliding_ids(
     key_move: &KeyMove,
 ) -> Result<Vec<i64>, StoreError> {
     let (moving, there) = (Alias::new("moving"), Alias::new("there"));
-    let key = key_move.upsert.key();
+    let key = &key_move.rules.key;
     if !key.contains(&key_move.column) {
         return Ok(Vec::new());
     }
@@ -112,7 +79,7 @@ async fn colliding_ids(
         let moving = Expr::col((moving.clone(), column.clone()));
         same = same.and(Expr::col((there.clone(), column)).eq(moving));
     }
-    let table = Alias::new(key_move.upsert.table());
+    let table = Alias::new(key_move.rules.table);
     let mut select = Query::select();
     select
         .column((moving.clone(), Alias::new("id")))
@@ -134,7 +101,7 @@ async fn colliding_ids(
 /// Tells again, under another key, what the rows with these ids hold.
 pub(in crate::store) async fn copy_rows(
     context: &WriteContext<'_>,
-    upsert: &Upsert,
+    rules: &MergeRules,
     column: &'static str,
     to: &Value,
     ids: &[i64],
@@ -144,50 +111,39 @@ pub(in crate::store) async fn copy_rows(
         "updated_at" => context.now_value(),
         _ => Expr::col(Alias::new(name)),
     };
-    // Names of its own, or MySQL could not tell the rows apart in the rules of the upsert.
+    // Names of its own, or MySQL could not tell the rows apart in the merge rules.
     let mut rows = Query::select();
-    for (place, name) in upsert.columns().iter().enumerate() {
+    for (place, name) in rules.columns.iter().enumerate() {
         rows.expr_as(value(name), Alias::new(format!("c{place}")));
     }
-    rows.from(Alias::new(upsert.table()))
+    rows.from(Alias::new(rules.table))
         .and_where(Expr::col(Alias::new("id")).is_in(ids.iter().copied()));
     let mut all = Query::select();
     let source = Alias::new("moving");
-    for place in 0..upsert.columns().len() {
+    for place in 0..rules.columns.len() {
         all.column((source.clone(), Alias::new(format!("c{place}"))));
     }
     // SQLite would take ON CONFLICT for a join without a condition before it.
     all.from_subquery(rows, source).and_where(Expr::val(1).eq(1));
     let mut insert = InsertStatement::new();
     insert
-        .into_table(Alias::new(upsert.table()))
-        .columns(upsert.columns().iter().map(|column| Alias::new(*column)));
+        .into_table(Alias::new(rules.table))
+        .columns(rules.columns.iter().map(|column| Alias::new(*column)));
     insert.select_from(all).expect("as many values as columns");
     let mut statement = context.dialect.backend().build(&insert);
-    statement.sql.push_str(&format!(" {}", upsert.conflict()));
+    statement.sql.push_str(&format!(" {}", rules.conflict));
     context.db.execute_raw(statement).await?;
     Ok(())
 }
 
-/// Makes the registers of a row as if they had never been told.
-pub(in crate::store) async fn reset_registers(
+/// Sets columns of a row.
+pub(in crate::store) async fn update_row<E: EntityTrait>(
     context: &WriteContext<'_>,
-    table: &'static str,
-    columns: &[(&'static str, EmptyValue)],
+    columns: E::ActiveModel,
     id: i64,
 ) -> Result<(), StoreError> {
-    let mut update = Query::update();
-    update.table(Alias::new(table)).and_where(Expr::col(Alias::new("id")).eq(id));
-    for (column, emptied) in columns {
-        update.value(
-            *column,
-            match emptied {
-                EmptyValue::Null => Expr::cust("NULL"),
-                EmptyValue::Zero => Expr::val(0_i64),
-            },
-        );
-    }
-    context.db.execute(&update).await?;
+    let is_row = Expr::col(Alias::new("id")).eq(id);
+    E::update_many().set(columns).filter(is_row).exec(context.db).await?;
     Ok(())
 }
 
@@ -195,7 +151,7 @@ impl KeyMove {
     /// The rows that are to be moved.
     fn rows(&self) -> SelectStatement {
         let mut select = Query::select();
-        select.expr(Expr::val(1)).from(Alias::new(self.upsert.table())).cond_where(self.which());
+        select.expr(Expr::val(1)).from(Alias::new(self.rules.table)).cond_where(self.which());
         select
     }
 

@@ -68,9 +68,10 @@ async fn insert_and_lock(
 ) -> Result<(), StoreError> {
     let linked: BTreeSet<PersonKey> = batch.links.iter().flat_map(Link::ends).collect();
     let (mut new, mut named, mut merged) = (Vec::new(), Vec::new(), Vec::new());
+    let nothing = ContactChange::default();
     for (session, key) in &batch.people {
         let told = batch.contacts.get(key);
-        let row = || contact::row(*session, key, told, context.now);
+        let row = || contact::row(*session, key, told.unwrap_or(&nothing), context.now);
         if linked.contains(key) {
             merged.push((*session, key.clone()));
         }
@@ -118,7 +119,7 @@ pub(in crate::store) async fn write_names(
         people.push((known.session(&key.session)?, key, told));
     }
     people.sort_unstable_by_key(|(session, key, _)| (*session, &key.jid));
-    let row = |(session, key, told)| contact::row(session, key, Some(told), context.now);
+    let row = |(session, key, told)| contact::row(session, key, told, context.now);
     let rows = people.into_iter().map(row).collect();
     Ok(contact::upsert(context.dialect).run(context.db, rows).await?)
 }

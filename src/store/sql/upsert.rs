@@ -6,96 +6,128 @@
 //! MySQL evaluates assignments from left to right: within a rule, columns come before the version
 //! that decides about them, and a rule that looks at other columns comes before theirs.
 
-use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement, Value};
+use sea_orm::{
+    ActiveModelTrait, ConnectionTrait, DbErr, EntityTrait, IdenStatic, Iterable,
+    PrimaryKeyToColumn, QueryResult, Statement, Value,
+};
 
 use super::arrays::{arrays, nullable, unnest};
 use super::chunks::fitting;
 use super::dialect::Dialect;
 
-/// An upsert into one table.
-pub(in crate::store) struct Upsert {
+/// Filled by the database, as are primary keys.
+const FILLED: &str = "created_at";
+
+/// An upsert into the table of an entity.
+pub(in crate::store) struct Upsert<E: EntityTrait> {
     dialect: Dialect,
-    table: &'static str,
-    key: &'static [&'static str],
-    columns: &'static [&'static str],
-    assignments: Vec<(&'static str, String)>,
+    key: &'static [E::Column],
+    columns: Vec<E::Column>,
+    assignments: Vec<(E::Column, String)>,
 }
 
-impl Upsert {
-    /// Inserts `columns`, of which `key` is unique. Without rules a row that is there stays as is.
-    pub(in crate::store) fn new(
-        dialect: Dialect,
-        table: &'static str,
-        key: &'static [&'static str],
-        columns: &'static [&'static str],
-    ) -> Self {
-        Self { dialect, table, key, columns, assignments: Vec::new() }
+/// An upsert without its types: the merge rules of a table.
+pub(in crate::store) struct MergeRules {
+    pub(in crate::store) table: &'static str,
+    /// The columns of its natural key.
+    pub(in crate::store) key: Vec<&'static str>,
+    /// The columns that are written, those of the key included.
+    pub(in crate::store) columns: Vec<&'static str>,
+    /// The rules, as the end of an INSERT.
+    pub(in crate::store) conflict: String,
+}
+
+impl<E: EntityTrait> Upsert<E> {
+    /// Inserts all columns but those that the database fills; those of `key` are unique. Without rules
+    /// a row that is there stays as is.
+    pub(in crate::store) fn new(dialect: Dialect, key: &'static [E::Column]) -> Self {
+        let primary: Vec<&str> =
+            E::PrimaryKey::iter().map(|key| key.into_column().as_str()).collect();
+        let is_written = |name: &str| name != FILLED && !primary.contains(&name);
+        let columns = E::Column::iter().filter(|column| is_written(column.as_str())).collect();
+        Self { dialect, key, columns, assignments: Vec::new() }
+    }
+
+    /// Leaves columns to others.
+    pub(in crate::store) fn without(mut self, columns: &[E::Column]) -> Self {
+        self.columns.retain(|column| !contains(columns, column));
+        self
+    }
+
+    /// Leaves all but these columns to others.
+    pub(in crate::store) fn only(mut self, columns: &[E::Column]) -> Self {
+        self.columns.retain(|column| contains(columns, column));
+        self
     }
 
     /// `then` when `condition` holds, with `new(c)` and `old(c)` for the two rows; else unchanged.
-    pub(in crate::store) fn when(mut self, condition: &str, columns: &[&'static str]) -> Self {
+    pub(in crate::store) fn when(mut self, condition: &str, columns: &[E::Column]) -> Self {
         for column in columns {
-            let (new, old) = (self.new_value(column), self.old_value(column));
+            let (new, old) = (self.new_value(*column), self.old_value(*column));
             let sql = format!("CASE WHEN {condition} THEN {new} ELSE {old} END");
-            self.assignments.push((column, sql));
+            self.assignments.push((*column, sql));
         }
         self
     }
 
     /// A register: a higher version replaces its columns, then the version itself.
-    pub(in crate::store) fn register(
-        self,
-        version: &'static str,
-        columns: &[&'static str],
-    ) -> Self {
+    pub(in crate::store) fn register(self, version: E::Column, columns: &[E::Column]) -> Self {
         let newer = format!("{} > {}", self.new_value(version), self.old_value(version));
         self.when(&newer, columns).when(&newer, &[version])
     }
 
     /// Only forward: the higher one stays.
-    pub(in crate::store) fn latest(self, column: &'static str) -> Self {
+    pub(in crate::store) fn latest(self, column: E::Column) -> Self {
         self.better(column, ">")
     }
 
     /// The earliest one stays.
-    pub(in crate::store) fn earliest(self, column: &'static str) -> Self {
+    pub(in crate::store) fn earliest(self, column: E::Column) -> Self {
         self.better(column, "<")
     }
 
-    fn better(self, column: &'static str, comparison: &str) -> Self {
+    fn better(self, column: E::Column, comparison: &str) -> Self {
         let (new, old) = (self.new_value(column), self.old_value(column));
         self.when(&format!("{old} IS NULL OR {new} {comparison} {old}"), &[column])
     }
 
     /// The column takes the new value whatever was there.
-    pub(in crate::store) fn replace(mut self, column: &'static str) -> Self {
+    pub(in crate::store) fn replace(mut self, column: E::Column) -> Self {
         self.assignments.push((column, self.new_value(column)));
         self
     }
 
+    /// All columns but those of the key and these take the new value whatever was there.
+    pub(in crate::store) fn replace_all_but(self, columns: &[E::Column]) -> Self {
+        let is_kept = |it: &E::Column| contains(self.key, it) || contains(columns, it);
+        let replaced: Vec<E::Column> =
+            self.columns.iter().copied().filter(|column| !is_kept(column)).collect();
+        replaced.into_iter().fold(self, Self::replace)
+    }
+
     /// The column takes what an expression says.
-    pub(in crate::store) fn assign(mut self, column: &'static str, sql: String) -> Self {
+    pub(in crate::store) fn assign(mut self, column: E::Column, sql: String) -> Self {
         self.assignments.push((column, sql));
         self
     }
 
     /// The value that was to be inserted, in SQL.
-    pub(in crate::store) fn new_value(&self, column: &str) -> String {
-        self.dialect.incoming(column)
+    pub(in crate::store) fn new_value(&self, column: E::Column) -> String {
+        self.dialect.incoming(column.as_str())
     }
 
     /// The value that is there, in SQL.
-    pub(in crate::store) fn old_value(&self, column: &str) -> String {
-        self.dialect.stored(self.table, column)
+    pub(in crate::store) fn old_value(&self, column: E::Column) -> String {
+        self.dialect.stored(E::default().table_name(), column.as_str())
     }
 
-    /// Writes rows, each with the values of all columns in their order.
+    /// Writes rows; fails with `AttrNotSet` if one lacks a column that is to be written.
     pub(in crate::store) async fn run(
         &self,
         db: &impl ConnectionTrait,
-        rows: Vec<Vec<Value>>,
+        rows: Vec<E::ActiveModel>,
     ) -> Result<(), DbErr> {
-        for part in self.parts(rows) {
+        for part in self.parts(rows)? {
             db.execute_raw(self.statement(part, "")).await?;
         }
         Ok(())
@@ -106,33 +138,47 @@ impl Upsert {
     pub(in crate::store) async fn run_returning(
         &self,
         db: &impl ConnectionTrait,
-        rows: Vec<Vec<Value>>,
+        rows: Vec<E::ActiveModel>,
         columns: &[&str],
     ) -> Result<Vec<QueryResult>, DbErr> {
         let returning = format!(" RETURNING {}", columns.join(", "));
         let mut returned = Vec::with_capacity(rows.len());
-        for part in self.parts(rows) {
+        for part in self.parts(rows)? {
             returned.extend(db.query_all_raw(self.statement(part, &returning)).await?);
         }
         Ok(returned)
     }
 
     /// As many rows as go into one statement each time.
-    fn parts(&self, rows: Vec<Vec<Value>>) -> impl Iterator<Item = Vec<Vec<Value>>> {
-        let mut rest = rows;
-        std::iter::from_fn(move || {
-            let count = match self.dialect {
+    fn parts(
+        &self,
+        rows: Vec<E::ActiveModel>,
+    ) -> Result<impl Iterator<Item = Vec<Vec<Value>>>, DbErr> {
+        let mut rest: Vec<Vec<Value>> =
+            rows.into_iter().map(|row| self.values(row)).collect::<Result<_, _>>()?;
+        let dialect = self.dialect;
+        Ok(std::iter::from_fn(move || {
+            let count = match dialect {
                 Dialect::Postgres => fitting(&rest),
                 Dialect::Sqlite | Dialect::MySql => power_of_two(fitting(&rest)),
             };
             let later = rest.split_off(count);
             let part = std::mem::replace(&mut rest, later);
             (!part.is_empty()).then_some(part)
-        })
+        }))
+    }
+
+    /// The values of a row, in the order of the columns.
+    fn values(&self, mut row: E::ActiveModel) -> Result<Vec<Value>, DbErr> {
+        let value = |column: &E::Column| {
+            let value = row.take(*column).into_value();
+            value.ok_or_else(|| DbErr::AttrNotSet(column.as_str().to_owned()))
+        };
+        self.columns.iter().map(value).collect()
     }
 
     fn statement(&self, rows: Vec<Vec<Value>>, end: &str) -> Statement {
-        let (table, columns) = (self.table, self.columns.join(", "));
+        let (table, columns) = (E::default().table_name(), names(&self.columns).join(", "));
         let (source, values) = match self.dialect {
             Dialect::Postgres => (self.from_arrays(), arrays(rows)),
             Dialect::Sqlite | Dialect::MySql => {
@@ -147,7 +193,7 @@ impl Upsert {
 
     fn from_arrays(&self) -> String {
         let expression = |(place, column)| {
-            let is_key = self.key.contains(column);
+            let is_key = contains(self.key, column);
             if is_key { format!("r.c{place}") } else { nullable(place) }
         };
         let columns: Vec<String> = self.columns.iter().enumerate().map(expression).collect();
@@ -160,34 +206,49 @@ impl Upsert {
     }
 
     /// The merge rules.
-    pub(in crate::store) fn conflict(&self) -> String {
-        let rules = self.assignments.iter().map(|(column, sql)| format!("{column} = {sql}"));
-        let rules = rules.collect::<Vec<String>>().join(", ");
+    fn conflict(&self) -> String {
+        let rule = |(column, sql): &(E::Column, String)| format!("{} = {sql}", column.as_str());
+        let rules = self.assignments.iter().map(rule).collect::<Vec<String>>().join(", ");
+        let key = names(self.key);
         match self.dialect {
             // Naming a column makes MySQL assign it to itself: its IGNORE would hide other errors.
             Dialect::MySql if rules.is_empty() => {
-                format!("ON DUPLICATE KEY UPDATE {0} = {0}", self.key[0])
+                format!("ON DUPLICATE KEY UPDATE {0} = {0}", key[0])
             }
             Dialect::MySql => format!("ON DUPLICATE KEY UPDATE {rules}"),
-            _ if rules.is_empty() => format!("ON CONFLICT ({}) DO NOTHING", self.key.join(", ")),
-            _ => format!("ON CONFLICT ({}) DO UPDATE SET {rules}", self.key.join(", ")),
+            _ if rules.is_empty() => format!("ON CONFLICT ({}) DO NOTHING", key.join(", ")),
+            _ => format!("ON CONFLICT ({}) DO UPDATE SET {rules}", key.join(", ")),
         }
     }
 
-    /// The table's name.
-    pub(in crate::store) fn table(&self) -> &'static str {
-        self.table
+    /// The same rules, to be applied to rows that are there already.
+    pub(in crate::store) fn rules(&self) -> MergeRules {
+        MergeRules {
+            table: E::default().table_name(),
+            key: names(self.key),
+            columns: names(&self.columns),
+            conflict: self.conflict(),
+        }
     }
 
-    /// The columns of its natural key.
-    pub(in crate::store) fn key(&self) -> &'static [&'static str] {
-        self.key
+    /// Columns that are inserted and then stay.
+    #[cfg(test)]
+    pub(in crate::store) fn without_rule(&self) -> Vec<&'static str> {
+        let assigned: Vec<E::Column> = self.assignments.iter().map(|(column, _)| *column).collect();
+        let has_rule =
+            |column: &E::Column| contains(self.key, column) || contains(&assigned, column);
+        let rest: Vec<E::Column> =
+            self.columns.iter().copied().filter(|column| !has_rule(column)).collect();
+        names(&rest)
     }
+}
 
-    /// The columns that are written.
-    pub(in crate::store) fn columns(&self) -> &'static [&'static str] {
-        self.columns
-    }
+fn names<C: IdenStatic>(columns: &[C]) -> Vec<&'static str> {
+    columns.iter().map(IdenStatic::as_str).collect()
+}
+
+fn contains<C: IdenStatic>(columns: &[C], column: &C) -> bool {
+    columns.iter().any(|other| other.as_str() == column.as_str())
 }
 
 /// The largest power of two up to a number: few texts, which the databases and the driver keep

@@ -2,7 +2,9 @@
 //! `waha_message_acks`: only forward.
 
 use chrono::{DateTime, Utc};
-use sea_orm::Value;
+use sea_orm::{NotSet, Set};
+
+use entity::{waha_event_responses, waha_message_acks, waha_poll_votes, waha_reactions};
 
 use super::{cut, cut_option};
 use crate::change::{
@@ -11,20 +13,11 @@ use crate::change::{
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::upsert::Upsert;
 
-pub(in crate::store) fn reactions(dialect: Dialect) -> Upsert {
-    const COLUMNS: [&str; 8] = [
-        "chat_id",
-        "message_id",
-        "reactor",
-        "updated_at",
-        "reactor_jid",
-        "text",
-        "reacted_at",
-        "reaction_version",
-    ];
-    Upsert::new(dialect, "waha_reactions", &["chat_id", "message_id", "reactor"], &COLUMNS)
-        .register("reaction_version", &["reactor_jid", "text", "reacted_at"])
-        .replace("updated_at")
+pub(in crate::store) fn reactions(dialect: Dialect) -> Upsert<waha_reactions::Entity> {
+    use waha_reactions::Column as C;
+    Upsert::new(dialect, &[C::ChatId, C::MessageId, C::Reactor])
+        .register(C::ReactionVersion, &[C::ReactorJid, C::Text, C::ReactedAt])
+        .replace(C::UpdatedAt)
 }
 
 pub(in crate::store) fn reaction(
@@ -32,32 +25,27 @@ pub(in crate::store) fn reaction(
     key: &AnswerKey,
     change: &ReactionChange,
     now: DateTime<Utc>,
-) -> Vec<Value> {
+) -> waha_reactions::ActiveModel {
     let reaction = &change.value;
-    let mut row = start(chat_id, key, now);
-    row.extend([
-        cut_option(reaction.jid.as_deref(), 255),
-        reaction.text.clone().into(),
-        reaction.at.into(),
-        change.version.get().into(),
-    ]);
-    row
+    waha_reactions::ActiveModel {
+        id: NotSet,
+        chat_id: Set(chat_id),
+        message_id: Set(cut(&key.message.message_id, 255)),
+        reactor: Set(cut(&key.author, 255)),
+        reactor_jid: Set(cut_option(reaction.jid.as_deref(), 255)),
+        text: Set(reaction.text.clone()),
+        reacted_at: Set(Some(reaction.at)),
+        reaction_version: Set(change.version.get()),
+        created_at: NotSet,
+        updated_at: Set(now),
+    }
 }
 
-pub(in crate::store) fn votes(dialect: Dialect) -> Upsert {
-    const COLUMNS: [&str; 8] = [
-        "chat_id",
-        "message_id",
-        "voter",
-        "updated_at",
-        "voter_jid",
-        "selected",
-        "voted_at",
-        "vote_version",
-    ];
-    Upsert::new(dialect, "waha_poll_votes", &["chat_id", "message_id", "voter"], &COLUMNS)
-        .register("vote_version", &["voter_jid", "selected", "voted_at"])
-        .replace("updated_at")
+pub(in crate::store) fn votes(dialect: Dialect) -> Upsert<waha_poll_votes::Entity> {
+    use waha_poll_votes::Column as C;
+    Upsert::new(dialect, &[C::ChatId, C::MessageId, C::Voter])
+        .register(C::VoteVersion, &[C::VoterJid, C::Selected, C::VotedAt])
+        .replace(C::UpdatedAt)
 }
 
 pub(in crate::store) fn vote(
@@ -65,36 +53,29 @@ pub(in crate::store) fn vote(
     key: &AnswerKey,
     change: &VoteChange,
     now: DateTime<Utc>,
-) -> Vec<Value> {
+) -> waha_poll_votes::ActiveModel {
     let vote = &change.value;
     let selected = vote.selected.clone().map(|names| serde_json::Value::from(names).to_string());
-    let mut row = start(chat_id, key, now);
-    row.extend([
-        cut_option(vote.jid.as_deref(), 255),
-        selected.into(),
-        vote.at.into(),
-        change.version.get().into(),
-    ]);
-    row
+    waha_poll_votes::ActiveModel {
+        id: NotSet,
+        chat_id: Set(chat_id),
+        message_id: Set(cut(&key.message.message_id, 255)),
+        voter: Set(cut(&key.author, 255)),
+        voter_jid: Set(cut_option(vote.jid.as_deref(), 255)),
+        selected: Set(selected),
+        voted_at: Set(Some(vote.at)),
+        vote_version: Set(change.version.get()),
+        created_at: NotSet,
+        updated_at: Set(now),
+    }
 }
 
-pub(in crate::store) fn event_responses(dialect: Dialect) -> Upsert {
-    const TABLE: &str = "waha_event_responses";
-    const COLUMNS: [&str; 9] = [
-        "chat_id",
-        "message_id",
-        "responder",
-        "updated_at",
-        "responder_jid",
-        "response",
-        "extra_guests",
-        "responded_at",
-        "response_version",
-    ];
-    let told = ["responder_jid", "response", "extra_guests", "responded_at"];
-    Upsert::new(dialect, TABLE, &["chat_id", "message_id", "responder"], &COLUMNS)
-        .register("response_version", &told)
-        .replace("updated_at")
+pub(in crate::store) fn event_responses(dialect: Dialect) -> Upsert<waha_event_responses::Entity> {
+    use waha_event_responses::Column as C;
+    let told = [C::ResponderJid, C::Response, C::ExtraGuests, C::RespondedAt];
+    Upsert::new(dialect, &[C::ChatId, C::MessageId, C::Responder])
+        .register(C::ResponseVersion, &told)
+        .replace(C::UpdatedAt)
 }
 
 pub(in crate::store) fn event_response(
@@ -102,38 +83,31 @@ pub(in crate::store) fn event_response(
     key: &AnswerKey,
     change: &EventResponseChange,
     now: DateTime<Utc>,
-) -> Vec<Value> {
+) -> waha_event_responses::ActiveModel {
     let response = &change.value;
-    let mut row = start(chat_id, key, now);
-    row.extend([
-        cut_option(response.jid.as_deref(), 255),
-        cut_option(response.response.as_deref(), 32),
-        response.extra_guests.into(),
-        response.at.into(),
-        change.version.get().into(),
-    ]);
-    row
+    waha_event_responses::ActiveModel {
+        id: NotSet,
+        chat_id: Set(chat_id),
+        message_id: Set(cut(&key.message.message_id, 255)),
+        responder: Set(cut(&key.author, 255)),
+        responder_jid: Set(cut_option(response.jid.as_deref(), 255)),
+        response: Set(cut_option(response.response.as_deref(), 32)),
+        extra_guests: Set(response.extra_guests),
+        responded_at: Set(Some(response.at)),
+        response_version: Set(change.version.get()),
+        created_at: NotSet,
+        updated_at: Set(now),
+    }
 }
 
-pub(in crate::store) fn member_acks(dialect: Dialect) -> Upsert {
-    const COLUMNS: [&str; 10] = [
-        "chat_id",
-        "message_id",
-        "participant",
-        "updated_at",
-        "status",
-        "ack",
-        "status_rank",
-        "delivered_at",
-        "read_at",
-        "played_at",
-    ];
-    Upsert::new(dialect, "waha_message_acks", &["chat_id", "message_id", "participant"], &COLUMNS)
-        .register("status_rank", &["status", "ack"])
-        .earliest("delivered_at")
-        .earliest("read_at")
-        .earliest("played_at")
-        .replace("updated_at")
+pub(in crate::store) fn member_acks(dialect: Dialect) -> Upsert<waha_message_acks::Entity> {
+    use waha_message_acks::Column as C;
+    Upsert::new(dialect, &[C::ChatId, C::MessageId, C::Participant])
+        .register(C::StatusRank, &[C::Status, C::Ack])
+        .earliest(C::DeliveredAt)
+        .earliest(C::ReadAt)
+        .earliest(C::PlayedAt)
+        .replace(C::UpdatedAt)
 }
 
 pub(in crate::store) fn member_ack(
@@ -141,19 +115,20 @@ pub(in crate::store) fn member_ack(
     key: &AnswerKey,
     change: &MemberAckChange,
     now: DateTime<Utc>,
-) -> Vec<Value> {
-    let mut row = start(chat_id, key, now);
-    row.extend([
-        cut_option(change.status.map(MessageStatus::name), 16),
-        change.status.map(MessageStatus::ack).into(),
-        change.status.map_or(-1, MessageStatus::rank).into(),
-        change.delivered_at.into(),
-        change.read_at.into(),
-        change.played_at.into(),
-    ]);
-    row
-}
-
-fn start(chat_id: i64, key: &AnswerKey, now: DateTime<Utc>) -> Vec<Value> {
-    vec![chat_id.into(), cut(&key.message.message_id, 255), cut(&key.author, 255), now.into()]
+) -> waha_message_acks::ActiveModel {
+    let MemberAckChange { status, delivered_at, read_at, played_at } = change;
+    waha_message_acks::ActiveModel {
+        id: NotSet,
+        chat_id: Set(chat_id),
+        message_id: Set(cut(&key.message.message_id, 255)),
+        participant: Set(cut(&key.author, 255)),
+        status: Set(cut_option(status.map(MessageStatus::name), 16)),
+        ack: Set(status.map(MessageStatus::ack)),
+        status_rank: Set(status.map_or(-1, MessageStatus::rank)),
+        delivered_at: Set(*delivered_at),
+        read_at: Set(*read_at),
+        played_at: Set(*played_at),
+        created_at: NotSet,
+        updated_at: Set(now),
+    }
 }

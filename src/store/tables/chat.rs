@@ -1,10 +1,11 @@
 //! `waha_chats`: name, description and archived are registers, the last message only moves forward.
 
 use chrono::{DateTime, Utc};
-use sea_orm::Value;
+use sea_orm::{NotSet, Set};
 
-use super::contact::EmptyValue;
-use super::cut;
+use entity::waha_chats::{ActiveModel, Column as C, Entity};
+
+use super::{cut, value, version};
 use crate::change::{ChatChange, ChatKey};
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::upsert::Upsert;
@@ -12,40 +13,18 @@ use crate::waha::jid::ChatKind;
 
 pub(in crate::store) const TABLE: &str = "waha_chats";
 
-const KEY: [&str; 2] = ["session_id", "chat_id"];
-const POINTER: [&str; 5] = ["session_id", "chat_id", "updated_at", "kind", "merged_into"];
-const COLUMNS: [&str; 11] = [
-    "session_id",
-    "chat_id",
-    "updated_at",
-    "kind",
-    "name",
-    "name_version",
-    "description",
-    "description_version",
-    "archived",
-    "archived_version",
-    "last_message_at",
-];
-
-/// What moves to the row of the conversation when this one turns out to be another name of it.
-pub(in crate::store) const EMPTIED: [(&str, EmptyValue); 7] = [
-    ("name", EmptyValue::Null),
-    ("name_version", EmptyValue::Zero),
-    ("description", EmptyValue::Null),
-    ("description_version", EmptyValue::Zero),
-    ("archived", EmptyValue::Null),
-    ("archived_version", EmptyValue::Zero),
-    ("last_message_at", EmptyValue::Null),
-];
-
-pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert {
+pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
     make(dialect)
-        .register("name_version", &["name"])
-        .register("description_version", &["description"])
-        .register("archived_version", &["archived"])
-        .latest("last_message_at")
-        .replace("updated_at")
+        .register(C::NameVersion, &[C::Name])
+        .register(C::DescriptionVersion, &[C::Description])
+        .register(C::ArchivedVersion, &[C::Archived])
+        .latest(C::LastMessageAt)
+        .replace(C::UpdatedAt)
+}
+
+/// Makes rows that are not there.
+pub(in crate::store) fn make(dialect: Dialect) -> Upsert<Entity> {
+    Upsert::new(dialect, &[C::SessionId, C::ChatId]).without(&[C::MergedInto])
 }
 
 pub(in crate::store) fn row(
@@ -53,30 +32,46 @@ pub(in crate::store) fn row(
     key: &ChatKey,
     change: &ChatChange,
     now: DateTime<Utc>,
-) -> Vec<Value> {
-    vec![
-        session_id.into(),
-        cut(&key.chat_id, 255),
-        now.into(),
-        ChatKind::of(&key.chat_id).name().into(),
-        change.name.as_ref().map(|name| name.value.clone()).into(),
-        change.name.as_ref().map_or(0, |name| name.version.get()).into(),
-        change.description.as_ref().and_then(|description| description.value.clone()).into(),
-        change.description.as_ref().map_or(0, |description| description.version.get()).into(),
-        change.archived.as_ref().map(|archived| archived.value).into(),
-        change.archived.as_ref().map_or(0, |archived| archived.version.get()).into(),
-        change.last_message_at.into(),
-    ]
+) -> ActiveModel {
+    let ChatChange { name, description, archived, last_message_at } = change;
+    ActiveModel {
+        id: NotSet,
+        session_id: Set(session_id),
+        chat_id: Set(cut(&key.chat_id, 255)),
+        kind: Set(ChatKind::of(&key.chat_id).name().to_owned()),
+        name: Set(value(name.as_ref()).cloned()),
+        name_version: Set(version(name.as_ref())),
+        description: Set(value(description.as_ref()).cloned().flatten()),
+        description_version: Set(version(description.as_ref())),
+        archived: Set(value(archived.as_ref()).copied()),
+        archived_version: Set(version(archived.as_ref())),
+        last_message_at: Set(*last_message_at),
+        merged_into: NotSet,
+        created_at: NotSet,
+        updated_at: Set(now),
+    }
 }
 
-/// Makes rows that are not there.
-pub(in crate::store) fn make(dialect: Dialect) -> Upsert {
-    Upsert::new(dialect, TABLE, &KEY, &COLUMNS)
+/// What stays when all of it has moved to the row of the conversation, because this one turned out to be
+/// another name of it.
+pub(in crate::store) fn emptied() -> ActiveModel {
+    ActiveModel {
+        name: Set(None),
+        name_version: Set(0),
+        description: Set(None),
+        description_version: Set(0),
+        archived: Set(None),
+        archived_version: Set(0),
+        last_message_at: Set(None),
+        ..ActiveModel::default()
+    }
 }
 
 /// Points rows that are there to the rows of their conversations.
-pub(in crate::store) fn upsert_pointers(dialect: Dialect) -> Upsert {
-    Upsert::new(dialect, TABLE, &KEY, &POINTER).replace("merged_into")
+pub(in crate::store) fn upsert_pointers(dialect: Dialect) -> Upsert<Entity> {
+    Upsert::new(dialect, &[C::SessionId, C::ChatId])
+        .only(&[C::SessionId, C::ChatId, C::UpdatedAt, C::Kind, C::MergedInto])
+        .replace(C::MergedInto)
 }
 
 pub(in crate::store) fn pointer(
@@ -84,7 +79,13 @@ pub(in crate::store) fn pointer(
     key: &ChatKey,
     conversation: i64,
     now: DateTime<Utc>,
-) -> Vec<Value> {
-    let kind = ChatKind::of(&key.chat_id).name();
-    vec![session_id.into(), cut(&key.chat_id, 255), now.into(), kind.into(), conversation.into()]
+) -> ActiveModel {
+    ActiveModel {
+        session_id: Set(session_id),
+        chat_id: Set(cut(&key.chat_id, 255)),
+        kind: Set(ChatKind::of(&key.chat_id).name().to_owned()),
+        merged_into: Set(Some(conversation)),
+        updated_at: Set(now),
+        ..ActiveModel::default()
+    }
 }

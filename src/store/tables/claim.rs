@@ -4,19 +4,18 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{DbErr, QueryResult, Value};
+use sea_orm::{DbErr, NotSet, QueryResult, Set};
 
-use super::{cut, joined, message};
+use entity::waha_message_claims::{ActiveModel, Column as C, Entity};
+
+use super::cut;
+use super::message::told_row;
 use crate::change::{Content, Media, Origin, Register, Reply, Told, Version};
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::upsert::Upsert;
 
-const KEY: [&str; 3] = ["chat_id", "message_id", "author"];
-const COLUMNS: [&str; 25] = joined(["chat_id", "message_id", "updated_at"], message::TOLD);
-
-pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert {
-    let upsert = Upsert::new(dialect, "waha_message_claims", &KEY, &COLUMNS);
-    COLUMNS.into_iter().filter(|column| !KEY.contains(column)).fold(upsert, Upsert::replace)
+pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
+    Upsert::new(dialect, &[C::ChatId, C::MessageId, C::Author]).replace_all_but(&[])
 }
 
 pub(in crate::store) fn row(
@@ -25,10 +24,18 @@ pub(in crate::store) fn row(
     author: &str,
     told: &Told,
     now: DateTime<Utc>,
-) -> Vec<Value> {
-    let mut row = vec![chat_id.into(), cut(message_id, 255), now.into()];
-    row.extend(message::told(Some((author, told))));
-    row
+) -> ActiveModel {
+    told_row!(
+        Some(told),
+        ActiveModel {
+            id: NotSet,
+            chat_id: Set(chat_id),
+            message_id: Set(cut(message_id, 255)),
+            author: Set(cut(author, 255)),
+            created_at: NotSet,
+            updated_at: Set(now),
+        }
+    )
 }
 
 /// What an author told, out of a row of either table; none of a stub. `text` is the column with the

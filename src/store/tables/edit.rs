@@ -2,7 +2,9 @@
 //! each person.
 
 use chrono::{DateTime, Utc};
-use sea_orm::Value;
+use sea_orm::{NotSet, Set};
+
+use entity::{waha_message_edits, waha_message_revocations};
 
 use super::cut;
 use crate::change::{EditChange, EditKey, Revocation, RevocationKey};
@@ -12,20 +14,11 @@ use crate::store::sql::upsert::Upsert;
 pub(in crate::store) const EDITS: &str = "waha_message_edits";
 pub(in crate::store) const REVOCATIONS: &str = "waha_message_revocations";
 
-pub(in crate::store) fn edits(dialect: Dialect) -> Upsert {
-    const COLUMNS: [&str; 8] = [
-        "chat_id",
-        "message_id",
-        "author",
-        "edit_id",
-        "updated_at",
-        "content",
-        "edited_at",
-        "edit_version",
-    ];
-    Upsert::new(dialect, EDITS, &["chat_id", "message_id", "author", "edit_id"], &COLUMNS)
-        .register("edit_version", &["content", "edited_at"])
-        .replace("updated_at")
+pub(in crate::store) fn edits(dialect: Dialect) -> Upsert<waha_message_edits::Entity> {
+    use waha_message_edits::Column as C;
+    Upsert::new(dialect, &[C::ChatId, C::MessageId, C::Author, C::EditId])
+        .register(C::EditVersion, &[C::Content, C::EditedAt])
+        .replace(C::UpdatedAt)
 }
 
 pub(in crate::store) fn edit(
@@ -33,40 +26,33 @@ pub(in crate::store) fn edit(
     key: &EditKey,
     change: &EditChange,
     now: DateTime<Utc>,
-) -> Vec<Value> {
-    vec![
-        chat_id.into(),
-        cut(&key.message.message_id, 255),
-        cut(&key.author, 255),
-        cut(&key.edit_id, 255),
-        now.into(),
-        change.value.text.clone().into(),
-        change.value.at.into(),
-        change.version.get().into(),
-    ]
+) -> waha_message_edits::ActiveModel {
+    waha_message_edits::ActiveModel {
+        id: NotSet,
+        chat_id: Set(chat_id),
+        message_id: Set(cut(&key.message.message_id, 255)),
+        author: Set(cut(&key.author, 255)),
+        edit_id: Set(cut(&key.edit_id, 255)),
+        content: Set(change.value.text.clone()),
+        edited_at: Set(Some(change.value.at)),
+        edit_version: Set(change.version.get()),
+        created_at: NotSet,
+        updated_at: Set(now),
+    }
 }
 
-pub(in crate::store) fn revocations(dialect: Dialect) -> Upsert {
-    const COLUMNS: [&str; 8] = [
-        "chat_id",
-        "message_id",
-        "author",
-        "updated_at",
-        "revoked_by",
-        "revoked_at",
-        "is_verified",
-        "revocation_version",
-    ];
-    let upsert = Upsert::new(dialect, REVOCATIONS, &["chat_id", "message_id", "author"], &COLUMNS);
+pub(in crate::store) fn revocations(dialect: Dialect) -> Upsert<waha_message_revocations::Entity> {
+    use waha_message_revocations::Column as C;
+    let upsert = Upsert::new(dialect, &[C::ChatId, C::MessageId, C::Author]);
     let (new, old) =
-        (upsert.new_value("revocation_version"), upsert.old_value("revocation_version"));
-    let is_verified = upsert.new_value("is_verified");
+        (upsert.new_value(C::RevocationVersion), upsert.old_value(C::RevocationVersion));
+    let is_verified = upsert.new_value(C::IsVerified);
     let earlier = format!("{new} < {old}");
     upsert
-        .when(&earlier, &["revoked_by", "revoked_at"])
-        .when(&earlier, &["revocation_version"])
-        .when(&is_verified, &["is_verified"])
-        .replace("updated_at")
+        .when(&earlier, &[C::RevokedBy, C::RevokedAt])
+        .when(&earlier, &[C::RevocationVersion])
+        .when(&is_verified, &[C::IsVerified])
+        .replace(C::UpdatedAt)
 }
 
 pub(in crate::store) fn revocation(
@@ -74,15 +60,18 @@ pub(in crate::store) fn revocation(
     key: &RevocationKey,
     revocation: &Revocation,
     now: DateTime<Utc>,
-) -> Vec<Value> {
-    vec![
-        chat_id.into(),
-        cut(&key.message.message_id, 255),
-        cut(&key.author, 255),
-        now.into(),
-        cut(&revocation.by, 255),
-        revocation.at.into(),
-        revocation.is_verified.into(),
-        revocation.version.get().into(),
-    ]
+) -> waha_message_revocations::ActiveModel {
+    let Revocation { version, at, by, is_verified } = revocation;
+    waha_message_revocations::ActiveModel {
+        id: NotSet,
+        chat_id: Set(chat_id),
+        message_id: Set(cut(&key.message.message_id, 255)),
+        author: Set(cut(&key.author, 255)),
+        revoked_by: Set(cut(by, 255)),
+        revoked_at: Set(Some(*at)),
+        is_verified: Set(*is_verified),
+        revocation_version: Set(version.get()),
+        created_at: NotSet,
+        updated_at: Set(now),
+    }
 }

@@ -1,29 +1,21 @@
 //! `waha_labels` and `waha_chat_labels`.
 
 use chrono::{DateTime, Utc};
-use sea_orm::Value;
+use sea_orm::{NotSet, Set};
 
-use super::{cut, cut_option};
+use entity::{waha_chat_labels, waha_labels};
+
+use super::{cut, cut_option, value, version};
 use crate::change::{ChatLabelChange, ChatLabelKey, LabelChange, LabelKey};
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::upsert::Upsert;
 
-pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert {
-    const COLUMNS: [&str; 9] = [
-        "session_id",
-        "label_id",
-        "updated_at",
-        "name",
-        "color",
-        "color_hex",
-        "look_version",
-        "deleted",
-        "deleted_version",
-    ];
-    Upsert::new(dialect, "waha_labels", &["session_id", "label_id"], &COLUMNS)
-        .register("look_version", &["name", "color", "color_hex"])
-        .register("deleted_version", &["deleted"])
-        .replace("updated_at")
+pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<waha_labels::Entity> {
+    use waha_labels::Column as C;
+    Upsert::new(dialect, &[C::SessionId, C::LabelId])
+        .register(C::LookVersion, &[C::Name, C::Color, C::ColorHex])
+        .register(C::DeletedVersion, &[C::Deleted])
+        .replace(C::UpdatedAt)
 }
 
 pub(in crate::store) fn row(
@@ -31,26 +23,29 @@ pub(in crate::store) fn row(
     key: &LabelKey,
     change: &LabelChange,
     now: DateTime<Utc>,
-) -> Vec<Value> {
-    let look = change.look.as_ref().map(|look| &look.value);
-    vec![
-        session_id.into(),
-        cut(&key.label_id, 255),
-        now.into(),
-        look.and_then(|look| look.name.clone()).into(),
-        look.and_then(|look| look.color).into(),
-        cut_option(look.and_then(|look| look.color_hex.as_deref()), 32),
-        change.look.as_ref().map_or(0, |look| look.version.get()).into(),
-        change.deleted.as_ref().map(|deleted| deleted.value).into(),
-        change.deleted.as_ref().map_or(0, |deleted| deleted.version.get()).into(),
-    ]
+) -> waha_labels::ActiveModel {
+    let LabelChange { look, deleted } = change;
+    let told = value(look.as_ref());
+    waha_labels::ActiveModel {
+        id: NotSet,
+        session_id: Set(session_id),
+        label_id: Set(cut(&key.label_id, 255)),
+        name: Set(told.and_then(|told| told.name.clone())),
+        color: Set(told.and_then(|told| told.color)),
+        color_hex: Set(cut_option(told.and_then(|told| told.color_hex.as_deref()), 32)),
+        look_version: Set(version(look.as_ref())),
+        deleted: Set(value(deleted.as_ref()).copied()),
+        deleted_version: Set(version(deleted.as_ref())),
+        created_at: NotSet,
+        updated_at: Set(now),
+    }
 }
 
-pub(in crate::store) fn upsert_on_chat(dialect: Dialect) -> Upsert {
-    const COLUMNS: [&str; 5] = ["chat_id", "label_id", "updated_at", "is_set", "version"];
-    Upsert::new(dialect, "waha_chat_labels", &["chat_id", "label_id"], &COLUMNS)
-        .register("version", &["is_set"])
-        .replace("updated_at")
+pub(in crate::store) fn upsert_on_chat(dialect: Dialect) -> Upsert<waha_chat_labels::Entity> {
+    use waha_chat_labels::Column as C;
+    Upsert::new(dialect, &[C::ChatId, C::LabelId])
+        .register(C::Version, &[C::IsSet])
+        .replace(C::UpdatedAt)
 }
 
 pub(in crate::store) fn on_chat_row(
@@ -58,12 +53,14 @@ pub(in crate::store) fn on_chat_row(
     key: &ChatLabelKey,
     change: &ChatLabelChange,
     now: DateTime<Utc>,
-) -> Vec<Value> {
-    vec![
-        chat_id.into(),
-        cut(&key.label_id, 255),
-        now.into(),
-        change.value.into(),
-        change.version.get().into(),
-    ]
+) -> waha_chat_labels::ActiveModel {
+    waha_chat_labels::ActiveModel {
+        id: NotSet,
+        chat_id: Set(chat_id),
+        label_id: Set(cut(&key.label_id, 255)),
+        is_set: Set(change.value),
+        version: Set(change.version.get()),
+        created_at: NotSet,
+        updated_at: Set(now),
+    }
 }

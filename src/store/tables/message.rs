@@ -1,142 +1,135 @@
 //! `waha_messages`: content and file are registers of the author who owns the row; the status only
 //! moves forward. What an edit or another author's claim makes of it, `apply/conflicts` decides.
 //!
-//! `waha_message_claims` has the columns that an author tells, too.
+//! `waha_message_claims` has the columns that an author tells, too: both rows are made by one macro.
 
 use chrono::{DateTime, Utc};
-use sea_orm::Value;
+use sea_orm::{NotSet, Set};
 
-use super::{cut, cut_option, joined};
-use crate::change::{
-    Content, Media, MessageChange, MessageKey, MessageStatus, Origin, Register, Told,
-};
+use entity::waha_messages::{ActiveModel, Column as C, Entity};
+
+use super::cut;
+use crate::change::{MessageChange, MessageKey, MessageStatus};
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::upsert::Upsert;
 
-const TABLE: &str = "waha_messages";
-const KEY: [&str; 3] = ["session_id", "chat_id", "message_id"];
-/// The columns that `apply/conflicts/shown` derives, after the key.
-const SHOWN: [&str; 9] = [
-    "session_id",
-    "chat_id",
-    "message_id",
-    "content",
-    "original_content",
-    "edited_at",
-    "edited_version",
-    "revoked_at",
-    "revoked_by",
+const KEY: [C; 3] = [C::SessionId, C::ChatId, C::MessageId];
+/// The columns that `apply/conflicts/shown` derives.
+const SHOWN: [C; 6] =
+    [C::Content, C::OriginalContent, C::EditedAt, C::EditedVersion, C::RevokedAt, C::RevokedBy];
+/// All that an author tells of a message but the text, which may be an edit's.
+const CONTENT: [C; 13] = [
+    C::WahaId,
+    C::FromMe,
+    C::Sender,
+    C::SenderName,
+    C::Type,
+    C::Details,
+    C::ReplyTo,
+    C::ReplyToSender,
+    C::ReplyToContent,
+    C::IsForwarded,
+    C::HasMedia,
+    C::Origin,
+    C::SentAt,
 ];
-/// The columns that an author tells; in `waha_message_claims`, too.
-pub(super) const TOLD: [&str; 22] = [
-    "author",
-    "author_version",
-    "waha_id",
-    "from_me",
-    "sender",
-    "sender_name",
-    "type",
-    "content",
-    "details",
-    "reply_to",
-    "reply_to_sender",
-    "reply_to_content",
-    "is_forwarded",
-    "has_media",
-    "origin",
-    "sent_at",
-    "content_version",
-    "media_url",
-    "media_mime_type",
-    "media_file_name",
-    "media_error",
-    "media_version",
-];
-const COLUMNS: [&str; 33] = joined(
-    [
-        "session_id",
-        "chat_id",
-        "message_id",
-        "updated_at",
-        "status",
-        "ack",
-        "status_rank",
-        "is_amended",
-        "is_stub",
-        "original_content",
-        "edited_version",
-    ],
-    TOLD,
-);
-/// All but the text, which may be an edit's.
-const CONTENT: [&str; 13] = [
-    "waha_id",
-    "from_me",
-    "sender",
-    "sender_name",
-    "type",
-    "details",
-    "reply_to",
-    "reply_to_sender",
-    "reply_to_content",
-    "is_forwarded",
-    "has_media",
-    "origin",
-    "sent_at",
-];
-const MEDIA: [&str; 4] = ["media_url", "media_mime_type", "media_file_name", "media_error"];
+const MEDIA: [C; 4] = [C::MediaUrl, C::MediaMimeType, C::MediaFileName, C::MediaError];
+/// What only says how far a message got.
+const STATUS: [C; 3] = [C::Status, C::Ack, C::StatusRank];
+
+/// A row with what an author told, `Option<&Told>`, and the columns that are the row's own.
+macro_rules! told_row {
+    ($told:expr, $row:ident { $($own:tt)* }) => {{
+        use $crate::store::tables::{cut_option, value, version};
+
+        let told: Option<&$crate::change::Told> = $told;
+        let content = told.map(|told| &told.content.value);
+        let reply = content.and_then(|content| content.reply.as_ref());
+        let media = told.and_then(|told| told.media.as_ref());
+        let file = value(media);
+        $row {
+            author_version: Set(told.map_or(0, |told| told.first.get())),
+            waha_id: Set(cut_option(content.map(|it| it.waha_id.as_str()), 512)),
+            from_me: Set(content.map(|it| it.from_me)),
+            sender: Set(cut_option(content.and_then(|it| it.sender.as_deref()), 255)),
+            sender_name: Set(content.and_then(|it| it.sender_name.clone())),
+            r#type: Set(cut_option(content.map(|it| it.kind.as_ref()), 32)),
+            content: Set(content.and_then(|it| it.text.clone())),
+            details: Set(content.and_then(|it| it.details.clone())),
+            reply_to: Set(cut_option(reply.map(|it| it.message_id.as_str()), 255)),
+            reply_to_sender: Set(cut_option(reply.and_then(|it| it.sender.as_deref()), 255)),
+            reply_to_content: Set(reply.and_then(|it| it.text.clone())),
+            is_forwarded: Set(content.map(|it| it.is_forwarded)),
+            has_media: Set(content.map(|it| it.has_media)),
+            origin: Set(cut_option(content.and_then(|it| it.origin).map(|it| it.name()), 8)),
+            sent_at: Set(content.and_then(|it| it.sent_at)),
+            content_version: Set(told.map_or(0, |told| told.content.version.get())),
+            media_url: Set(file.and_then(|it| it.url.clone())),
+            media_mime_type: Set(cut_option(file.and_then(|it| it.mime_type.as_deref()), 255)),
+            media_file_name: Set(file.and_then(|it| it.file_name.clone())),
+            media_error: Set(file.and_then(|it| it.error.clone())),
+            media_version: Set(version(media)),
+            $($own)*
+        }
+    }};
+}
+pub(super) use told_row;
+
+/// Inserts what is told; what edits and revocations make of it is derived later.
+fn make(dialect: Dialect) -> Upsert<Entity> {
+    Upsert::new(dialect, &KEY).without(&[C::EditedAt, C::RevokedAt, C::RevokedBy])
+}
 
 /// Adds what is told to what is there, as long as it is the same author's or nobody's.
-pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert {
-    let upsert = Upsert::new(dialect, TABLE, &KEY, &COLUMNS);
+pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
+    let upsert = make(dialect);
     let old = |column| upsert.old_value(column);
     let new = |column| upsert.new_value(column);
-    let told = format!("{} IS NOT NULL", new("author"));
-    let free = format!("{told} AND {} IS NULL", old("author"));
-    let mine = format!("({told} AND ({} IS NULL OR {0} = {}))", old("author"), new("author"));
+    let told = format!("{} IS NOT NULL", new(C::Author));
+    let free = format!("{told} AND {} IS NULL", old(C::Author));
+    let mine = format!("({told} AND ({} IS NULL OR {0} = {}))", old(C::Author), new(C::Author));
     let newer = |version| format!("{mine} AND {} > {}", new(version), old(version));
-    let (content, media) = (newer("content_version"), newer("media_version"));
-    let edited = format!("{} > 0", old("edited_version"));
+    let (content, media) = (newer(C::ContentVersion), newer(C::MediaVersion));
+    let edited = format!("{} > 0", old(C::EditedVersion));
     let original = format!(
         "CASE WHEN {content} AND {edited} THEN {} ELSE {} END",
-        new("content"),
-        old("original_content"),
+        new(C::Content),
+        old(C::OriginalContent),
     );
     let earlier = format!(
         "{mine} AND ({} IS NULL OR {} < {})",
-        old("author"),
-        new("author_version"),
-        old("author_version")
+        old(C::Author),
+        new(C::AuthorVersion),
+        old(C::AuthorVersion)
     );
-    let is_amended = new("is_amended");
+    let is_amended = new(C::IsAmended);
     // What decides about others comes after them: first the versions, last the author.
     upsert
-        .assign("original_content", original)
-        .when(&format!("{content} AND NOT ({edited})"), &["content"])
+        .assign(C::OriginalContent, original)
+        .when(&format!("{content} AND NOT ({edited})"), &[C::Content])
         .when(&content, &CONTENT)
-        .when(&content, &["content_version"])
+        .when(&content, &[C::ContentVersion])
         .when(&media, &MEDIA)
-        .when(&media, &["media_version"])
-        .when(&told, &["is_stub"])
-        .when(&earlier, &["author_version"])
-        .when(&free, &["author"])
-        .when(&is_amended, &["is_amended"])
-        .register("status_rank", &["status", "ack"])
-        .replace("updated_at")
+        .when(&media, &[C::MediaVersion])
+        .when(&told, &[C::IsStub])
+        .when(&earlier, &[C::AuthorVersion])
+        .when(&free, &[C::Author])
+        .when(&is_amended, &[C::IsAmended])
+        .register(C::StatusRank, &[C::Status, C::Ack])
+        .replace(C::UpdatedAt)
 }
 
 /// Replaces what a row that is there shows of its edits and revocations.
-pub(in crate::store) fn shown(dialect: Dialect) -> Upsert {
-    let shown = Upsert::new(dialect, TABLE, &KEY, &SHOWN);
-    SHOWN.into_iter().filter(|column| !KEY.contains(column)).fold(shown, Upsert::replace)
+pub(in crate::store) fn shown(dialect: Dialect) -> Upsert<Entity> {
+    let columns: Vec<C> = KEY.into_iter().chain(SHOWN).collect();
+    Upsert::new(dialect, &KEY).only(&columns).replace_all_but(&[])
 }
 
 /// Replaces what the owner of a row tells, as if it had never been edited: for rows that are locked
 /// and about to be settled.
-pub(in crate::store) fn rewrite(dialect: Dialect) -> Upsert {
-    let rewrite = Upsert::new(dialect, TABLE, &KEY, &COLUMNS);
-    let always = ["is_stub", "original_content", "edited_version"];
-    TOLD.into_iter().chain(always).fold(rewrite, Upsert::replace)
+pub(in crate::store) fn rewrite(dialect: Dialect) -> Upsert<Entity> {
+    let kept: Vec<C> = STATUS.into_iter().chain([C::IsAmended, C::UpdatedAt]).collect();
+    make(dialect).replace_all_but(&kept)
 }
 
 pub(in crate::store) fn row(
@@ -146,63 +139,29 @@ pub(in crate::store) fn row(
     change: &MessageChange,
     is_amended: bool,
     now: DateTime<Utc>,
-) -> Vec<Value> {
-    let owner = change.owner();
-    let mut row = vec![session_id.into(), chat_id.into(), cut(&key.message_id, 255), now.into()];
-    row.extend(status(change.status));
-    row.push(is_amended.into());
-    row.push(owner.is_none().into());
-    row.extend([Value::String(None), 0_i64.into()]);
-    row.extend(told(owner));
-    row
-}
-
-/// The values of [`TOLD`].
-pub(super) fn told(owner: Option<(&str, &Told)>) -> Vec<Value> {
-    let (author, told) = owner.unzip();
-    let mut row = vec![cut_option(author, 255), told.map_or(0, |told| told.first.get()).into()];
-    row.extend(content(told.map(|told| &told.content)));
-    row.extend(media(told.and_then(|told: &Told| told.media.as_ref())));
-    row
-}
-
-fn content(register: Option<&Register<Content>>) -> [Value; 15] {
-    let content = register.map(|register| &register.value);
-    let reply = content.and_then(|content| content.reply.as_ref());
-    [
-        cut_option(content.map(|content| content.waha_id.as_str()), 512),
-        content.map(|content| content.from_me).into(),
-        cut_option(content.and_then(|content| content.sender.as_deref()), 255),
-        content.and_then(|content| content.sender_name.clone()).into(),
-        cut_option(content.map(|content| content.kind.as_ref()), 32),
-        content.and_then(|content| content.text.clone()).into(),
-        content.and_then(|content| content.details.clone()).into(),
-        cut_option(reply.map(|reply| reply.message_id.as_str()), 255),
-        cut_option(reply.and_then(|reply| reply.sender.as_deref()), 255),
-        reply.and_then(|reply| reply.text.clone()).into(),
-        content.map(|content| content.is_forwarded).into(),
-        content.map(|content| content.has_media).into(),
-        cut_option(content.and_then(|content| content.origin).map(Origin::name), 8),
-        content.and_then(|content| content.sent_at).into(),
-        register.map_or(0, |register| register.version.get()).into(),
-    ]
-}
-
-fn media(register: Option<&Register<Media>>) -> [Value; 5] {
-    let media = register.map(|register| &register.value);
-    [
-        media.and_then(|media| media.url.clone()).into(),
-        cut_option(media.and_then(|media| media.mime_type.as_deref()), 255),
-        media.and_then(|media| media.file_name.clone()).into(),
-        media.and_then(|media| media.error.clone()).into(),
-        register.map_or(0, |register| register.version.get()).into(),
-    ]
-}
-
-fn status(status: Option<MessageStatus>) -> [Value; 3] {
-    [
-        cut_option(status.map(MessageStatus::name), 16),
-        status.map(MessageStatus::ack).into(),
-        status.map_or(-1, MessageStatus::rank).into(),
-    ]
+) -> ActiveModel {
+    let (author, told) = change.owner().unzip();
+    let status = change.status;
+    told_row!(
+        told,
+        ActiveModel {
+            id: NotSet,
+            session_id: Set(session_id),
+            chat_id: Set(chat_id),
+            message_id: Set(cut(&key.message_id, 255)),
+            is_stub: Set(told.is_none()),
+            is_amended: Set(is_amended),
+            author: Set(author.map(|author| cut(author, 255))),
+            original_content: Set(None),
+            edited_at: NotSet,
+            edited_version: Set(0),
+            revoked_at: NotSet,
+            revoked_by: NotSet,
+            status: Set(status.map(|status| cut(status.name(), 16))),
+            ack: Set(status.map(MessageStatus::ack)),
+            status_rank: Set(status.map_or(-1, MessageStatus::rank)),
+            created_at: NotSet,
+            updated_at: Set(now),
+        }
+    )
 }

@@ -1,20 +1,20 @@
 //! `waha_participants` and `waha_join_requests`: one register per person and group.
 
 use chrono::{DateTime, Utc};
-use sea_orm::Value;
+use sea_orm::{NotSet, Set};
+
+use entity::{waha_join_requests, waha_participants};
 
 use super::{cut, cut_option};
 use crate::change::{JoinRequestChange, JoinRequestKey, ParticipantChange, ParticipantKey};
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::upsert::Upsert;
 
-const KEY: [&str; 2] = ["chat_id", "jid"];
-
-pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert {
-    const COLUMNS: [&str; 6] = ["chat_id", "jid", "updated_at", "role", "is_member", "version"];
-    Upsert::new(dialect, "waha_participants", &KEY, &COLUMNS)
-        .register("version", &["role", "is_member"])
-        .replace("updated_at")
+pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<waha_participants::Entity> {
+    use waha_participants::Column as C;
+    Upsert::new(dialect, &[C::ChatId, C::Jid])
+        .register(C::Version, &[C::Role, C::IsMember])
+        .replace(C::UpdatedAt)
 }
 
 pub(in crate::store) fn row(
@@ -22,22 +22,24 @@ pub(in crate::store) fn row(
     key: &ParticipantKey,
     change: &ParticipantChange,
     now: DateTime<Utc>,
-) -> Vec<Value> {
-    vec![
-        chat_id.into(),
-        cut(&key.jid, 255),
-        now.into(),
-        change.value.name().into(),
-        change.value.is_member().into(),
-        change.version.get().into(),
-    ]
+) -> waha_participants::ActiveModel {
+    waha_participants::ActiveModel {
+        id: NotSet,
+        chat_id: Set(chat_id),
+        jid: Set(cut(&key.jid, 255)),
+        role: Set(change.value.name().to_owned()),
+        is_member: Set(change.value.is_member()),
+        version: Set(change.version.get()),
+        created_at: NotSet,
+        updated_at: Set(now),
+    }
 }
 
-pub(in crate::store) fn upsert_request(dialect: Dialect) -> Upsert {
-    const COLUMNS: [&str; 6] = ["chat_id", "jid", "updated_at", "state", "method", "version"];
-    Upsert::new(dialect, "waha_join_requests", &KEY, &COLUMNS)
-        .register("version", &["state", "method"])
-        .replace("updated_at")
+pub(in crate::store) fn upsert_request(dialect: Dialect) -> Upsert<waha_join_requests::Entity> {
+    use waha_join_requests::Column as C;
+    Upsert::new(dialect, &[C::ChatId, C::Jid])
+        .register(C::Version, &[C::State, C::Method])
+        .replace(C::UpdatedAt)
 }
 
 pub(in crate::store) fn request_row(
@@ -45,13 +47,15 @@ pub(in crate::store) fn request_row(
     key: &JoinRequestKey,
     change: &JoinRequestChange,
     now: DateTime<Utc>,
-) -> Vec<Value> {
-    vec![
-        chat_id.into(),
-        cut(&key.0.jid, 255),
-        now.into(),
-        cut(&change.value.state, 16),
-        cut_option(change.value.method.as_deref(), 32),
-        change.version.get().into(),
-    ]
+) -> waha_join_requests::ActiveModel {
+    waha_join_requests::ActiveModel {
+        id: NotSet,
+        chat_id: Set(chat_id),
+        jid: Set(cut(&key.jid, 255)),
+        state: Set(cut(&change.value.state, 16)),
+        method: Set(cut_option(change.value.method.as_deref(), 32)),
+        version: Set(change.version.get()),
+        created_at: NotSet,
+        updated_at: Set(now),
+    }
 }

@@ -1,20 +1,21 @@
 //! `chat_reads`: how far somebody has read a chat, ordered by the time of reading.
 
 use chrono::{DateTime, Utc};
-use sea_orm::Value;
+use sea_orm::{NotSet, Set};
+
+use entity::chat_reads::{ActiveModel, Column as C, Entity};
 
 use super::cut;
 use crate::change::{ReadChange, ReadKey};
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::upsert::Upsert;
 
-const COLUMNS: [&str; 6] =
-    ["chat_id", "reader", "updated_at", "last_read_message_id", "last_read_at", "read_version"];
-
-pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert {
-    Upsert::new(dialect, "chat_reads", &["chat_id", "reader"], &COLUMNS)
-        .register("read_version", &["last_read_message_id", "last_read_at"])
-        .replace("updated_at")
+/// `user_id` is the applications'.
+pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
+    Upsert::new(dialect, &[C::ChatId, C::Reader])
+        .without(&[C::UserId])
+        .register(C::ReadVersion, &[C::LastReadMessageId, C::LastReadAt])
+        .replace(C::UpdatedAt)
 }
 
 pub(in crate::store) fn row(
@@ -22,13 +23,16 @@ pub(in crate::store) fn row(
     key: &ReadKey,
     change: &ReadChange,
     now: DateTime<Utc>,
-) -> Vec<Value> {
-    vec![
-        chat_id.into(),
-        cut(&key.reader, 255),
-        now.into(),
-        cut(&change.value.message_id, 255),
-        change.value.at.into(),
-        change.version.get().into(),
-    ]
+) -> ActiveModel {
+    ActiveModel {
+        id: NotSet,
+        chat_id: Set(chat_id),
+        reader: Set(cut(&key.reader, 255)),
+        user_id: NotSet,
+        last_read_message_id: Set(Some(cut(&change.value.message_id, 255))),
+        last_read_at: Set(Some(change.value.at)),
+        read_version: Set(change.version.get()),
+        created_at: NotSet,
+        updated_at: Set(now),
+    }
 }

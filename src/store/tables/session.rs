@@ -1,104 +1,72 @@
 //! `waha_sessions`: status and identity are registers.
 
 use chrono::{DateTime, Utc};
-use sea_orm::Value;
+use sea_orm::{NotSet, Set};
 
-use super::{cut, cut_option};
-use crate::change::{Identity, Register, SessionChange, SessionKey, SessionStatus};
+use entity::waha_sessions::{ActiveModel, Column as C, Entity};
+
+use super::{cut, cut_option, value, version};
+use crate::change::{Identity, SessionChange, SessionKey};
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::upsert::Upsert;
 
-const TABLE: &str = "waha_sessions";
-const KEY: [&str; 2] = ["source", "name"];
-const COLUMNS: [&str; 19] = [
-    "source",
-    "name",
-    "updated_at",
-    "status",
-    "status_at",
-    "status_version",
-    "engine",
-    "waha_version",
-    "me_id",
-    "me_lid",
-    "me_jid",
-    "push_name",
-    "metadata",
-    "user_id",
-    "identity_version",
-    "reachout_timelock",
-    "reachout_timelock_version",
-    "message_capping",
-    "message_capping_version",
-];
-
 /// Makes rows that are not there.
-pub(in crate::store) fn make(dialect: Dialect) -> Upsert {
-    Upsert::new(dialect, TABLE, &KEY, &COLUMNS)
+pub(in crate::store) fn make(dialect: Dialect) -> Upsert<Entity> {
+    Upsert::new(dialect, &[C::Source, C::Name]).without(&[C::Config])
 }
 
-pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert {
+pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
+    let identity = [
+        C::Engine,
+        C::WahaVersion,
+        C::MeId,
+        C::MeLid,
+        C::MeJid,
+        C::PushName,
+        C::Metadata,
+        C::UserId,
+    ];
     make(dialect)
-        .register("status_version", &["status", "status_at"])
-        .register(
-            "identity_version",
-            &[
-                "engine",
-                "waha_version",
-                "me_id",
-                "me_lid",
-                "me_jid",
-                "push_name",
-                "metadata",
-                "user_id",
-            ],
-        )
-        .register("reachout_timelock_version", &["reachout_timelock"])
-        .register("message_capping_version", &["message_capping"])
-        .replace("updated_at")
+        .register(C::StatusVersion, &[C::Status, C::StatusAt])
+        .register(C::IdentityVersion, &identity)
+        .register(C::ReachoutTimelockVersion, &[C::ReachoutTimelock])
+        .register(C::MessageCappingVersion, &[C::MessageCapping])
+        .replace(C::UpdatedAt)
 }
 
 pub(in crate::store) fn row(
     key: &SessionKey,
     change: &SessionChange,
     now: DateTime<Utc>,
-) -> Vec<Value> {
-    let mut row = vec![cut(&key.source, 64), cut(&key.name, 128), now.into()];
-    row.extend(status(change.status.as_ref()));
-    row.extend(identity(change.identity.as_ref()));
-    row.extend(limit(change.reachout_timelock.as_ref()));
-    row.extend(limit(change.message_capping.as_ref()));
-    row
-}
-
-fn limit(register: Option<&Register<String>>) -> [Value; 2] {
-    [
-        register.map(|register| register.value.clone()).into(),
-        register.map_or(0, |register| register.version.get()).into(),
-    ]
-}
-
-fn status(register: Option<&Register<SessionStatus>>) -> [Value; 3] {
-    let status = register.map(|register| &register.value);
-    [
-        cut_option(status.map(|status| status.status.as_str()), 32),
-        status.and_then(|status| status.at).into(),
-        register.map_or(0, |register| register.version.get()).into(),
-    ]
-}
-
-fn identity(register: Option<&Register<Identity>>) -> [Value; 9] {
+) -> ActiveModel {
+    // The history has a table of its own.
+    let SessionChange { status, identity, history: _, reachout_timelock, message_capping } = change;
+    let state = value(status.as_ref());
     let none = Identity::default();
-    let identity = register.map_or(&none, |register| &register.value);
-    [
-        cut_option(identity.engine.as_deref(), 16),
-        cut_option(identity.waha_version.as_deref(), 32),
-        cut_option(identity.me_id.as_deref(), 255),
-        cut_option(identity.me_lid.as_deref(), 255),
-        cut_option(identity.me_jid.as_deref(), 255),
-        identity.push_name.clone().into(),
-        identity.metadata.clone().into(),
-        cut_option(identity.user_id.as_deref(), 255),
-        register.map_or(0, |register| register.version.get()).into(),
-    ]
+    let Identity { engine, waha_version, me_id, me_lid, me_jid, push_name, metadata, user_id } =
+        value(identity.as_ref()).unwrap_or(&none);
+    ActiveModel {
+        id: NotSet,
+        source: Set(cut(&key.source, 64)),
+        name: Set(cut(&key.name, 128)),
+        status: Set(cut_option(state.map(|state| state.status.as_str()), 32)),
+        status_at: Set(state.and_then(|state| state.at)),
+        status_version: Set(version(status.as_ref())),
+        engine: Set(cut_option(engine.as_deref(), 16)),
+        waha_version: Set(cut_option(waha_version.as_deref(), 32)),
+        me_id: Set(cut_option(me_id.as_deref(), 255)),
+        me_lid: Set(cut_option(me_lid.as_deref(), 255)),
+        me_jid: Set(cut_option(me_jid.as_deref(), 255)),
+        push_name: Set(push_name.clone()),
+        metadata: Set(metadata.clone()),
+        user_id: Set(cut_option(user_id.as_deref(), 255)),
+        identity_version: Set(version(identity.as_ref())),
+        reachout_timelock: Set(value(reachout_timelock.as_ref()).cloned()),
+        reachout_timelock_version: Set(version(reachout_timelock.as_ref())),
+        message_capping: Set(value(message_capping.as_ref()).cloned()),
+        message_capping_version: Set(version(message_capping.as_ref())),
+        config: NotSet,
+        created_at: NotSet,
+        updated_at: Set(now),
+    }
 }

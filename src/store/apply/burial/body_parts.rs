@@ -9,10 +9,10 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query, SelectStatement, SimpleExpr};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Value,
+    ColumnTrait, ConnectionTrait, EntityTrait, NotSet, QueryFilter, QueryOrder, QuerySelect, Set,
 };
 
-use entity::dead_letter_parts::{Column, Entity};
+use entity::dead_letter_parts::{ActiveModel, Column, Entity};
 
 use crate::store::connect::limit::MessageLimit;
 use crate::store::connect::transaction::CheckedTransaction;
@@ -21,8 +21,6 @@ use crate::store::sql::error::StoreError;
 use crate::store::sql::upsert::Upsert;
 
 const TABLE: &str = "dead_letter_parts";
-const KEY: [&str; 3] = ["dead_letter_id", "edit_id", "place"];
-const COLUMNS: [&str; 5] = ["dead_letter_id", "edit_id", "place", "body", "updated_at"];
 
 /// Bytes that a part repeats: more than a chat's id in any spelling has.
 const OVERLAP: usize = 512;
@@ -65,10 +63,18 @@ impl<'a> CutBody<'a> {
         letter_id: i64,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let upsert = Upsert::new(Dialect::of(db.get_database_backend()), TABLE, &KEY, &COLUMNS);
+        let key = &[Column::DeadLetterId, Column::EditId, Column::Place];
+        let upsert = Upsert::<Entity>::new(Dialect::of(db.get_database_backend()), key);
         for (place, part) in (1_i32..).zip(&self.rest) {
-            let (place, part): (Value, Value) = (place.into(), part.to_vec().into());
-            let row = vec![letter_id.into(), CURRENT.into(), place, part, now.into()];
+            let row = ActiveModel {
+                id: NotSet,
+                dead_letter_id: Set(letter_id),
+                edit_id: Set(CURRENT),
+                place: Set(place),
+                body: Set(part.to_vec()),
+                created_at: NotSet,
+                updated_at: Set(now),
+            };
             upsert.run(db, vec![row]).await?;
         }
         Ok(())

@@ -5,13 +5,17 @@
 //! they are read. What a webhook itself is can be stored by its construction (`webhook/storable`).
 
 use chrono::{DateTime, Utc};
-use sea_orm::Value;
+use sea_orm::{NotSet, Set};
+
+use entity::dead_letters::{ActiveModel, Column as C, Entity};
 
 use super::body_parts::CutBody;
 use super::state::DeadLetterState;
 use crate::queue::Failure;
 use crate::store::apply::ledger::time;
 use crate::store::connect::limit::MessageLimit;
+use crate::store::sql::dialect::Dialect;
+use crate::store::sql::upsert::Upsert;
 use crate::webhook::storable::{cut, printable};
 use crate::webhook::{Webhook, hash_texts};
 
@@ -20,26 +24,15 @@ const REASON_BYTES_MAX: usize = 64;
 /// Longest error, in bytes.
 const ERROR_BYTES_MAX: usize = 4096;
 
-pub(in crate::store) const COLUMNS: [&str; 18] = [
-    "source",
-    "session",
-    "event_type",
-    "webhook_id",
-    "receipt",
-    "body",
-    "headers",
-    "reason",
-    "error",
-    "failures",
-    "fingerprint",
-    "attempts",
-    "webhook_at",
-    "received_at",
-    "first_failed_at",
-    "last_failed_at",
-    "state",
-    "updated_at",
-];
+/// Makes rows that are not there; who resolves them and how writes the rest.
+pub(in crate::store) fn make(dialect: Dialect) -> Upsert<Entity> {
+    Upsert::new(dialect, &[C::Source, C::Session, C::EventType, C::WebhookId]).without(&[
+        C::Replays,
+        C::ResolvedAt,
+        C::ResolvedBy,
+        C::Note,
+    ])
+}
 
 /// Why a webhook is a dead letter.
 #[derive(Clone, Debug)]
@@ -69,37 +62,43 @@ impl BurialCause {
         u32::try_from(self.attempts).unwrap_or(u32::MAX)
     }
 
-    /// The values of [`COLUMNS`]; of a body that is too long for a row only its beginning.
+    /// The row; of a body that is too long for a row only its beginning.
     pub(in crate::store) fn row(
         &self,
         webhook: &Webhook,
         limit: &MessageLimit,
         state: DeadLetterState,
         now: DateTime<Utc>,
-    ) -> Vec<Value> {
+    ) -> ActiveModel {
         let key = webhook.key();
         let failed_at =
             |failure: Option<&Failure>| failure.map_or(now, |failure| time(failure.at_ms));
-        vec![
-            key.source.clone().into(),
-            key.session.clone().into(),
-            key.event_type.clone().into(),
-            key.id.clone().into(),
-            webhook.receipt().0.into(),
-            CutBody::of(webhook.body(), limit).first.to_vec().into(),
-            serde_json::json!(webhook.headers()).to_string().into(),
-            self.reason.clone().into(),
-            self.error.clone().into(),
-            lines(&self.failures).into(),
-            fingerprint(&self.reason, &key.event_type, &self.error).into(),
-            i32::try_from(self.attempts).unwrap_or(i32::MAX).into(),
-            time(webhook.at_ms()).into(),
-            time(webhook.received_at_ms()).into(),
-            failed_at(self.failures.first()).into(),
-            failed_at(self.failures.last()).into(),
-            state.name().into(),
-            now.into(),
-        ]
+        ActiveModel {
+            id: NotSet,
+            source: Set(key.source.clone()),
+            session: Set(key.session.clone()),
+            event_type: Set(key.event_type.clone()),
+            webhook_id: Set(key.id.clone()),
+            receipt: Set(webhook.receipt().0),
+            body: Set(CutBody::of(webhook.body(), limit).first.to_vec()),
+            headers: Set(serde_json::json!(webhook.headers()).to_string()),
+            reason: Set(self.reason.clone()),
+            error: Set(self.error.clone()),
+            failures: Set(lines(&self.failures)),
+            fingerprint: Set(fingerprint(&self.reason, &key.event_type, &self.error)),
+            attempts: Set(i32::try_from(self.attempts).unwrap_or(i32::MAX)),
+            webhook_at: Set(time(webhook.at_ms())),
+            received_at: Set(time(webhook.received_at_ms())),
+            first_failed_at: Set(failed_at(self.failures.first())),
+            last_failed_at: Set(failed_at(self.failures.last())),
+            state: Set(state.name().to_owned()),
+            replays: NotSet,
+            resolved_at: NotSet,
+            resolved_by: NotSet,
+            note: NotSet,
+            created_at: NotSet,
+            updated_at: Set(now),
+        }
     }
 }
 

@@ -3,7 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
-use sea_orm::{DbErr, QueryResult, Value};
+use sea_orm::{DbErr, QueryResult, Set};
+
+use entity::waha_messages;
 
 use crate::change::MessageKey;
 use crate::store::apply::message_rows::of_messages;
@@ -116,19 +118,20 @@ async fn first_revocations<'a>(
 }
 
 impl ShownColumns {
-    /// The values of [`message::shown`].
-    fn row(self, session_id: i64, chat_id: i64, message_id: &str) -> Vec<Value> {
-        vec![
-            session_id.into(),
-            chat_id.into(),
-            cut(message_id, 255),
-            self.content.into(),
-            self.original_content.into(),
-            self.edited_at.into(),
-            self.edited_version.into(),
-            self.revoked_at.into(),
-            self.revoked_by.into(),
-        ]
+    /// For [`message::shown`].
+    fn row(self, session_id: i64, chat_id: i64, message_id: &str) -> waha_messages::ActiveModel {
+        waha_messages::ActiveModel {
+            session_id: Set(session_id),
+            chat_id: Set(chat_id),
+            message_id: Set(cut(message_id, 255)),
+            content: Set(self.content),
+            original_content: Set(self.original_content),
+            edited_at: Set(self.edited_at),
+            edited_version: Set(self.edited_version),
+            revoked_at: Set(self.revoked_at),
+            revoked_by: Set(self.revoked_by),
+            ..waha_messages::ActiveModel::default()
+        }
     }
 }
 

@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
-use sea_orm::{ConnectionTrait, DbErr, Value};
+use sea_orm::{ConnectionTrait, DbErr, NotSet, Set};
+
+use entity::user_waha;
 
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::upsert::Upsert;
@@ -24,17 +26,19 @@ pub(in crate::store) async fn follow(
     }
     let users = users(db, sessions).await?;
     remove_old(db, sessions).await?;
-    let rows = users.into_iter().filter_map(|(session, user)| {
-        Some(vec![Value::from(user?), session.into(), ORIGIN.into(), now.into()])
-    });
-    Upsert::new(
-        dialect,
-        TABLE,
-        &["user_id", "session_id"],
-        &["user_id", "session_id", "origin", "updated_at"],
-    )
-    .run(db, rows.collect())
-    .await
+    let row = |(session, user): (i64, Option<String>)| {
+        Some(user_waha::ActiveModel {
+            id: NotSet,
+            user_id: Set(user?),
+            session_id: Set(session),
+            origin: Set(ORIGIN.to_owned()),
+            created_at: NotSet,
+            updated_at: Set(now),
+        })
+    };
+    let rows = users.into_iter().filter_map(row).collect();
+    let key = &[user_waha::Column::UserId, user_waha::Column::SessionId];
+    Upsert::<user_waha::Entity>::new(dialect, key).run(db, rows).await
 }
 
 /// The users that the sessions name now.

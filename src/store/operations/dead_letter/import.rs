@@ -6,17 +6,15 @@
 
 use std::collections::HashSet;
 
-use sea_orm::Value;
+use entity::dead_letters::ActiveModel;
 
 use crate::queue::Failure;
 use crate::store::apply::batch::counted_before;
-use crate::store::apply::burial::TABLE;
-use crate::store::apply::burial::cause::{BurialCause, COLUMNS};
+use crate::store::apply::burial::cause::{BurialCause, make};
 use crate::store::apply::burial::state::DeadLetterState;
-use crate::store::apply::ledger::{self, KEY, LedgerEntry, is_mine};
+use crate::store::apply::ledger::{self, LedgerEntry, is_mine};
 use crate::store::apply::outcome::Outcome;
 use crate::store::sql::error::StoreError;
-use crate::store::sql::upsert::Upsert;
 use crate::store::{Store, audit};
 use crate::webhook::{Webhook, WebhookKey};
 
@@ -76,13 +74,13 @@ impl Store {
         let entries: Vec<LedgerEntry<'_>> = first.iter().map(|letter| letter.entry()).collect();
         let owners = ledger::write(&db, self.dialect, &entries, now).await?;
         first.retain(|letter| is_mine(&owners, &letter.webhook));
-        let row = |letter: &&DeadLetterImport| -> Vec<Value> {
+        let row = |letter: &&DeadLetterImport| -> ActiveModel {
             let DeadLetterImport { webhook, reason, error, failures, attempts } = letter;
             let cause = BurialCause::new(reason, error, failures.iter().cloned(), *attempts);
             cause.row(webhook, &self.limit, DeadLetterState::Pending, now)
         };
         let rows = first.iter().map(row).collect();
-        Upsert::new(self.dialect, TABLE, &KEY, &COLUMNS).run(&db, rows).await?;
+        make(self.dialect).run(&db, rows).await?;
         let webhooks: Vec<&Webhook> = first.iter().map(|letter| &letter.webhook).collect();
         self.write_parts(&db, &webhooks, now).await?;
         let imported = first.len() as u64;

@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, NotSet, QueryFilter, Set};
 
-use entity::replay_jobs::{Column, Entity};
+use entity::replay_jobs::{ActiveModel, Column, Entity};
 
 use super::{LEASE, REPLAYS, ReplayJob, TABLE, fetch};
 use crate::store::Store;
@@ -13,22 +13,6 @@ use crate::store::connect::transaction::CheckedTransaction;
 use crate::store::operations::dead_letter::DeadLetterFilter;
 use crate::store::sql::error::StoreError;
 use crate::store::sql::upsert::Upsert;
-
-const COLUMNS: [&str; 13] = [
-    "filter",
-    "active_key",
-    "state",
-    "rate",
-    "requested_by",
-    "requested_from",
-    "total",
-    "replayed",
-    "cursor_id",
-    "last_id",
-    "lease_owner",
-    "leased_until",
-    "started_at",
-];
 
 /// A replay that somebody asks for.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +46,7 @@ impl Store {
         let _turn = self.turn().await;
         let (db, now) = (self.begin().await?, self.clock.now());
         let row = row(request, now);
-        Upsert::new(self.dialect, TABLE, &["active_key"], &COLUMNS).run(&db, vec![row]).await?;
+        Upsert::<Entity>::new(self.dialect, &[Column::ActiveKey]).run(&db, vec![row]).await?;
         let job = Entity::find().filter(Column::ActiveKey.eq(request.filter.key())).one(&db);
         let job = job.await?.ok_or(StoreError::Vanished(TABLE))?;
         let start = if job.lease_owner == request.owner {
@@ -114,22 +98,26 @@ impl Store {
     }
 }
 
-fn row(request: &ReplayRequest<'_>, now: DateTime<Utc>) -> Vec<sea_orm::Value> {
-    vec![
-        request.filter.to_json().into(),
-        request.filter.key().into(),
-        "running".into(),
-        request.rate.into(),
-        audit::fitting(&request.actor.name).into(),
-        audit::fitting(&request.actor.place).into(),
-        0_i64.into(),
-        0_i64.into(),
-        0_i64.into(),
-        0_i64.into(),
-        request.owner.into(),
-        (now + LEASE).into(),
-        now.into(),
-    ]
+fn row(request: &ReplayRequest<'_>, now: DateTime<Utc>) -> ActiveModel {
+    ActiveModel {
+        id: NotSet,
+        filter: Set(request.filter.to_json()),
+        active_key: Set(Some(request.filter.key())),
+        state: Set("running".to_owned()),
+        rate: Set(request.rate),
+        requested_by: Set(audit::fitting(&request.actor.name)),
+        requested_from: Set(audit::fitting(&request.actor.place)),
+        total: Set(0),
+        replayed: Set(0),
+        cursor_id: Set(0),
+        last_id: Set(0),
+        lease_owner: Set(request.owner.to_owned()),
+        leased_until: Set(now + LEASE),
+        started_at: Set(now),
+        ended_at: Set(None),
+        created_at: NotSet,
+        updated_at: Set(now),
+    }
 }
 
 /// Takes the lease if it is over. What was marked and not known to be published will be published

@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect,
-    RelationTrait, Value,
+    ColumnTrait, ConnectionTrait, EntityTrait, JoinType, NotSet, QueryFilter, QueryOrder,
+    QuerySelect, RelationTrait, Set,
 };
 
 use entity::dead_letter_replays as replays;
@@ -17,8 +17,6 @@ use crate::store::operations::dead_letter::{DeadLetterPage, body_bytes, select};
 use crate::store::sql::error::StoreError;
 use crate::store::sql::upsert::Upsert;
 use crate::store::{Store, audit};
-
-const COLUMNS: [&str; 4] = ["job_id", "dead_letter_id", "replayed_at", "updated_at"];
 
 /// What a step did.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,13 +69,22 @@ impl Store {
         last: i64,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let rows = ids.iter().map(|id| {
-            let row: Vec<Value> = vec![job.id.into(), (*id).into(), now.into(), now.into()];
-            row
-        });
-        Upsert::new(self.dialect, REPLAYS, &["job_id", "dead_letter_id"], &COLUMNS)
-            .run(db, rows.collect())
-            .await?;
+        let row = |id: &i64| replays::ActiveModel {
+            id: NotSet,
+            job_id: Set(job.id),
+            dead_letter_id: Set(*id),
+            replayed_at: Set(now),
+            published_at: Set(None),
+            repeated_at: Set(None),
+            ended_at: Set(None),
+            outcome: Set(None),
+            reason: Set(None),
+            created_at: NotSet,
+            updated_at: Set(now),
+        };
+        let rows = ids.iter().map(row).collect();
+        let key = &[replays::Column::JobId, replays::Column::DeadLetterId];
+        Upsert::<replays::Entity>::new(self.dialect, key).run(db, rows).await?;
         let more = i64::try_from(ids.len()).unwrap_or(i64::MAX);
         let mut update = update_of(job.id, &job.lease_owner, now);
         update

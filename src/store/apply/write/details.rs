@@ -1,0 +1,107 @@
+//! Writes what belongs to sessions and chats and is no message: edits, revocations, answers, acks of
+//! members, calls, read marks, members, labels.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sea_orm::EntityTrait;
+
+use crate::change::{CallChange, CallKey, Changes, InChat, LabelChange, LabelKey};
+use crate::store::connect::transaction::WriteContext;
+use crate::store::identity::known::KnownRows;
+use crate::store::sql::dialect::Dialect;
+use crate::store::sql::error::StoreError;
+use crate::store::sql::upsert::Upsert;
+use crate::store::tables::{answer, call, edit, label, participant, read};
+
+/// How the rows of a table merge.
+type UpsertOf<E> = fn(Dialect) -> Upsert<E>;
+/// A change in a chat as its row.
+type RowOf<K, V, E> = fn(i64, &K, &V, DateTime<Utc>) -> <E as EntityTrait>::ActiveModel;
+
+/// Writes them, always in this order of tables.
+pub(super) async fn write_details(
+    context: &WriteContext<'_>,
+    changes: &Changes,
+    known: &KnownRows,
+) -> Result<(), StoreError> {
+    let Changes {
+        // Written before and after by `write_changes`.
+        sessions: _,
+        chats: _,
+        messages: _,
+        contacts: _,
+        links: _,
+        edits,
+        revocations,
+        reactions,
+        votes,
+        event_responses,
+        member_acks,
+        calls,
+        reads,
+        participants,
+        join_requests,
+        labels,
+        chat_labels,
+    } = changes;
+    let to = Destination { context, known };
+    to.write(edits, edit::edits, edit::edit).await?;
+    to.write(revocations, edit::revocations, edit::revocation).await?;
+    to.write(reactions, answer::reactions, answer::reaction).await?;
+    to.write(votes, answer::votes, answer::vote).await?;
+    to.write(event_responses, answer::event_responses, answer::event_response).await?;
+    to.write(member_acks, answer::member_acks, answer::member_ack).await?;
+    to.write_calls(calls).await?;
+    to.write(reads, read::upsert, read::row).await?;
+    to.write(participants, participant::upsert, participant::row).await?;
+    to.write(join_requests, participant::upsert_request, participant::request_row).await?;
+    to.write_labels(labels).await?;
+    to.write(chat_labels, label::upsert_on_chat, label::on_chat_row).await
+}
+
+/// Where rows go.
+struct Destination<'a> {
+    context: &'a WriteContext<'a>,
+    known: &'a KnownRows,
+}
+
+impl Destination<'_> {
+    /// Writes what belongs to chats.
+    async fn write<K: InChat, V, E: EntityTrait>(
+        &self,
+        told: &BTreeMap<K, V>,
+        upsert: UpsertOf<E>,
+        row: RowOf<K, V, E>,
+    ) -> Result<(), StoreError> {
+        let mut rows = Vec::with_capacity(told.len());
+        for (key, change) in told {
+            rows.push(row(self.known.chat(key.chat())?, key, change, self.context.now));
+        }
+        Ok(upsert(self.context.dialect).run(self.context.db, rows).await?)
+    }
+
+    /// A call belongs to a session, and often to a chat.
+    async fn write_calls(&self, calls: &BTreeMap<CallKey, CallChange>) -> Result<(), StoreError> {
+        let Self { context, known } = self;
+        let mut rows = Vec::with_capacity(calls.len());
+        for (key, change) in calls {
+            let chat = change.details.as_ref().and_then(|details| details.value.chat.as_ref());
+            let chat = chat.map(|chat| known.chat(chat)).transpose()?;
+            rows.push(call::row(known.session(&key.session)?, chat, key, change, context.now));
+        }
+        Ok(call::upsert(context.dialect).run(context.db, rows).await?)
+    }
+
+    async fn write_labels(
+        &self,
+        labels: &BTreeMap<LabelKey, LabelChange>,
+    ) -> Result<(), StoreError> {
+        let Self { context, known } = self;
+        let mut rows = Vec::with_capacity(labels.len());
+        for (key, change) in labels {
+            rows.push(label::row(known.session(&key.session)?, key, change, context.now));
+        }
+        Ok(label::upsert(context.dialect).run(context.db, rows).await?)
+    }
+}
