@@ -1,6 +1,6 @@
 //! What must hold of whatever comes out, whoever sent what went in.
 
-use crate::change::{AnswerKey, Changes, ChatKey, Merge, MessageKey, SessionKey};
+use crate::change::{AnswerKey, Changes, ChatKey, InChat, Merge, MessageKey, SessionKey};
 use crate::webhook::envelope::{is_key_text, is_word};
 use crate::webhook::storable::{
     EVENT_TYPE_BYTES_MAX, ID_BYTES_MAX, SESSION_BYTES_MAX, SOURCE_BYTES_MAX,
@@ -83,20 +83,14 @@ fn check_people(changes: &Changes) {
         check_session(&key.session);
         check_text(&key.call_id);
     }
-    for key in changes.reads.keys() {
-        check_chat(&key.chat);
-        check_text(&key.reader);
-    }
+    changes.reads.keys().for_each(check_in_chat);
     changes.contacts.keys().for_each(|key| check_text(&key.jid));
     for link in &changes.links {
         check_text(&link.lid);
         check_text(&link.phone);
     }
-    let members = changes.participants.keys().chain(changes.join_requests.keys().map(|key| &key.0));
-    for key in members {
-        check_chat(&key.chat);
-        check_text(&key.jid);
-    }
+    changes.participants.keys().for_each(check_in_chat);
+    changes.join_requests.keys().for_each(check_in_chat);
     changes.labels.keys().for_each(|key| check_text(&key.label_id));
     for key in changes.chat_labels.keys() {
         check_chat(&key.chat);
@@ -112,6 +106,11 @@ fn check_session(key: &SessionKey) {
 fn check_chat(key: &ChatKey) {
     check_session(&key.session);
     check_text(&key.chat_id);
+}
+
+fn check_in_chat(key: &impl InChat) {
+    check_chat(key.chat());
+    key.person().into_iter().for_each(check_text);
 }
 
 fn check_message(key: &MessageKey) {

@@ -100,7 +100,7 @@ fn people(text: &mut String, changes: &Changes) {
         part(text, "member", &format!("{} of {}", key.jid, key.chat.chat_id), role);
     }
     for (key, request) in &changes.join_requests {
-        part(text, "join request", &format!("{} to {}", key.0.jid, key.0.chat.chat_id), request);
+        part(text, "join request", &format!("{} to {}", key.jid, key.chat.chat_id), request);
     }
     for (key, label) in &changes.labels {
         part(text, "label", &key.label_id, label);
