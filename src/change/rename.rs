@@ -145,7 +145,9 @@ impl Changes {
             labels,
             chat_labels,
         } = self;
-        calls.values_mut().for_each(|call| rename_caller(call, names));
+        for call in calls.values_mut() {
+            rename_caller(call, names);
+        }
         for (key, message) in &mut messages {
             message.told = told(std::mem::take(&mut message.told), &key.chat.session, names);
         }
