@@ -22,10 +22,10 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::equation::{Equation, Sides};
+use crate::accounting::{Accounting, CountSources};
+use crate::http_problem::problem;
+use crate::monitor::Monitor;
 use crate::normalize::Rules;
-use crate::observer::Observer;
-use crate::problem::problem;
 use crate::queue::Queue;
 use crate::server::connection::{self, ConnectionLimits, ListenerOptions};
 use crate::store::Store;
@@ -33,7 +33,7 @@ use crate::telemetry::cause::Causes;
 use crate::telemetry::metrics::{Metrics, Scope};
 
 pub use access::{Access, AccessError, Caller, Role, Token};
-pub use api::{ApiError, LaneReport, Problem, ProcessReport};
+pub use api::{ApiError, LaneReport, Problem, ProcessReport, RefusalReport};
 
 /// Counts are shared by all who ask within this time: the queue stands still while it is counted.
 const COUNT_EVERY: Duration = Duration::from_secs(5);
@@ -56,7 +56,7 @@ pub struct Admin {
     /// What the process counts.
     pub metrics: Arc<Metrics>,
     /// What it depends on.
-    pub observer: Arc<Observer>,
+    pub observer: Arc<Monitor>,
     /// The tables, where it has them.
     pub store: Option<Arc<Store>>,
     /// Where replays are published.
@@ -64,7 +64,7 @@ pub struct Admin {
     /// Cancelled when the process stops: what was begun beside a request ends.
     pub stop: CancellationToken,
     /// Where door and queue count, where it can tell.
-    pub sides: Option<Sides>,
+    pub sides: Option<CountSources>,
     /// What normalizing needs.
     pub rules: Rules,
     /// Set once the process was told to stop.
@@ -72,7 +72,7 @@ pub struct Admin {
     /// Set while workers wait until the database is migrated.
     pub waits_for_schema: AtomicBool,
     /// The last count.
-    pub counted: Mutex<Option<(Instant, Option<Equation>)>>,
+    pub counted: Mutex<Option<(Instant, Option<Accounting>)>>,
 }
 
 impl Admin {
@@ -82,7 +82,7 @@ impl Admin {
     }
 
     /// The equation, of some seconds ago at most; none if it can't be counted here or now.
-    async fn count(&self) -> Option<Equation> {
+    async fn count(&self) -> Option<Accounting> {
         let (sides, store) = (self.sides.as_ref()?, self.store.as_ref()?);
         let mut counted = self.counted.lock().await;
         if let Some((at, equation)) = &*counted
@@ -125,6 +125,7 @@ pub fn serve(listener: TcpListener, admin: Arc<Admin>) -> std::io::Result<Server
         listener,
         options,
         |_| None,
+        |_| {},
         move || {
             let scope = admin.scope;
             App::new()

@@ -4,10 +4,10 @@
 
 mod actor;
 mod audit;
-mod carry;
 mod check;
 mod dead_letters;
 mod demo;
+mod manual;
 mod migrate;
 pub mod output;
 mod serve;
@@ -15,6 +15,7 @@ mod simulate;
 mod status;
 mod table;
 mod time;
+mod transfer;
 mod webhooks;
 
 use std::path::PathBuf;
@@ -63,6 +64,10 @@ enum Command {
     Audit(audit::Options),
     /// Look into the ledger, or read stored webhooks again with the present normalizer.
     Webhooks(webhooks::Options),
+    /// Print what a shell needs to complete commands and options.
+    Completions(manual::CompletionOptions),
+    /// Print the manual page.
+    Man(manual::ManOptions),
 }
 
 impl Cli {
@@ -74,10 +79,15 @@ impl Cli {
 
     async fn dispatch(self) -> anyhow::Result<ExitCode> {
         let file = self.config.as_deref();
-        if let Command::Demo(options) = self.command {
-            return demo::run(options).await;
+        // These need no configuration, and are there to be used before there is one.
+        match self.command {
+            Command::Demo(options) => return demo::run(options).await,
+            Command::Completions(options) => return manual::completions(&options),
+            Command::Man(_) => return manual::man(),
+            _ => {}
         }
         let config = Config::load(file)?;
+        config.notes.iter().for_each(|note| output::errln!("{note}"));
         telemetry::start(&config.log_level, config.log_format);
         let traces = Traces::start(&config.traces)?;
         let ended = Self::run_command(self.command, Arc::new(config)).await;
@@ -89,7 +99,7 @@ impl Cli {
 
     async fn run_command(command: Command, config: Arc<Config>) -> anyhow::Result<ExitCode> {
         match command {
-            Command::Demo(_) => Ok(ExitCode::SUCCESS),
+            Command::Demo(_) | Command::Completions(_) | Command::Man(_) => Ok(ExitCode::SUCCESS),
             Command::Up(options) => serve::up(config, options).await,
             Command::Serve(options) => serve::serve(config, options).await,
             Command::Work(options) => serve::work(config, options).await,

@@ -22,12 +22,12 @@ pub use queue::{Backend, BrokerConfig, QueueConfig};
 pub use reader::without_password;
 pub use source::{SourceConfig, Verification};
 
-use reader::Reader;
+use reader::{Finished, Reader};
 
 use crate::normalize::Rules;
 use crate::retry::RetryPolicy;
 use crate::server::Limits;
-use crate::telemetry::LogFormat;
+use crate::telemetry::{LogFormat, LogLevel};
 use crate::trace::TracesConfig;
 
 /// The annotated defaults.
@@ -91,6 +91,8 @@ pub struct Config {
     pub traces: TracesConfig,
     /// Every key that was read, with its value as text and nothing secret: what `check --print` shows.
     pub shown: BTreeMap<String, String>,
+    /// What is odd in the environment, though it does no harm.
+    pub notes: Vec<String>,
 }
 
 /// Everything that is wrong with a configuration.
@@ -116,7 +118,8 @@ impl Config {
 
     fn finish(mut reader: Reader) -> Result<Self, ConfigError> {
         let config = Self::read(&mut reader);
-        Ok(Self { shown: reader.finish()?, ..config })
+        let Finished { shown, notes } = reader.finish()?;
+        Ok(Self { shown, notes, ..config })
     }
 
     fn read(reader: &mut Reader) -> Self {
@@ -146,13 +149,14 @@ impl Config {
             bodies_age_max: days(reader, "ledger.body_days"),
             silent_after: reader.duration("sessions.silent_after_ms", SILENT_AFTER_MS),
             rules: Rules { user_id_key: reader.text("normalize.user_id_key") },
-            log_level: reader.text("log.level"),
+            log_level: log_level(reader),
             log_format: reader.choice(
                 "log.format",
                 &[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)],
             ),
             traces: traces::read(reader),
             shown: BTreeMap::new(),
+            notes: Vec::new(),
             data_dir,
         }
     }
@@ -185,6 +189,18 @@ fn database_url(reader: &mut Reader, data_dir: &Path) -> SecretString {
         told.unwrap_or_else(|| format!("sqlite://{}", data_dir.join("waha.db").display()).into());
     reader.show("database.url", format_args!("{:?}", without_password(url.expose_secret())));
     url
+}
+
+/// What is logged: text that means something to the log. `RUST_LOG` is looked at as well, because it wins.
+fn log_level(reader: &mut Reader) -> String {
+    let level = reader.text("log.level");
+    for (name, told) in
+        [("log.level", Some(level.clone())), ("RUST_LOG", reader.standard("RUST_LOG"))]
+    {
+        let problem = told.and_then(|told| LogLevel::check(&told).err());
+        reader.check(name, problem.is_none(), problem.unwrap_or_default());
+    }
+    level
 }
 
 fn retry(reader: &mut Reader) -> RetryPolicy {

@@ -18,7 +18,7 @@ pub use seeds::{broker_seed, file_seed, row_seed};
 
 use self::checks::{check_changes, check_key, check_merge};
 use crate::change::Changes;
-use crate::normalize::{Normalized, Rules, normalize};
+use crate::normalize::{NormalizeError, Normalized, Rules, normalize};
 use crate::queue::rabbitmq::fuzzing::{read_message, written};
 use crate::queue::sqlite::fuzzing::{Row, claim_row};
 use crate::queue::{Delivery, Failure};
@@ -125,6 +125,7 @@ fn normalized(webhook: &Webhook) -> Option<Changes> {
     let [once, twice] =
         [(), ()].map(|()| normalize(webhook, &rules()).map_err(|it| it.to_string()));
     assert_eq!(once, twice, "the same webhook tells the same");
+    assert_ne!(once, Err(NormalizeError::Panic.to_string()), "no input makes it panic");
     match once {
         Ok(Normalized::Changes(changes)) => {
             check_changes(&changes);

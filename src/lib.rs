@@ -24,16 +24,16 @@ pub mod store;
 
 pub mod worker;
 
+pub mod accounting;
 pub mod admin;
-pub mod desk;
-pub mod equation;
-pub mod observer;
+pub mod monitor;
+pub mod operations;
 pub mod renormalize;
 pub mod replay;
 pub mod retention;
 
+pub mod quiet_sessions;
 pub mod sender;
-pub mod silence;
 pub mod simulate;
 
 pub mod cli;
@@ -43,9 +43,11 @@ pub mod config;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod http_client;
+pub mod http_problem;
 pub mod lifecycle;
+pub mod names;
+pub mod open_files;
 pub mod outage;
-pub mod problem;
 pub mod retry;
 pub mod strict_json;
 pub mod telemetry;

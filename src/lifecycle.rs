@@ -11,6 +11,7 @@ mod private;
 mod reload;
 mod schema;
 mod signal;
+mod there;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,9 +26,13 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use beat::BEAT_EVERY;
 pub use count::open_sides;
-pub use open::{Parts, broker_options, open_management, open_queue, open_store};
+pub use open::{
+    Parts, broker_options, ensure_tables, inspect_queue, open_existing_store, open_management,
+    open_queue, open_store, store_options,
+};
 pub use private::keep_files_private;
 pub use signal::stop_on_signals;
+pub use there::NothingThere;
 
 use beat::Heartbeat;
 use schema::wait_for_schema;

@@ -16,6 +16,7 @@ fn main() -> ExitCode {
     waha_ingest::lifecycle::keep_files_private();
     match Cli::parse().run() {
         Ok(code) => code,
+        Err(error) if waha_ingest::cli::output::is_unread(&error) => ExitCode::SUCCESS,
         Err(error) => {
             waha_ingest::cli::output::write_error_line(format_args!("error: {error:#}"));
             ExitCode::FAILURE

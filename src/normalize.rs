@@ -26,6 +26,7 @@ mod revoke;
 mod session;
 
 use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::change::{CallState, Changes};
 use crate::waha::json::{self, JsonError, TooComplex};
@@ -103,6 +104,9 @@ pub enum NormalizeError {
         /// The field's path in the body.
         field: &'static str,
     },
+    /// Our code failed on it.
+    #[error("reading it panicked")]
+    Panic,
 }
 
 impl NormalizeError {
@@ -113,6 +117,7 @@ impl NormalizeError {
             Self::Envelope(_) | Self::Json(_) => "malformed",
             Self::TooComplex(_) => "too_complex",
             Self::Missing { .. } => "missing_field",
+            Self::Panic => "panic",
         }
     }
 }
@@ -126,8 +131,12 @@ impl From<JsonError> for NormalizeError {
     }
 }
 
-/// Maps one webhook.
+/// Maps one webhook. A panic of ours is an error like others: one webhook must not end those beside it.
 pub fn normalize(webhook: &Webhook, rules: &Rules) -> Result<Normalized, NormalizeError> {
+    catch_unwind(AssertUnwindSafe(|| map(webhook, rules))).unwrap_or(Err(NormalizeError::Panic))
+}
+
+fn map(webhook: &Webhook, rules: &Rules) -> Result<Normalized, NormalizeError> {
     if webhook.key().source.is_empty() {
         return Err(NormalizeError::NoSource);
     }

@@ -82,7 +82,7 @@ pub trait Queue: Send + Sync {
     async fn depth(&self) -> Result<Depth, QueueError>;
 
     /// What this process has taken from a broker and not ended; none where the queue itself knows.
-    async fn in_hand(&self) -> Result<Option<InHand>, QueueError> {
+    async fn in_hand(&self) -> Result<Option<InFlightCounts>, QueueError> {
         Ok(None)
     }
 
@@ -115,7 +115,7 @@ pub struct Depth {
 
 /// What a process has taken from a broker and not ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct InHand {
+pub struct InFlightCounts {
     /// On how many of the broker's queues it listens.
     pub consumers: u64,
     /// Webhooks by lane, in the order of [`Lane::ALL`].
@@ -124,7 +124,7 @@ pub struct InHand {
     pub given_up: u64,
 }
 
-impl InHand {
+impl InFlightCounts {
     /// All of them.
     pub fn total(&self) -> u64 {
         self.lanes.iter().sum::<u64>() + self.given_up
@@ -165,6 +165,9 @@ pub struct LaneDepth {
     pub ready: u64,
     /// Waiting for their next attempt.
     pub retrying: u64,
+    /// For how long nothing has been seen to leave what waits for its next attempt, beyond the longest wait
+    /// there: zero while all go in time. None where this process does not look after it.
+    pub retries_late: Option<Duration>,
     /// When the oldest of the ready ones was received at the door, ms since 1970. None if nothing is
     /// ready, or if nobody knows: a broker can't be asked for it, so there it is the oldest of what
     /// is in this process' hands or, at a door, not later than the truth (see `queue/spool/age`).

@@ -9,15 +9,15 @@
 //! - It adds and corrects what registers decide; it takes no row away.
 //! - Dead letters are left to their replay, rows without a body to their fate; both are counted.
 
-mod tally;
+mod counts;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use sea_orm::Order;
 
-use crate::normalize::{NORMALIZER_VERSION, Normalized, Rules, normalize};
+use crate::normalize::{NORMALIZER_VERSION, Rules, normalize};
 use crate::store::apply::batch::{ApplyTask, BatchOutcomes};
+use crate::store::apply::halves::Halves;
 use crate::store::audit::{Actor, AuditAction, AuditEntry};
 use crate::store::operations::batches::parts;
 use crate::store::operations::history::{LedgerFilter, LedgerOutcome, LedgerRow};
@@ -25,7 +25,7 @@ use crate::store::operations::hold::hold;
 use crate::store::{Store, StoreError};
 use crate::webhook::Webhook;
 
-pub use tally::{Change, Failed, Tally};
+pub use counts::{Change, Failed, RenormalizeCounts};
 
 /// Rows read at a time, and most webhooks of a transaction.
 const PAGE: usize = 200;
@@ -36,7 +36,7 @@ pub struct Renormalizer<'a> {
     pub store: &'a Store,
     /// What the configuration decides.
     pub rules: &'a Rules,
-    /// Whether to write; else only the tally is made.
+    /// Whether to write; else only the counts is made.
     pub writes: bool,
     /// Most webhooks per second.
     pub rate: Option<f64>,
@@ -58,18 +58,18 @@ impl Renormalizer<'_> {
         &self,
         mut filter: LedgerFilter,
         mut ticked: impl FnMut(usize),
-    ) -> Result<Tally, StoreError> {
+    ) -> Result<RenormalizeCounts, StoreError> {
         let started = Instant::now();
-        let (mut tally, mut done) = (Tally::default(), 0);
+        let (mut counts, mut done) = (RenormalizeCounts::default(), 0);
         // What comes meanwhile is read by the present normalizer anyway.
         filter.last_id = hold(|| self.store.history_end()).await?;
         loop {
             let page = hold(|| self.page(&filter)).await?;
-            let Some(last) = page.last() else { return Ok(tally) };
+            let Some(last) = page.last() else { return Ok(counts) };
             filter.after_id = last.id;
             let body_bytes = |row: &LedgerRow| row.body_bytes.unwrap_or_default();
             for rows in parts(&page, self.rows_max(), body_bytes) {
-                self.take(rows, &mut tally).await?;
+                self.take(rows, &mut counts).await?;
                 ticked(rows.len());
                 done += rows.len();
                 self.slow_down(started, done).await;
@@ -99,12 +99,16 @@ impl Renormalizer<'_> {
         tokio::time::sleep(due.saturating_sub(started.elapsed())).await;
     }
 
-    async fn take(&self, rows: &[LedgerRow], tally: &mut Tally) -> Result<(), StoreError> {
-        tally.seen += rows.len();
+    async fn take(
+        &self,
+        rows: &[LedgerRow],
+        counts: &mut RenormalizeCounts,
+    ) -> Result<(), StoreError> {
+        counts.seen += rows.len();
         let mut readable: Vec<&LedgerRow> = Vec::with_capacity(rows.len());
         for row in rows {
             if row.outcome == LedgerOutcome::DeadLettered.name() {
-                tally.dead_lettered += 1;
+                counts.dead_lettered += 1;
             } else {
                 readable.push(row);
             }
@@ -115,33 +119,26 @@ impl Renormalizer<'_> {
         for row in readable {
             match bodies.remove(&row.id) {
                 Some(body) => webhooks.push((row, row.webhook(body))),
-                None => tally.without_body(&row.event_type),
+                None => counts.without_body(&row.event_type),
             }
         }
-        self.apply(&webhooks, tally).await;
+        self.apply(&webhooks, counts).await;
         Ok(())
     }
 
-    async fn apply(&self, webhooks: &[(&LedgerRow, Webhook)], tally: &mut Tally) {
+    async fn apply(&self, webhooks: &[(&LedgerRow, Webhook)], counts: &mut RenormalizeCounts) {
         let (mut rows, mut tasks) = (Vec::new(), Vec::new());
         for (row, webhook) in webhooks {
-            match self.normalize(webhook) {
+            match normalize(webhook, self.rules) {
                 Ok(normalized) => {
                     let attempts = u32::try_from(row.attempts).unwrap_or(1);
                     tasks.push(ApplyTask { webhook, attempts, normalized });
                     rows.push(*row);
                 }
-                Err(reason) => tally.failed(row.id, reason),
+                Err(error) => counts.failed(row.id, error.reason().to_owned()),
             }
         }
-        self.apply_or_split(&rows, &tasks, tally).await;
-    }
-
-    fn normalize(&self, webhook: &Webhook) -> Result<Normalized, String> {
-        match catch_unwind(AssertUnwindSafe(|| normalize(webhook, self.rules))) {
-            Ok(normalized) => normalized.map_err(|error| error.reason().to_owned()),
-            Err(_) => Err("panic".to_owned()),
-        }
+        self.apply_or_split(&rows, &tasks, counts).await;
     }
 
     /// As the worker does: what fails for a reason of its own stands alone in the end, and is left.
@@ -149,21 +146,19 @@ impl Renormalizer<'_> {
         &self,
         rows: &[&LedgerRow],
         tasks: &[ApplyTask<'_>],
-        tally: &mut Tally,
+        counts: &mut RenormalizeCounts,
     ) {
-        match self.outcomes(tasks).await {
-            Ok(outcomes) => {
-                rows.iter().zip(outcomes).for_each(|(row, outcome)| tally.ended(row, outcome));
+        let (mut halves, mut ends) = (Halves::of(tasks), Vec::with_capacity(tasks.len()));
+        while let Some(part) = halves.next_part() {
+            match self.outcomes(part).await {
+                Ok(outcomes) => ends.extend(outcomes.into_iter().map(Ok)),
+                Err(error) => ends.extend(halves.split(part).map(|_| Err(error.detail()))),
             }
-            Err(error) if rows.len() <= 1 => {
-                for row in rows {
-                    tally.failed(row.id, error.detail());
-                }
-            }
-            Err(_) => {
-                let half = rows.len() / 2;
-                Box::pin(self.apply_or_split(&rows[..half], &tasks[..half], tally)).await;
-                Box::pin(self.apply_or_split(&rows[half..], &tasks[half..], tally)).await;
+        }
+        for (row, end) in rows.iter().zip(ends) {
+            match end {
+                Ok(outcome) => counts.ended(row, outcome),
+                Err(error) => counts.failed(row.id, error),
             }
         }
     }

@@ -23,7 +23,7 @@ use crate::store::operations::hold::hold;
 use crate::store::operations::job::{JobStart, JobStep, ReplayJob, ReplayRequest};
 use crate::store::{Store, StoreError};
 use crate::telemetry::cause::Causes;
-use crate::trace::{Stage, Step as TraceStep};
+use crate::trace::{Span, SpanName};
 
 /// Dead letters marked and published at a time.
 const STEP_MAX: u64 = 500;
@@ -180,7 +180,7 @@ impl Runner<'_> {
 
     /// Publishes one, as a further step of its trace.
     async fn publish_traced(&self, letter: &DeadLetter) -> Result<(), QueueError> {
-        let (mut replaying, webhook) = TraceStep::begin(Stage::Replay, letter.webhook(), None);
+        let (mut replaying, webhook) = Span::begin(SpanName::Replay, letter.webhook(), None);
         replaying.set("queue.backend", self.queue.backend());
         let published = self.queue.publish(webhook).await;
         published.inspect_err(|error| replaying.fail(error.to_string()))

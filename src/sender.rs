@@ -2,15 +2,18 @@
 //!
 //! Used by `simulate`, `demo` and the tests.
 
+mod answer;
+
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use reqwest::StatusCode;
-use reqwest::header::RETRY_AFTER;
 use secrecy::SecretString;
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior, interval};
+
+pub use answer::Answer;
 
 use crate::http_client;
 use crate::simulate::Sent;
@@ -21,6 +24,13 @@ use crate::webhook::verify::{
 
 /// What the User-Agent says.
 const USER_AGENT: &str = "WAHA/2026.4.1";
+/// How long a connection may take to be made.
+const CONNECT_MAX: Duration = Duration::from_secs(5);
+/// How long an answer may take. Doors answer within their publish timeout of a few seconds; what takes
+/// longer hangs.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
+/// Different answers that are counted one by one.
+const ANSWERS_MAX: usize = 100;
 
 /// How to send.
 #[derive(Clone)]
@@ -53,6 +63,8 @@ pub struct Report {
     pub retries: u64,
     /// Answers that were not 2xx; a connection that breaks is none.
     pub refused: u64,
+    /// How often each answer came, and each reason why none did.
+    pub answers: BTreeMap<Answer, u64>,
     /// Answer times of the accepted requests, in microseconds.
     pub latency_us: Histogram<u64>,
     /// From the first request to the last answer.
@@ -62,8 +74,16 @@ pub struct Report {
 impl Report {
     fn new() -> Self {
         let latency_us = Histogram::new(3).expect("three digits are allowed");
-        let elapsed = Duration::ZERO;
-        Self { sent: 0, accepted: 0, lost: 0, retries: 0, refused: 0, latency_us, elapsed }
+        let (answers, elapsed) = (BTreeMap::new(), Duration::ZERO);
+        Self { sent: 0, accepted: 0, lost: 0, retries: 0, refused: 0, answers, latency_us, elapsed }
+    }
+
+    fn count(&mut self, answer: &Answer, times: u64) {
+        if let Some(count) = self.answers.get_mut(answer) {
+            *count += times;
+        } else if self.answers.len() < ANSWERS_MAX {
+            self.answers.insert(answer.clone(), times);
+        }
     }
 
     fn add(&mut self, other: &Self) {
@@ -72,30 +92,58 @@ impl Report {
         self.lost += other.lost;
         self.retries += other.retries;
         self.refused += other.refused;
+        other.answers.iter().for_each(|(answer, times)| self.count(answer, *times));
         // Both have the same bounds of value and precision.
         let _ = self.latency_us.add(&other.latency_us);
     }
+}
+
+/// What is told while webhooks are sent.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// A request is sent.
+    Asked,
+    /// A request was answered, or was not.
+    Answered(&'a Answer),
+    /// A webhook was accepted or given up.
+    Ended,
 }
 
 /// Sends everything; `progress` is called once per webhook that came to an end.
 pub async fn send_all<I>(
     sending: Sending,
     webhooks: I,
-    progress: impl Fn() + Clone + Send + 'static,
+    progress: impl Fn() + Clone + Send + Sync + 'static,
 ) -> reqwest::Result<Report>
 where
     I: Iterator<Item = Sent> + Send + 'static,
 {
-    let client = http_client::plain().user_agent(USER_AGENT).build()?;
+    let watch = move |event: Event<'_>| {
+        if matches!(event, Event::Ended) {
+            progress();
+        }
+    };
+    send_watched(sending, webhooks, watch).await
+}
+
+/// The same; `watch` is told of every answer as well.
+pub async fn send_watched<I>(
+    sending: Sending,
+    webhooks: I,
+    watch: impl Fn(Event<'_>) + Clone + Send + Sync + 'static,
+) -> reqwest::Result<Report>
+where
+    I: Iterator<Item = Sent> + Send + 'static,
+{
+    let client = client(&sending)?;
     let webhooks = Arc::new(Mutex::new(webhooks));
     let pace = sending.rate.map(|rate| Arc::new(tokio::sync::Mutex::new(pace(rate))));
     let started = Instant::now();
     let mut connections = JoinSet::new();
     for _ in 0..sending.connections.max(1) {
         let connection = Connection { client: client.clone(), sending: sending.clone() };
-        let (webhooks, pace, progress) = (Arc::clone(&webhooks), pace.clone(), progress.clone());
-        connections
-            .spawn(async move { connection.run(&webhooks, pace.as_deref(), progress).await });
+        let (webhooks, pace, watch) = (Arc::clone(&webhooks), pace.clone(), watch.clone());
+        connections.spawn(async move { connection.run(&webhooks, pace.as_deref(), watch).await });
     }
     let mut report = Report::new();
     for part in connections.join_all().await {
@@ -105,20 +153,17 @@ where
     Ok(report)
 }
 
+/// Needs certificates of authorities only where it has to check some.
+fn client(sending: &Sending) -> reqwest::Result<reqwest::Client> {
+    let is_plain = sending.urls.iter().all(|url| !url.starts_with("https:"));
+    let client = if is_plain { http_client::plain() } else { http_client::builder() };
+    client.user_agent(USER_AGENT).connect_timeout(CONNECT_MAX).timeout(ANSWER_MAX).build()
+}
+
 fn pace(rate: f64) -> Interval {
     let mut pace = interval(Duration::from_secs_f64(1.0 / rate.max(0.001)));
     pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
     pace
-}
-
-/// How a request was answered.
-enum Answer {
-    Accepted,
-    /// Not 2xx.
-    Refused {
-        /// What the answer asked to wait.
-        retry_after: Duration,
-    },
 }
 
 /// One of the requests at a time.
@@ -132,7 +177,7 @@ impl Connection {
         &self,
         webhooks: &Mutex<I>,
         pace: Option<&tokio::sync::Mutex<Interval>>,
-        progress: impl Fn(),
+        watch: impl Fn(Event<'_>),
     ) -> Report {
         let mut report = Report::new();
         loop {
@@ -141,8 +186,8 @@ impl Connection {
             }
             let next = webhooks.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some(webhook) = next else { return report };
-            self.send(webhook, &mut report).await;
-            progress();
+            self.send(webhook, &mut report, &watch).await;
+            watch(Event::Ended);
         }
     }
 
@@ -153,26 +198,24 @@ impl Connection {
     }
 
     /// Sends one webhook until it is accepted, as often as WAHA would.
-    async fn send(&self, webhook: Sent, report: &mut Report) {
+    async fn send(&self, webhook: Sent, report: &mut Report, watch: &impl Fn(Event<'_>)) {
         report.sent += 1;
         let signature = self.sending.key.as_ref().map(|key| sign(key, &webhook.body));
         for attempt in 0..=self.sending.attempts_max {
             let asked = Instant::now();
             let url = self.url(report.sent, attempt);
-            let retry_after = match self.post(url, &webhook, signature.as_deref()).await {
-                Ok(Answer::Accepted) => {
-                    report.accepted += 1;
-                    let us = u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX);
-                    // Grows by itself: only 2^63 µs would not fit.
-                    let _ = report.latency_us.record(us);
-                    return;
-                }
-                Ok(Answer::Refused { retry_after }) => {
-                    report.refused += 1;
-                    retry_after
-                }
-                Err(_) => Duration::ZERO,
-            };
+            watch(Event::Asked);
+            let (answer, retry_after) = self.post(url, &webhook, signature.as_deref()).await;
+            report.count(&answer, 1);
+            watch(Event::Answered(&answer));
+            if answer.is_accepted() {
+                report.accepted += 1;
+                let us = u64::try_from(asked.elapsed().as_micros()).unwrap_or(u64::MAX);
+                // Grows by itself: only 2^63 µs would not fit.
+                let _ = report.latency_us.record(us);
+                return;
+            }
+            report.refused += u64::from(answer.status().is_some());
             if attempt < self.sending.attempts_max {
                 report.retries += 1;
                 tokio::time::sleep(self.sending.retry_delay.max(retry_after)).await;
@@ -182,13 +225,8 @@ impl Connection {
         }
     }
 
-    /// One request.
-    async fn post(
-        &self,
-        url: &str,
-        webhook: &Sent,
-        signature: Option<&str>,
-    ) -> reqwest::Result<Answer> {
+    /// One request: its answer, and how long that asks to wait.
+    async fn post(&self, url: &str, webhook: &Sent, signature: Option<&str>) -> (Answer, Duration) {
         let mut request = self
             .client
             .post(url)
@@ -200,16 +238,9 @@ impl Connection {
             request =
                 request.header(HMAC_HEADER, signature).header(HMAC_ALGORITHM_HEADER, "sha512");
         }
-        let response = request.send().await?;
-        let retry_after = retry_after(&response);
-        let status: StatusCode = response.status();
-        // Read to the end, so that the connection is used again.
-        let _ = response.bytes().await;
-        Ok(if status.is_success() { Answer::Accepted } else { Answer::Refused { retry_after } })
+        match request.send().await {
+            Ok(response) => Answer::read(response).await,
+            Err(error) => (Answer::none(&error), Duration::ZERO),
+        }
     }
-}
-
-fn retry_after(response: &reqwest::Response) -> Duration {
-    let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    Duration::from_secs(header.and_then(|text| text.parse().ok()).unwrap_or_default())
 }

@@ -11,6 +11,7 @@ mod bodies;
 pub mod connection;
 pub mod descriptors;
 mod error;
+mod head;
 mod holdings;
 pub mod receive;
 mod refusal;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_server::Server;
+use actix_web::http::header::HeaderMap;
 use actix_web::web::ServiceConfig;
 use actix_web::{App, web};
 use ipnet::IpNet;
@@ -30,6 +32,7 @@ use crate::clock::Clock;
 use crate::queue::Queue;
 use crate::telemetry::metrics::door::DoorMetrics;
 use crate::telemetry::outage_log::OutageLog;
+use crate::telemetry::refusals::RefusalReason;
 use crate::webhook::source::Source;
 
 pub use bodies::{SMALL_BODY_BYTES, large_bytes};
@@ -92,6 +95,19 @@ impl Door {
         let memory = BodyMemory::new(limits.memory_bytes_max);
         Self { sources, queue, clock, limits, metrics, refusals: OutageLog::new(), memory }
     }
+
+    /// Takes note of a refused request. `source`: a configured one, or none.
+    fn refused(
+        &self,
+        peer: Option<SocketAddr>,
+        headers: &HeaderMap,
+        source: Option<&str>,
+        reason: RefusalReason,
+    ) {
+        let Some(peer) = peer else { return };
+        let address = address::sender(peer.ip(), headers, &self.limits.trusted_proxies);
+        self.metrics.refusals.add(source, reason, address, self.clock.now_ms());
+    }
 }
 
 /// A listening socket, so that a taken port is an error at start. Bursts wait in its backlog.
@@ -131,11 +147,12 @@ pub fn serve_public(
         stop_grace,
     };
     let door = web::Data::from(door);
-    let expecting = door.clone();
+    let (expecting, trimming) = (door.clone(), door.clone());
     connection::serve(
         listener,
         options,
         move |request| refusal::refuse_expected(&expecting, request),
+        move |request| head::trim(&trimming, request),
         move || {
             App::new()
                 .app_data(door.clone())

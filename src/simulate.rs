@@ -11,9 +11,7 @@
 //! closes it, `order` disturbs it.
 
 mod ack;
-mod agenda;
 mod call;
-mod dice;
 mod edit;
 mod envelope;
 mod family;
@@ -26,15 +24,17 @@ mod people;
 mod poll;
 mod presence;
 mod reaction;
+mod schedule;
+mod seeded_rng;
 mod session;
 mod text;
 mod turn;
 mod world;
 
-use self::agenda::{Agenda, Due};
-use self::dice::mix;
 pub use self::family::{Families, Family};
 pub use self::order::{Shuffled, shuffled};
+use self::schedule::{Due, Schedule};
+use self::seeded_rng::mix;
 use self::world::World;
 
 /// What a history is made from.
@@ -97,16 +97,16 @@ pub struct Sent {
 /// The webhooks of a plan in the order WAHA creates them, made while they are taken.
 pub fn history(plan: &Plan) -> impl Iterator<Item = Sent> + Send + use<> {
     let world = World::new(plan);
-    let mut agenda = Agenda::default();
+    let mut upcoming = Schedule::default();
     if plan.families.contains(Family::Session) {
-        session::start(&world, &mut agenda, plan.start_ms);
+        session::start(&world, &mut upcoming, plan.start_ms);
     }
     if plan.families.contains(Family::Group) {
-        group::start(&world, &mut agenda, plan.start_ms + session::STARTUP_MS);
+        group::start(&world, &mut upcoming, plan.start_ms + session::STARTUP_MS);
     }
     History {
         world,
-        agenda,
+        upcoming,
         turns: turn::Turns::new(plan, plan.start_ms + session::STARTUP_MS),
         clock_ms: 0,
     }
@@ -115,7 +115,7 @@ pub fn history(plan: &Plan) -> impl Iterator<Item = Sent> + Send + use<> {
 /// A history on its way.
 struct History {
     world: World,
-    agenda: Agenda,
+    upcoming: Schedule,
     turns: turn::Turns,
     /// The time part of the last request id, which never repeats.
     clock_ms: i64,
@@ -126,11 +126,11 @@ impl History {
     fn next_due(&mut self) -> Option<Due> {
         loop {
             let until_ms = self.turns.next_ms().unwrap_or(i64::MAX);
-            if let Some(due) = self.agenda.next_until(until_ms) {
+            if let Some(due) = self.upcoming.next_until(until_ms) {
                 return Some(due);
             }
             self.turns.next_ms()?;
-            self.turns.take(&mut self.world, &mut self.agenda);
+            self.turns.take(&mut self.world, &mut self.upcoming);
         }
     }
 

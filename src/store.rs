@@ -1,6 +1,6 @@
 //! The tables: everything that reads or writes them, and the only module that knows the database.
 //!
-//! Called by `worker` (apply, dead letters), `cli`, `desk` and `replay`. A plain struct over SeaORM, which
+//! Called by `worker` (apply, dead letters), `cli`, `operations` and `replay`. A plain struct over SeaORM, which
 //! covers SQLite, PostgreSQL and MySQL/MariaDB; what differs between them is in `store/sql/dialect.rs`.
 //!
 //! It has rooms, each with a head file of the same name. Reading order: `apply`, how webhooks end; `identity`,
@@ -26,9 +26,11 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 
 use connect::ConnectError;
+use connect::hosts::ServerUrl;
 use connect::limit::MessageLimit;
 use connect::pool::ServerPool;
 use connect::primary::{self, PrimaryPool};
+use connect::problem::{self, ServerProblem};
 use connect::seen::SeenServers;
 use connect::server::ServerState;
 use connect::transaction::{CheckedTransaction, TransactionPurpose};
@@ -66,9 +68,25 @@ pub struct StoreOptions {
 }
 
 impl Store {
-    /// Connects; does not migrate.
+    /// Connects; does not migrate. Makes the file of a new SQLite database.
     pub async fn open(options: &StoreOptions, clock: Arc<dyn Clock>) -> Result<Self, ConnectError> {
-        let primary = PrimaryPool::open(&options.url, options.connections_max).await?;
+        Self::connect(options, clock, true).await
+    }
+
+    /// The same, but an SQLite database must be there.
+    pub async fn open_existing(
+        options: &StoreOptions,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ConnectError> {
+        Self::connect(options, clock, false).await
+    }
+
+    async fn connect(
+        options: &StoreOptions,
+        clock: Arc<dyn Clock>,
+        makes_file: bool,
+    ) -> Result<Self, ConnectError> {
+        let primary = PrimaryPool::open(&options.url, options.connections_max, makes_file).await?;
         let pool = primary.pool();
         Ok(Self {
             dialect: Dialect::of(pool.db.get_database_backend()),
@@ -105,6 +123,27 @@ impl Store {
         let found = primary::probe_servers(&servers, None, None).await;
         let names = servers.iter().map(|server| server.name.clone());
         names.zip(found.answers).collect()
+    }
+
+    /// Where the tables are looked for, without passwords: each server that the URL names, or the file.
+    pub fn places(&self) -> Vec<String> {
+        self.primary.servers().iter().map(problem::place).collect()
+    }
+
+    /// Of each server that the URL names what keeps it from being used, if anything does; asked anew.
+    pub async fn problems(&self) -> Vec<Option<ServerProblem>> {
+        let servers = self.primary.servers();
+        let found = primary::probe_servers(&servers, None, None).await;
+        let of = |(server, answer): (&ServerUrl, Result<ServerState, StoreError>)| {
+            answer.err().map(|error| ServerProblem::of(server, &error))
+        };
+        let mut problems: Vec<_> = servers.iter().zip(found.answers).map(of).collect();
+        if self.dialect == Dialect::Sqlite
+            && let Err(error) = self.ping().await
+        {
+            problems = servers.iter().map(|it| Some(ServerProblem::of(it, &error))).collect();
+        }
+        problems
     }
 
     /// Forgets the cached ids of rows: needed after rows were deleted by hand.

@@ -2,7 +2,8 @@
 //!
 //! Started once by the CLI. `span` says which webhook a line is about, `level` changes what is logged
 //! while the process runs, `cause` says why something failed, `panic` keeps values out of what a panic
-//! says. Metrics are in `metrics`, and what a process depends on in `dependency`.
+//! says. Metrics are in `metrics`, what a process depends on in `dependency`, and what the door refused in
+//! `refusals`.
 
 pub mod cause;
 pub mod dependency;
@@ -10,6 +11,7 @@ mod level;
 pub mod metrics;
 pub mod outage_log;
 mod panic;
+pub mod refusals;
 pub mod span;
 
 use std::io::IsTerminal;
@@ -31,6 +33,14 @@ pub enum LogFormat {
     Json,
 }
 
+/// On a terminal that can show it, unless `NO_COLOR` says otherwise.
+fn wants_colour() -> bool {
+    let told = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    std::io::stderr().is_terminal()
+        && told("NO_COLOR").is_none()
+        && told("TERM").is_none_or(|term| term != "dumb")
+}
+
 /// Starts logging to stderr; `RUST_LOG` wins over `level`. Later calls change nothing.
 pub fn start(level: &str, format: LogFormat) {
     let (filter, handle) = reload::Layer::new(level::at_start(level));
@@ -42,7 +52,7 @@ pub fn start(level: &str, format: LogFormat) {
     let registry = tracing_subscriber::registry().with(filter);
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let started = if is_text {
-        registry.with(lines.with_ansi(std::io::stderr().is_terminal())).try_init()
+        registry.with(lines.with_ansi(wants_colour())).try_init()
     } else {
         let lines = lines.json().flatten_event(true).with_span_list(false);
         registry.with(lines).try_init()

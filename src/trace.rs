@@ -22,7 +22,7 @@ use opentelemetry::trace::{
     TraceState, Tracer,
 };
 use opentelemetry::{Context, KeyValue, Value};
-use opentelemetry_sdk::trace::{SdkTracer, Span};
+use opentelemetry_sdk::trace::{SdkTracer, Span as SdkSpan};
 
 pub use export::{TraceError, Traces, TracesConfig};
 
@@ -33,7 +33,7 @@ static TRACER: OnceLock<SdkTracer> = OnceLock::new();
 
 /// Which step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
+pub enum SpanName {
     /// From the request's head to the answer.
     Receive,
     /// Until broker or disk have it.
@@ -48,7 +48,7 @@ pub enum Stage {
     Replay,
 }
 
-impl Stage {
+impl SpanName {
     /// The span's name.
     pub fn name(self) -> &'static str {
         match self {
@@ -74,23 +74,23 @@ impl Stage {
 /// A step that goes on; dropped, it is over. Empty where traces are not configured or the webhook's
 /// trace is not sampled. Boxed, because a span is large and steps live in the futures of all requests.
 #[derive(Default)]
-pub struct Step(Option<Box<Span>>);
+pub struct Span(Option<Box<SdkSpan>>);
 
 /// The time, for a step that is begun later than it began; none where traces are not configured.
 pub fn since() -> Option<SystemTime> {
     TRACER.get().map(|_| opentelemetry::time::now())
 }
 
-impl Step {
+impl Span {
     /// Begins a step of a webhook, now or at an earlier `since`. The webhook goes on from it.
-    pub fn begin(stage: Stage, webhook: Webhook, since: Option<SystemTime>) -> (Self, Webhook) {
+    pub fn begin(stage: SpanName, webhook: Webhook, since: Option<SystemTime>) -> (Self, Webhook) {
         let step = Self::beside(stage, &webhook, since);
         let Some(place) = step.0.as_deref().and_then(place) else { return (step, webhook) };
         (step, webhook.with_trace_parent(place))
     }
 
     /// Begins a step that the webhook does not go on from.
-    pub fn beside(stage: Stage, webhook: &Webhook, since: Option<SystemTime>) -> Self {
+    pub fn beside(stage: SpanName, webhook: &Webhook, since: Option<SystemTime>) -> Self {
         let Some(tracer) = TRACER.get() else { return Self(None) };
         let mut builder = tracer.span_builder(stage.name()).with_kind(stage.kind());
         builder.start_time = since;
@@ -126,7 +126,7 @@ fn parent(webhook: &Webhook) -> Context {
     Context::new().with_remote_span_context(context)
 }
 
-fn place(span: &Span) -> Option<TraceParent> {
+fn place(span: &SdkSpan) -> Option<TraceParent> {
     let context = span.span_context();
     let trace = u128::from_be_bytes(context.trace_id().to_bytes());
     let span = u64::from_be_bytes(context.span_id().to_bytes());

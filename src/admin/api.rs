@@ -15,12 +15,13 @@ mod error;
 mod jobs;
 mod log_level;
 mod read;
+mod refusals;
 mod renormalize;
 mod resource;
 mod sessions;
 mod status;
+mod validation;
 mod webhooks;
-mod wish;
 
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::from_fn;
@@ -30,12 +31,13 @@ use utoipa::{Modify, OpenApi};
 
 use super::Caller;
 use super::access::{self, Right};
-use crate::problem::problem;
+use crate::http_problem::problem;
 use crate::store::audit::{Actor, ActorChannel};
 use crate::telemetry::metrics::Scope;
 use resource::{Way, way};
 
 pub use error::{ApiError, Problem};
+pub use refusals::RefusalReport;
 pub use status::{LaneReport, ProcessReport};
 
 /// Where all of it is.
@@ -55,6 +57,7 @@ struct Frame;
 fn always() -> Vec<Way> {
     vec![
         way!(Right::View, status::status),
+        way!(Right::View, refusals::refusals),
         way!(Right::View, log_level::read),
         way!(Right::Operate, log_level::change),
         Way::new(

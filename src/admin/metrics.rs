@@ -5,7 +5,7 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::{HttpResponse, web};
 
 use super::Admin;
-use crate::problem::problem;
+use crate::http_problem::problem;
 use crate::telemetry::cause::Causes;
 use crate::telemetry::metrics;
 

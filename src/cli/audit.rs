@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
-use super::table::{print, table};
+use super::table::{Table, kept, number, spare, text};
 use super::time;
-use crate::cli::output::{json_line, plain};
+use crate::cli::output::json_line;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::lifecycle::open_store;
+use crate::lifecycle::open_existing_store;
 use crate::store::audit::AuditLogRow;
 
 /// Options of `audit`.
@@ -42,7 +42,7 @@ enum Action {
 /// Runs it.
 pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let store = open_store(config, &clock).await?;
+    let store = open_existing_store(config, &clock).await?;
     let Action::List { action, limit, json } = options.action;
     let logs = store.audit_logs(action.as_deref(), None, limit).await?;
     if json {
@@ -56,16 +56,28 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
 }
 
 fn print_table(logs: &[AuditLogRow]) {
-    let mut table = table(&["when", "who", "from", "what", "count", "which", "note"]);
+    let mut table = Table::new(&[
+        kept("when"),
+        text("who"),
+        spare("from"),
+        kept("what"),
+        number("count"),
+        spare("note"),
+        text("which"),
+    ]);
     for log in logs {
         let from = format!("{} {}", log.channel, log.place);
-        let which = log.filter.as_deref().unwrap_or("-");
-        let note = log.note.as_deref().unwrap_or("-");
-        let cells = [&log.actor, &from, &log.action, &log.affected.to_string(), which, note];
-        let when = std::iter::once(time::short(log.done_at));
-        table.add_row(when.chain(cells.into_iter().map(plain)));
+        table.row([
+            time::short(log.done_at),
+            log.actor.clone(),
+            from,
+            log.action.clone(),
+            log.affected.to_string(),
+            log.note.clone().unwrap_or_else(|| "-".to_owned()),
+            log.filter.clone().unwrap_or_else(|| "-".to_owned()),
+        ]);
     }
-    print(table);
+    table.print_or_none("entries in the audit log");
 }
 
 fn to_json(log: &AuditLogRow) -> serde_json::Value {
@@ -73,7 +85,7 @@ fn to_json(log: &AuditLogRow) -> serde_json::Value {
         text.as_deref().and_then(|text| serde_json::from_str(text).ok())
     };
     serde_json::json!({
-        "id": log.id, "done_at": log.done_at.to_rfc3339(), "actor": log.actor,
+        "id": log.id, "done_at": log.done_at, "actor": log.actor,
         "channel": log.channel, "place": log.place, "action": log.action,
         "filter": parsed(&log.filter), "affected": log.affected,
         "old_values": parsed(&log.old_values), "new_values": parsed(&log.new_values),

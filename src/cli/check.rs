@@ -10,12 +10,15 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::serve::made_key;
 use crate::cli::output::outln;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::server::{Limits, descriptors};
 
 use line::{CheckLine, Verdict};
+
+pub(super) use ready::reachable;
 
 /// Options of `check`.
 #[derive(Args)]
@@ -59,9 +62,14 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
 
 fn sources(config: &Config) -> anyhow::Result<String> {
     let names: Vec<&str> = config.sources.iter().map(|source| source.name.as_str()).collect();
+    if names.is_empty()
+        && let Some(path) = made_key(config)
+    {
+        return Ok(format!("source default, by the key that `up` made, in {}", path.display()));
+    }
     anyhow::ensure!(
         !names.is_empty(),
-        "no source: set WAHA_INGEST__SOURCES__DEFAULT__HMAC_KEYS (`up` would make a key)"
+        "no source: set WAHA_INGEST__SOURCES__DEFAULT__HMAC_KEYS (`up` makes a key by itself)"
     );
     Ok(format!("sources {}", names.join(", ")))
 }
@@ -76,15 +84,14 @@ fn listener(limits: &Limits) -> String {
              its limit (ulimit -n) for server.connections_max = {wanted}"
         )
     } else {
-        format!("{wanted} connections")
+        format!("{wanted} connections at a time")
     };
     let backlog = match descriptors::backlog_allowed() {
         Some(allowed) if allowed < descriptors::BACKLOG => format!(
-            "{allowed} new ones wait, because net.core.somaxconn allows no more: raise it to {} if \
-             they come in larger bursts",
+            "bursts of {allowed} new ones, as this machine's net.core.somaxconn says (up to {} are used)",
             descriptors::BACKLOG
         ),
-        _ => format!("{} new ones wait", descriptors::BACKLOG),
+        _ => format!("bursts of {} new ones", descriptors::BACKLOG),
     };
     format!("{connections}; {backlog}")
 }

@@ -1,24 +1,25 @@
 //! `dead-letters`: webhooks that could not be processed.
 
-mod carry;
+mod filter_args;
 mod groups;
 mod jobs;
+mod known;
 mod list;
 mod replay;
 mod resolve;
 pub(super) mod scope;
 mod show;
-mod which;
+mod transfer;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
-use super::carry::ImportOptions;
+use super::transfer::ImportOptions;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::lifecycle::open_store;
+use crate::lifecycle::{open_existing_store, open_store};
 use crate::store::Store;
 
 /// Options of `dead-letters`.
@@ -53,7 +54,7 @@ enum Action {
     /// Take discarding back: they are pending again.
     Restore(resolve::Options),
     /// Write them as lines of JSON, bodies byte for byte.
-    Export(carry::Export),
+    Export(transfer::Export),
     /// Read such lines: what this ledger does not know becomes a pending dead letter.
     Import(ImportOptions),
 }
@@ -68,7 +69,11 @@ struct Context<'a> {
 /// Runs it.
 pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let store = open_store(config, &clock).await?;
+    let store = match &options.action {
+        // May be the first thing that is done.
+        Action::Import(_) => open_store(config, &clock).await?,
+        _ => open_existing_store(config, &clock).await?,
+    };
     let context = Context { config, clock, store };
     match options.action {
         Action::Groups(options) => groups::run(&context, &options).await,
@@ -79,7 +84,7 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
         Action::Cancel(options) => jobs::cancel(&context, options).await,
         Action::Discard(options) => resolve::discard(&context, options).await,
         Action::Restore(options) => resolve::restore(&context, options).await,
-        Action::Export(options) => carry::export(&context, options).await,
-        Action::Import(options) => carry::import(&context, options).await,
+        Action::Export(options) => transfer::export(&context, options).await,
+        Action::Import(options) => transfer::import(&context, options).await,
     }
 }

@@ -11,9 +11,9 @@ use sea_orm::sea_query::{Alias, Expr, Func, Query};
 use tokio_util::sync::CancellationToken;
 
 use super::status::print_equation;
+use crate::accounting::Accounting;
 use crate::cli::output::outln;
 use crate::config::{Config, SourceConfig, Verification};
-use crate::equation::Equation;
 use crate::lifecycle::{Parts, Roles, open_sides, start};
 use crate::sender::{Report, Sending, send_all};
 use crate::simulate::{Plan, history, shuffled};
@@ -84,7 +84,7 @@ async fn send(url: &str) -> anyhow::Result<Report> {
 }
 
 /// The equation once nothing waits any more.
-async fn settled(config: &Config, store: &Store) -> anyhow::Result<Equation> {
+async fn settled(config: &Config, store: &Store) -> anyhow::Result<Accounting> {
     let clock: Arc<dyn crate::clock::Clock> = Arc::new(crate::clock::SystemClock);
     let sides = open_sides(config, &clock, &[])?;
     let started = Instant::now();

@@ -12,6 +12,7 @@ use super::confirm;
 use crate::cli::output::{errln, outln};
 use crate::clock::SystemClock;
 use crate::config::{Config, without_password};
+use crate::lifecycle::{ensure_tables, store_options};
 use crate::store::{Store, StoreOptions};
 
 /// Options of `migrate`.
@@ -46,17 +47,7 @@ enum Step {
 
 /// Runs it.
 pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> {
-    if config.is_database_embedded() {
-        std::fs::create_dir_all(&config.data_dir)?;
-    }
-    let url = config.database_url.expose_secret().to_owned();
-    let options_store = StoreOptions {
-        url,
-        connections_max: 2,
-        keeps_bodies: config.keeps_bodies,
-        keeps_ephemeral_bodies: config.keeps_ephemeral_bodies,
-    };
-    let store = Store::open(&options_store, Arc::new(SystemClock)).await.context("database.url")?;
+    let store = open(config, &options.step).await?;
     let db = &store.connection();
     match options.step {
         Step::Up => migration::up(db).await?,
@@ -80,6 +71,25 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
         outln!("newer    {name}");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Only `up` makes the file of an SQLite database.
+async fn open(config: &Config, step: &Step) -> anyhow::Result<Store> {
+    let (options, clock) =
+        (StoreOptions { connections_max: 2, ..store_options(config) }, Arc::new(SystemClock));
+    let opened = match step {
+        Step::Up => {
+            if config.is_database_embedded() {
+                std::fs::create_dir_all(&config.data_dir)?;
+            }
+            Store::open(&options, clock).await
+        }
+        Step::Down { .. } | Step::Status => {
+            ensure_tables(config)?;
+            Store::open_existing(&options, clock).await
+        }
+    };
+    opened.context("database.url")
 }
 
 /// What taking steps back removes, and from where.

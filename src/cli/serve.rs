@@ -152,6 +152,13 @@ fn write_secret(path: &std::path::Path, secret: &str) -> std::io::Result<()> {
     writeln!(file, "{secret}")
 }
 
+/// The file of the key that `up` has made, if it holds one.
+pub fn made_key(config: &Config) -> Option<PathBuf> {
+    let path = config.data_dir.join(KEY_FILE);
+    let key = std::fs::read_to_string(&path).ok()?;
+    (!key.trim().is_empty()).then_some(path)
+}
+
 /// The first key of a configured source, else the generated one; for `simulate`.
 pub fn key_of(config: &Config, source: &str) -> Option<SecretString> {
     let configured = config.sources.iter().find(|candidate| candidate.name == source);
@@ -161,7 +168,7 @@ pub fn key_of(config: &Config, source: &str) -> Option<SecretString> {
         }
         Some(Verification::None) => None,
         None => {
-            let key = std::fs::read_to_string(config.data_dir.join(KEY_FILE)).ok()?;
+            let key = std::fs::read_to_string(made_key(config)?).ok()?;
             Some(key.trim().to_owned().into())
         }
     }

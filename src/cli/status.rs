@@ -2,9 +2,11 @@
 //! again and again (`watch`, `view`).
 
 mod broker;
+mod process;
 mod report;
 mod sessions;
 mod settle;
+mod tables;
 mod view;
 mod watch;
 
@@ -14,15 +16,18 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use crate::cli::output::{json_line, outln, plain};
-use crate::cli::table::{print as print_table, table};
+use crate::accounting::Accounting;
+use crate::cli::output::{errln, json_line, outln, plain};
+use crate::cli::table::{Table, kept, number, text};
 use crate::cli::time;
 use crate::config::Config;
-use crate::equation::Equation;
+use crate::lifecycle::NothingThere;
 use crate::store::operations::clocks::SourceClock;
 use crate::store::operations::dead_letter::DeadLetterGroup;
 
-use report::{Report, Sight};
+use process::ProcessView;
+use report::{Report, StatusSources};
+use sessions::Sessions;
 
 /// Options of `status`.
 #[derive(Args)]
@@ -59,7 +64,13 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
     if let Some(StatusCommand::Settle(options)) = options.command {
         return settle::run(config, options).await;
     }
-    let sight = Sight::open(config, &options.spool).await?;
+    let sight = match StatusSources::open(config, &options.spool).await {
+        Err(error) if error.is::<NothingThere>() => {
+            errln!("{error}");
+            return Ok(ExitCode::from(UNKNOWN));
+        }
+        opened => opened?,
+    };
     if let Some(seconds) = options.watch {
         return watch::watch(&sight, Duration::from_secs(seconds), options.json).await;
     }
@@ -69,7 +80,7 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
     } else {
         print(&report);
     }
-    Ok(match report.equation.balanced {
+    Ok(match report.equation.as_ref().and_then(|equation| equation.balanced) {
         Some(true) => ExitCode::SUCCESS,
         Some(false) => ExitCode::FAILURE,
         None => ExitCode::from(UNKNOWN),
@@ -77,23 +88,43 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
 }
 
 fn print(report: &Report) {
-    print_equation(&report.equation);
-    outln!("{:<10}{:>10}{:>10}{:>14}", "lane", "ready", "retrying", "oldest (s)");
-    for lane in &report.lanes {
-        let oldest = lane.oldest_age_ms.map_or("-".to_owned(), |age| (age / 1000).to_string());
-        outln!("{:<10}{:>10}{:>10}{:>14}", lane.lane, lane.ready, lane.retrying, oldest);
+    match (&report.equation, &report.uncounted) {
+        (Some(equation), _) => print_equation(equation),
+        (None, Some(uncounted)) => outln!("{}", uncounted.line()),
+        (None, None) => {}
     }
-    if let Some(spooled) = report.spooled {
-        outln!("{:<10}{spooled:>10}", "spool");
-    }
-    print_groups(&report.dead_letter_groups);
+    report.away_lines().iter().for_each(|line| outln!("{line}"));
+    print_lanes(report);
+    print_groups(report.dead_letter_groups.as_deref().unwrap_or_default());
     for process in &report.processes {
         outln!("{}", plain(&process.line()));
     }
     let broker = report.broker.iter().flat_map(broker::BrokerReport::lines);
-    let lines = report.sessions.lines().into_iter().chain(clock_lines(&report.wrong_clocks));
-    for line in lines.chain(broker) {
+    let sessions = report.sessions.iter().flat_map(Sessions::lines);
+    let process = report.process.iter().flat_map(ProcessView::lines);
+    let lines = sessions.chain(clock_lines(&report.wrong_clocks)).chain(broker).chain(process);
+    for line in lines.chain([report.place.line()]) {
         outln!("{line}");
+    }
+}
+
+fn print_lanes(report: &Report) {
+    let mut table =
+        Table::new(&[kept("lane"), number("ready"), number("retrying"), number("oldest (s)")]);
+    for lane in report.lanes.iter().flatten() {
+        let oldest = lane.oldest_age_ms.map_or("-".to_owned(), |age| (age / 1000).to_string());
+        table.row([
+            lane.lane.to_owned(),
+            lane.ready.to_string(),
+            lane.retrying.to_string(),
+            oldest,
+        ]);
+    }
+    if let Some(spooled) = report.spooled {
+        table.row(["spool".to_owned(), spooled.to_string(), String::new(), String::new()]);
+    }
+    if report.lanes.is_some() || report.spooled.is_some() {
+        table.print();
     }
 }
 
@@ -101,8 +132,8 @@ fn print(report: &Report) {
 fn clock_lines(clocks: &[SourceClock]) -> impl Iterator<Item = String> {
     clocks.iter().map(|SourceClock { source, ahead_ms }| {
         let side = if *ahead_ms > 0 { "ahead of" } else { "behind" };
-        let seconds = ahead_ms.unsigned_abs() / 1000;
-        plain(&format!("clock: {source} is {seconds} s {side} ours; set it right"))
+        let span = time::span(ahead_ms.saturating_abs());
+        plain(&format!("clock: that of source {source} is {span} {side} ours: set it right there"))
     })
 }
 
@@ -111,23 +142,28 @@ fn print_groups(groups: &[DeadLetterGroup]) {
         return;
     }
     outln!();
-    let mut table = table(&["dead letters", "group", "reason", "event types", "last failure"]);
+    let mut table = Table::new(&[
+        number("dead letters"),
+        kept("group"),
+        kept("reason"),
+        kept("last failure"),
+        text("event types"),
+    ]);
     for group in groups {
-        let row = [
+        table.row([
             group.count.to_string(),
             group.group.clone(),
             group.reason.clone(),
-            group.event_types.join(", "),
             time::short(group.last_failed_at),
-        ];
-        table.add_row(row.iter().map(|cell| plain(cell)));
+            group.event_types.join(", "),
+        ]);
     }
-    print_table(table);
+    table.print();
 }
 
 /// The equation for people.
-pub fn print_equation(equation: &Equation) {
-    let Equation { accepted, applied, duplicate, ignored, dead_lettered, waiting, lost, .. } =
+pub fn print_equation(equation: &Accounting) {
+    let Accounting { accepted, applied, duplicate, ignored, dead_lettered, waiting, lost, .. } =
         equation;
     let lost = if *lost > 0 { format!(" + lost {lost}") } else { String::new() };
     outln!(
@@ -148,8 +184,8 @@ pub fn print_equation(equation: &Equation) {
 }
 
 /// Whether it is balanced, in few words.
-fn verdict(equation: &Equation) -> String {
-    let Equation { missing, excess, uncertain, .. } = equation;
+fn verdict(equation: &Accounting) -> String {
+    let Accounting { missing, excess, uncertain, .. } = equation;
     match equation.balanced {
         Some(true) if equation.damaged > 0 => {
             format!("balanced, {} taken by damage", equation.damaged)

@@ -1,77 +1,227 @@
-//! Tables for people: as wide as the terminal, cells wrapped between words; whole when it is no
-//! terminal.
+//! Tables for people, one line a row: as wide as the terminal, whole when it is no terminal.
+//!
+//! What must stay true: ids, states, counts and times are never shortened, because they are there to be
+//! copied. On a terminal that is too narrow, columns that can be spared are left out, then free text is
+//! shortened, the last first; what still does not fit is shown as a list, a line for each cell.
 
-use comfy_table::{ColumnConstraint, ContentArrangement, Row, Table, Width, presets};
-use console::{Term, measure_text_width};
+use console::{Term, measure_text_width, pad_str, truncate_str};
 
-use crate::cli::output::outln;
+use crate::cli::output::{errln, outln, plain};
 
-/// A longer word is broken to fit.
-const WORD_MAX: usize = 40;
-/// Spaces around a cell.
-const PADDING: u16 = 2;
+/// Between two columns.
+const GAP: usize = 2;
+/// Free text is not made shorter than this.
+const TEXT_MIN: usize = 8;
 
-/// An empty table with these headings.
-pub(super) fn table(headings: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_header(headings.iter().copied());
-    if let Some((_, columns)) = Term::stdout().size_checked() {
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns);
-    }
-    table
+/// How a column gives way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Never.
+    Kept,
+    /// Never; to the right.
+    Number,
+    /// It is shortened.
+    Text,
+    /// It is shortened, or left out.
+    Spare,
 }
 
-/// Prints it without the spaces at the ends of its lines.
-pub(super) fn print(mut table: Table) {
-    keep_words(&mut table);
-    for line in table.lines() {
-        outln!("{}", line.trim_end());
-    }
+/// A column.
+#[derive(Clone, Copy)]
+pub(super) struct Column {
+    heading: &'static str,
+    kind: Kind,
 }
 
-/// Makes columns at least as wide as their longest words: ids and states are there to be copied. On a
-/// terminal too narrow for that, nothing is wrapped.
-fn keep_words(table: &mut Table) {
-    let mut widths = vec![0; table.column_count()];
-    for row in table.header().into_iter().chain(table.row_iter()) {
-        for (width, longest) in widths.iter_mut().zip(longest_words(row)) {
-            *width = longest.max(*width);
+/// Ids, states and times.
+pub(super) const fn kept(heading: &'static str) -> Column {
+    Column { heading, kind: Kind::Kept }
+}
+
+/// Counts.
+pub(super) const fn number(heading: &'static str) -> Column {
+    Column { heading, kind: Kind::Number }
+}
+
+/// What people and servers wrote.
+pub(super) const fn text(heading: &'static str) -> Column {
+    Column { heading, kind: Kind::Text }
+}
+
+/// What can be left out.
+pub(super) const fn spare(heading: &'static str) -> Column {
+    Column { heading, kind: Kind::Spare }
+}
+
+/// Rows under headings.
+pub(super) struct Table {
+    columns: Vec<Column>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub(super) fn new(columns: &[Column]) -> Self {
+        Self { columns: columns.to_vec(), rows: Vec::new() }
+    }
+
+    /// Adds a row with a cell for each column. Cells may come from strangers.
+    pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
+        debug_assert_eq!(N, self.columns.len());
+        let one_line = |cell: String| plain(&cell).replace(['\n', '\t'], " ");
+        self.rows.push(cells.into_iter().map(one_line).collect());
+    }
+
+    /// Prints it, or beside the data that there are none of `what`.
+    pub(super) fn print_or_none(self, what: &str) {
+        if self.rows.is_empty() {
+            errln!("no {what}");
+        } else {
+            self.print();
         }
     }
-    let least: u16 = widths.iter().map(|width| width + PADDING).sum();
-    if table.width().is_some_and(|columns| columns < least) {
-        table.set_content_arrangement(ContentArrangement::Disabled);
-        return;
+
+    pub(super) fn print(self) {
+        let width = Term::stdout().size_checked().map(|(_, columns)| usize::from(columns));
+        let (lines, left_out) = self.lines(width);
+        for line in lines {
+            outln!("{line}");
+        }
+        if !left_out.is_empty() {
+            errln!("left out, because the terminal is narrow: {}", left_out.join(", "));
+        }
     }
-    for (column, width) in table.column_iter_mut().zip(widths) {
-        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width + PADDING)));
+
+    /// The lines, and the headings of what is left out; without a width all of it.
+    fn lines(mut self, width: Option<usize>) -> (Vec<String>, Vec<&'static str>) {
+        let Some(width) = width else { return (self.table(&self.widths()), Vec::new()) };
+        let mut left_out = Vec::new();
+        while self.width_min() > width
+            && let Some(spared) = self.columns.iter().rposition(|it| it.kind == Kind::Spare)
+        {
+            left_out.insert(0, self.columns.remove(spared).heading);
+            self.rows.iter_mut().for_each(|row| drop(row.remove(spared)));
+        }
+        if self.width_min() > width {
+            return (self.list(), left_out);
+        }
+        (self.table(&self.fitted(width)), left_out)
+    }
+
+    /// Of each column its longest cell.
+    fn widths(&self) -> Vec<usize> {
+        let longest = |(index, column): (usize, &Column)| {
+            let cells = self.rows.iter().map(|row| measure_text_width(&row[index]));
+            cells.chain([measure_text_width(column.heading)]).max().unwrap_or(0)
+        };
+        self.columns.iter().enumerate().map(longest).collect()
+    }
+
+    /// The least that it needs.
+    fn width_min(&self) -> usize {
+        let least =
+            self.columns.iter().zip(self.widths()).map(|(column, width)| column.least(width));
+        least.sum::<usize>() + self.gaps()
+    }
+
+    fn gaps(&self) -> usize {
+        GAP * self.columns.len().saturating_sub(1)
+    }
+
+    /// Widths that fit, free text shortened from the last column on.
+    fn fitted(&self, width: usize) -> Vec<usize> {
+        let mut widths = self.widths();
+        let mut excess = (widths.iter().sum::<usize>() + self.gaps()).saturating_sub(width);
+        for (column, width) in self.columns.iter().zip(&mut widths).rev() {
+            let given = excess.min(*width - column.least(*width));
+            *width -= given;
+            excess -= given;
+        }
+        widths
+    }
+
+    fn table(&self, widths: &[usize]) -> Vec<String> {
+        let headings: Vec<String> = self.columns.iter().map(|it| it.heading.to_owned()).collect();
+        let line = |row: &Vec<String>| {
+            let cells = row.iter().zip(&self.columns).zip(widths);
+            let cells = cells.map(|((cell, column), width)| column.cell(cell, *width));
+            cells.collect::<Vec<_>>().join(&" ".repeat(GAP)).trim_end().to_owned()
+        };
+        std::iter::once(&headings).chain(&self.rows).map(line).collect()
+    }
+
+    /// A line for each cell, an empty one between two rows.
+    fn list(&self) -> Vec<String> {
+        let width = self.columns.iter().map(|it| it.heading.len()).max().unwrap_or(0) + GAP;
+        let mut lines = Vec::new();
+        for row in &self.rows {
+            if !lines.is_empty() {
+                lines.push(String::new());
+            }
+            let cells = self.columns.iter().zip(row);
+            lines.extend(cells.map(|(column, cell)| format!("{:width$}{cell}", column.heading)));
+        }
+        lines
     }
 }
 
-fn longest_words(row: &Row) -> impl Iterator<Item = u16> {
-    row.cell_iter().map(|cell| {
-        let text = cell.content();
-        let longest = text.split_whitespace().map(measure_text_width).max();
-        u16::try_from(longest.unwrap_or_default().min(WORD_MAX)).unwrap_or(u16::MAX)
-    })
+impl Column {
+    fn least(self, width: usize) -> usize {
+        match self.kind {
+            Kind::Kept | Kind::Number => width,
+            Kind::Text | Kind::Spare => width.min(TEXT_MIN.max(self.heading.len())),
+        }
+    }
+
+    fn cell(self, cell: &str, width: usize) -> String {
+        let side = match self.kind {
+            Kind::Number => console::Alignment::Right,
+            Kind::Kept | Kind::Text | Kind::Spare => console::Alignment::Left,
+        };
+        pad_str(&truncate_str(cell, width, "…"), width, side, None).into_owned()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const GROUP: &str = "106ea1ee76118e36";
+
+    fn lines(width: Option<usize>) -> (Vec<String>, Vec<&'static str>) {
+        let mut table =
+            Table::new(&[kept("group"), number("count"), spare("sessions"), text("error")]);
+        let error = "the body is not a JSON object".to_owned();
+        table.row([GROUP.to_owned(), "7".to_owned(), "shop, berlin".to_owned(), error]);
+        table.lines(width)
+    }
+
     #[test]
-    fn words_stay_whole_on_a_narrow_terminal() {
-        let lines = |columns| -> Vec<String> {
-            let mut table = table(&["group", "sample"]);
-            table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns);
-            table.add_row(["106ea1ee76118e36", "the body is not a JSON object"]);
-            keep_words(&mut table);
-            table.lines().collect()
-        };
-        let wrapped = lines(36);
-        assert!(wrapped.iter().any(|line| line.contains("106ea1ee76118e36")), "{wrapped:?}");
-        assert!(wrapped.len() > 2, "the other cell is wrapped: {wrapped:?}");
-        assert_eq!(lines(20).len(), 2, "too narrow: one line each");
+    fn it_is_whole_where_there_is_room() {
+        let whole = [
+            "group             count  sessions      error",
+            "106ea1ee76118e36      7  shop, berlin  the body is not a JSON object",
+        ];
+        assert_eq!(lines(None), (whole.map(str::to_owned).to_vec(), vec![]));
+        assert_eq!(lines(Some(68)), lines(None));
+    }
+
+    #[test]
+    fn text_gives_way_and_ids_do_not() {
+        for width in [60, 46, 42, 33, 24, 10] {
+            let (lines, left_out) = lines(Some(width));
+            assert!(lines.iter().any(|line| line.contains(GROUP)), "{width}: {lines:#?}");
+            let fits = |line: &String| measure_text_width(line) <= width;
+            assert!(width < 33 || lines.iter().all(fits), "{width}: {lines:#?}");
+            assert_eq!(left_out.is_empty(), width > 42, "{width}: {left_out:?}");
+        }
+        assert!(lines(Some(46)).0[1].ends_with('…'));
+        assert_eq!(lines(Some(24)).0[2], "error  the body is not a JSON object");
+    }
+
+    #[test]
+    fn a_cell_is_one_line_that_commands_nothing() {
+        let mut table = Table::new(&[text("error")]);
+        table.row(["a\nb\u{1b}c".to_owned()]);
+        assert_eq!(table.lines(None).0[1], "a b\u{fffd}c");
     }
 }

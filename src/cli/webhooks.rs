@@ -1,21 +1,22 @@
 //! `webhooks list|show|renormalize|export|import`: the ledger, where every webhook that ended has a
 //! row.
 
-mod carry;
+mod filter_args;
+mod known;
 mod list;
 mod renormalize;
 pub(super) mod show;
-mod which;
+mod transfer;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
-use super::carry::ImportOptions;
+use super::transfer::ImportOptions;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
-use crate::lifecycle::open_store;
+use crate::lifecycle::{open_existing_store, open_store};
 
 /// Options of `webhooks`.
 #[derive(Args)]
@@ -40,7 +41,7 @@ enum Action {
     /// `dead-letters replay`.
     Renormalize(renormalize::Options),
     /// Write them with their bodies, one JSON object a line, for `import` elsewhere.
-    Export(carry::Export),
+    Export(transfer::Export),
     /// Take in what `export` wrote, as accepted and processed here and now.
     ///
     /// What the ledger knows already is left alone, so it is safe to import more than is missing, and
@@ -51,12 +52,16 @@ enum Action {
 /// Runs it.
 pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let store = open_store(config, &clock).await?;
+    let store = match &options.action {
+        // May be the first thing that is done.
+        Action::Import(_) => open_store(config, &clock).await?,
+        _ => open_existing_store(config, &clock).await?,
+    };
     match options.action {
         Action::List(options) => list::run(&store, options).await,
         Action::Show(options) => show::run(&store, &config.rules, options).await,
         Action::Renormalize(options) => renormalize::run(&store, &config.rules, options).await,
-        Action::Export(options) => carry::export(&store, options).await,
-        Action::Import(options) => carry::import(&store, &config.rules, options).await,
+        Action::Export(options) => transfer::export(&store, options).await,
+        Action::Import(options) => transfer::import(&store, &config.rules, options).await,
     }
 }

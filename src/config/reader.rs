@@ -5,6 +5,8 @@
 //! which file or variable each further one is of.
 
 mod secret;
+mod syntax;
+mod variables;
 
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Display};
@@ -28,6 +30,14 @@ type Builder = config::ConfigBuilder<config::builder::DefaultState>;
 
 fn builder(defaults: &str) -> Builder {
     config::Config::builder().add_source(File::from_str(defaults, FileFormat::Toml))
+}
+
+/// A configuration without problems.
+pub(super) struct Finished {
+    /// What may be shown of every key that has a value.
+    pub(super) shown: BTreeMap<String, String>,
+    /// What is odd, though it does no harm.
+    pub(super) notes: Vec<String>,
 }
 
 /// The layered values, and what was wrong with them so far.
@@ -56,23 +66,26 @@ impl Reader {
     }
 
     fn build(builder: Builder, reads_environment: bool) -> Result<Self, ConfigError> {
-        let values = builder.build().map_err(|error| ConfigError(vec![unreadable(&error)]))?;
+        let values = builder.build().map_err(|error| ConfigError(vec![said_of(&error)]))?;
         Ok(Self { values, asked: BTreeMap::new(), problems: Vec::new(), reads_environment })
     }
 
     /// What was read, without secrets; or all problems, and every key that nobody asked for.
-    pub(super) fn finish(mut self) -> Result<BTreeMap<String, String>, ConfigError> {
+    pub(super) fn finish(mut self) -> Result<Finished, ConfigError> {
         let all = self.values.collect().unwrap_or_default();
         let mut keys = Vec::new();
         for (name, value) in &all {
             leaves(name, value, &mut keys);
         }
         let unknown = keys.into_iter().filter(|key| !self.asked.contains_key(key));
-        self.problems.extend(unknown.map(|key| format!("{key}: unknown key")));
+        let unknown: Vec<String> = unknown.map(|key| self.unknown_key(&key)).collect();
+        self.problems.extend(unknown);
+        let notes = self.check_variables();
         if !self.problems.is_empty() {
             return Err(ConfigError(self.problems));
         }
-        Ok(self.asked.into_iter().filter_map(|(key, shown)| Some((key, shown?))).collect())
+        let shown = self.asked.into_iter().filter_map(|(key, shown)| Some((key, shown?)));
+        Ok(Finished { shown: shown.collect(), notes })
     }
 
     /// Says what is shown of a key: what holds if it is not told, or stands for a secret.
@@ -196,14 +209,13 @@ impl Reader {
     }
 }
 
-/// Why the layers can't be read. The library quotes the line, which may hold a secret: its first line
-/// says where alone.
-fn unreadable(error: &config::ConfigError) -> String {
-    let text = error.to_string();
-    let first = text.lines().next().unwrap_or_default();
+/// Why the layers can't be read.
+fn said_of(error: &config::ConfigError) -> String {
     match error {
-        config::ConfigError::FileParse { uri: Some(file), .. } => format!("{file}: {first}"),
-        _ => first.to_owned(),
+        config::ConfigError::FileParse { uri, cause } => {
+            syntax::unreadable(uri.as_deref(), &cause.to_string(), super::DEFAULTS)
+        }
+        error => error.to_string().lines().next().unwrap_or_default().to_owned(),
     }
 }
 

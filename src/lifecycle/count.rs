@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::beat::BEAT_EVERY;
-use super::open::{broker_options, open_embedded};
+use super::open::{broker_options, inspect_queue};
+use crate::accounting::{CountSources, Distributed};
 use crate::clock::Clock;
 use crate::config::{Backend, Config};
-use crate::equation::{Distributed, Sides};
 use crate::queue::rabbitmq::RabbitmqQueue;
 use crate::queue::spool::has_count;
 
@@ -18,9 +18,9 @@ pub fn open_sides(
     config: &Config,
     clock: &Arc<dyn Clock>,
     spools: &[PathBuf],
-) -> anyhow::Result<Sides> {
+) -> anyhow::Result<CountSources> {
     let Backend::Broker(broker) = &config.queue.backend else {
-        return Ok(Sides::Embedded(open_embedded(config, clock)?));
+        return Ok(CountSources::Embedded(inspect_queue(config, clock)?));
     };
     let spools = if spools.is_empty() { vec![config.spool_path()] } else { spools.to_vec() };
     for spool in &spools {
@@ -31,5 +31,5 @@ pub fn open_sides(
         );
     }
     let queue = RabbitmqQueue::open(broker_options(config, broker));
-    Ok(Sides::Distributed(Distributed::new(queue, spools, BEAT_EVERY)))
+    Ok(CountSources::Distributed(Distributed::new(queue, spools, BEAT_EVERY)))
 }

@@ -10,11 +10,12 @@ use super::Roles;
 use super::beat::BEAT_EVERY;
 use super::folder_lock::FolderLock;
 use super::private::warn_of_readers;
+use super::there::{NothingThere, ensure_there};
+use crate::accounting::{CountSources, Distributed};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Backend, BrokerConfig, Config, SourceConfig};
-use crate::equation::{Distributed, Sides};
-use crate::observer::Observer;
-use crate::observer::broker::BrokerInspector;
+use crate::monitor::Monitor;
+use crate::monitor::broker::BrokerInspector;
 use crate::queue::rabbitmq::management::Management;
 use crate::queue::rabbitmq::{Options as BrokerOptions, RabbitmqQueue};
 use crate::queue::reported::{PublishReport, ReportedQueue};
@@ -22,6 +23,7 @@ use crate::queue::spool::Spool;
 use crate::queue::sqlite::{Options, SqliteQueue};
 use crate::queue::{Lane, Queue};
 use crate::server::Door;
+use crate::store::connect::sqlite_file::file_of;
 use crate::store::{Store, StoreOptions};
 use crate::telemetry::dependency::{Dependencies, Usage};
 use crate::telemetry::metrics::{Metrics, Scope};
@@ -44,7 +46,7 @@ pub struct Parts {
     /// The tables, if this process uses them.
     pub store: Option<Arc<Store>>,
     /// Where accepted webhooks are counted; none where this process can't see all of it.
-    pub sides: Option<Sides>,
+    pub sides: Option<CountSources>,
     /// What it runs.
     pub scope: Scope,
     /// What it counts.
@@ -103,11 +105,11 @@ impl Parts {
     }
 
     /// Who looks at what this process depends on.
-    pub fn observer(&self) -> Arc<Observer> {
+    pub fn observer(&self) -> Arc<Monitor> {
         let (queue, store) = (Arc::clone(&self.queue), self.store.clone());
         let (clock, metrics) = (Arc::clone(&self.clock), Arc::clone(&self.metrics));
         let silent_after = self.config.silent_after;
-        Arc::new(Observer::new(queue, store, clock, metrics, self.scope, silent_after))
+        Arc::new(Monitor::new(queue, store, clock, metrics, self.scope, silent_after))
     }
 
     /// Who looks at the broker's queues from outside; none where its management API is not configured.
@@ -135,20 +137,28 @@ fn byte_budget(config: &Config) -> ByteBudget {
     ByteBudget::new(config.batch_bytes_max, config.worker_memory_bytes_max, batches)
 }
 
-/// Opens the queue that is configured; with a broker, a process that serves has a spool.
-pub fn open_queue(
-    config: &Config,
-    clock: &Arc<dyn Clock>,
-    serves: bool,
-) -> anyhow::Result<Arc<dyn Queue>> {
-    Ok(open_counted_queue(config, clock, serves, &Dependencies::new())?.queue)
+/// Opens the queue that is configured, for somebody who publishes beside its processes. The embedded one
+/// must be there.
+pub fn open_queue(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Queue>> {
+    if matches!(config.queue.backend, Backend::Embedded) {
+        ensure_there(&config.queue_path())?;
+    }
+    Ok(open_counted_queue(config, clock, false, &Dependencies::new())?.queue)
+}
+
+/// Opens the embedded queue to look into it.
+pub fn inspect_queue(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<SqliteQueue> {
+    ensure_there(&config.queue_path())?;
+    let options = Options::new(config.queue.bytes_max, Arc::clone(clock));
+    SqliteQueue::inspect(config.queue_path(), options)
+        .with_context(|| format!("the embedded queue {}", config.queue_path().display()))
 }
 
 /// A queue, and what is known of it.
 struct OpenedQueue {
     queue: Arc<dyn Queue>,
     broker: Option<RabbitmqQueue>,
-    sides: Option<Sides>,
+    sides: Option<CountSources>,
 }
 
 /// The same, and where a process that has a door can count it all. With a broker that is true if it
@@ -169,7 +179,7 @@ fn open_counted_queue(
                 slow_after: config.limits.publish_timeout / 2,
             };
             let reported = ReportedQueue::new(Arc::new(queue.clone()), report);
-            let sides = Some(Sides::Embedded(queue));
+            let sides = Some(CountSources::Embedded(queue));
             return Ok(OpenedQueue { queue: Arc::new(reported), broker: None, sides });
         }
         Backend::Broker(broker) => broker,
@@ -182,12 +192,12 @@ fn open_counted_queue(
     let spool = open_spool(config, broker, queue.clone(), clock, dependencies)?;
     let broker = Some(queue.clone());
     let distributed = Distributed::new(queue, vec![config.spool_path()], BEAT_EVERY);
-    let sides = Some(Sides::Distributed(distributed));
+    let sides = Some(CountSources::Distributed(distributed));
     Ok(OpenedQueue { queue: Arc::new(spool), broker, sides })
 }
 
 /// Opens the embedded queue; a damaged file is mended.
-pub fn open_embedded(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<SqliteQueue> {
+fn open_embedded(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<SqliteQueue> {
     make_data_dir(config)?;
     let options = Options::new(config.queue.bytes_max, Arc::clone(clock));
     SqliteQueue::open_or_mend(config.queue_path(), options)
@@ -229,17 +239,45 @@ pub async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Resu
     if config.is_database_embedded() {
         make_data_dir(config)?;
     }
-    let options = StoreOptions {
-        url: config.database_url.expose_secret().to_owned(),
-        connections_max: config.connections_max,
-        keeps_bodies: config.keeps_bodies,
-        keeps_ephemeral_bodies: config.keeps_ephemeral_bodies,
-    };
+    let options = store_options(config);
     let store = Store::open(&options, Arc::clone(clock)).await.context("database.url")?;
     if config.is_database_embedded() {
         migration::up(&store.connection()).await.context("migrating the SQLite database")?;
     }
     Ok(Arc::new(store))
+}
+
+/// Opens tables that are there, for commands that look into them or change rows.
+pub async fn open_existing_store(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<Arc<Store>> {
+    ensure_tables(config)?;
+    let options = store_options(config);
+    let store = Store::open_existing(&options, Arc::clone(clock)).await.context("database.url")?;
+    if config.is_database_embedded() {
+        let missing = migration::status(&store.connection()).await?.missing();
+        anyhow::ensure!(
+            missing == 0,
+            "{missing} migrations are missing: start `waha-ingest up`, or run `waha-ingest migrate up`"
+        );
+    }
+    Ok(Arc::new(store))
+}
+
+/// An error if the tables are to be in a file and that is not there.
+pub fn ensure_tables(config: &Config) -> Result<(), NothingThere> {
+    file_of(config.database_url.expose_secret()).map_or(Ok(()), |file| ensure_there(&file))
+}
+
+/// How the configured tables are opened.
+pub fn store_options(config: &Config) -> StoreOptions {
+    StoreOptions {
+        url: config.database_url.expose_secret().to_owned(),
+        connections_max: config.connections_max,
+        keeps_bodies: config.keeps_bodies,
+        keeps_ephemeral_bodies: config.keeps_ephemeral_bodies,
+    }
 }
 
 fn lock_folder(config: &Config, roles: Roles) -> anyhow::Result<FolderLock> {

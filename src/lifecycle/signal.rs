@@ -1,4 +1,7 @@
-//! SIGTERM and SIGINT: the first asks, the second does not wait.
+//! SIGTERM and SIGINT: the first asks, the second does not wait. SIGHUP asks too, if it comes because the
+//! terminal is gone on which the process was started; else it is for `reload`.
+
+use std::io::{IsTerminal, stderr, stdin, stdout};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -11,18 +14,30 @@ pub fn stop_on_signals() -> std::io::Result<CancellationToken> {
     let stop = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let had_terminal = has_terminal();
     let token = stop.clone();
     tokio::spawn(async move {
-        for is_second in [false, true] {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+        loop {
+            let is_hangup = tokio::select! {
+                _ = terminate.recv() => false,
+                _ = interrupt.recv() => false,
+                _ = hangup.recv() => true,
+            };
+            // Shells pass on the hangup that the kernel has sent: it comes twice and means one thing.
+            if is_hangup && (token.is_cancelled() || !had_terminal || has_terminal()) {
+                continue;
             }
-            if is_second {
+            if token.is_cancelled() {
                 std::process::exit(EXIT_TOLD_TWICE);
             }
             token.cancel();
         }
     });
     Ok(stop)
+}
+
+/// Whether a stream leads to a terminal. One that was hung up is none any more.
+fn has_terminal() -> bool {
+    stdin().is_terminal() || stdout().is_terminal() || stderr().is_terminal()
 }

@@ -4,8 +4,8 @@
 //! messages in quorum queues, published with confirms, ended by acks. lapin's types stay in here.
 //!
 //! Reading order: `topology` (exchanges and queues), `message` (what a message holds), `connection`
-//! (made again for ever) with `socket` and `sanitizer` (what may reach lapin), `publish` and `confirms`, `retry` (where a webhook waits), `consume` with `pump`
-//! and `window` (how much comes), `intake`, `flow` and `hands` (what is in hand). Apart from all that:
+//! (made again for ever) with `socket` and `sanitizer` (what may reach lapin), `publish` and `confirms`, `retry` (where a webhook waits) and `rungs` (that it does not wait for ever), `consume` with `pump`
+//! and `window` (how much comes), `consumer_buffer`, `ack_channel` and `in_flight` (what is in hand). Apart from all that:
 //! `management` (what AMQP does not tell).
 //!
 //! **Giving back.** What is in hand when a process dies comes back, and the broker counts that; at the
@@ -17,18 +17,18 @@
 //! goes to `waha.dead`.
 
 mod about;
+mod ack_channel;
 mod arguments;
 mod check;
 mod confirms;
 mod connection;
 mod consume;
+mod consumer_buffer;
 mod error;
-mod flow;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
-mod hands;
-mod in_hand;
-mod intake;
+mod in_flight;
+mod in_flight_counts;
 mod lock;
 pub mod management;
 mod message;
@@ -37,6 +37,7 @@ mod publish;
 mod pump;
 mod refusals;
 mod retry;
+mod rungs;
 mod sanitizer;
 mod socket;
 mod tls;
@@ -56,14 +57,15 @@ pub use error::{BrokerError, Extent};
 pub use options::Options;
 pub use retry::RUNGS;
 
-use self::connection::{Link, Urls, Usable};
+use self::connection::{Reconnecting, Urls, Usable};
 use self::consume::Consumers;
-use self::intake::Shared;
+use self::consumer_buffer::Shared;
 use self::message::FAILURES_MAX;
-use self::publish::Outlet;
+use self::publish::Publisher;
 use self::topology::{Address, Place, Topology};
 use super::{
-    BatchLimit, Delivery, Depth, Failure, GivenUp, InHand, Lane, LaneDepth, Queue, QueueError,
+    BatchLimit, Delivery, Depth, Failure, GivenUp, InFlightCounts, Lane, LaneDepth, Queue,
+    QueueError,
 };
 use crate::webhook::Webhook;
 
@@ -86,7 +88,7 @@ pub struct RabbitmqQueue {
 
 /// What is on a broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Survey {
+pub struct BrokerCounts {
     /// What waits in the lanes. What is in another process' hands can't be seen.
     pub depth: Depth,
     /// What the broker gave up and no worker has taken yet.
@@ -104,10 +106,11 @@ impl RabbitmqQueue {
         let declared = topology.clone();
         let set_up = move |connection: Arc<Connection>| {
             let topology = declared.clone();
-            Box::pin(async move { Outlet::open(connection, &topology).await }) as _
+            Box::pin(async move { Publisher::open(connection, &topology).await }) as _
         };
-        let outlet = Link::start(Arc::clone(&options), urls.subscribe(), Box::new(set_up));
-        let consumers = Consumers::new(options, urls.subscribe(), topology, outlet);
+        let publisher =
+            Reconnecting::start(Arc::clone(&options), urls.subscribe(), Box::new(set_up));
+        let consumers = Consumers::new(options, urls.subscribe(), topology, publisher);
         Self { consumers, urls }
     }
 
@@ -127,19 +130,19 @@ impl RabbitmqQueue {
     }
 
     /// What can be published through now, or why nothing can.
-    async fn outlet(&self) -> Result<Arc<Outlet>, BrokerError> {
-        self.consumers.shared().outlet.get().await
+    async fn publisher(&self) -> Result<Arc<Publisher>, BrokerError> {
+        self.consumers.shared().publisher.get().await
     }
 
     /// Counts all that is on the broker, also what `depth` leaves out.
-    pub async fn survey(&self) -> Result<Survey, QueueError> {
+    pub async fn survey(&self) -> Result<BrokerCounts, QueueError> {
         let counted = timeout(COUNT_MAX, self.count()).await;
         Ok(counted.unwrap_or(Err(BrokerError::Silent(COUNT_MAX.as_secs())))?)
     }
 
-    async fn count(&self) -> Result<Survey, BrokerError> {
-        let outlet = self.outlet().await?;
-        let channel = outlet.connection().create_channel().await?;
+    async fn count(&self) -> Result<BrokerCounts, BrokerError> {
+        let publisher = self.publisher().await?;
+        let channel = publisher.connection().create_channel().await?;
         let mut consumers = 0;
         let mut lanes = Vec::with_capacity(Lane::ALL.len());
         for lane in Lane::ALL {
@@ -150,15 +153,17 @@ impl RabbitmqQueue {
                 ready += count.ready;
                 consumers += count.consumers;
             }
-            let mut retrying = 0;
-            for queue in self.topology().rung_queues(lane) {
-                retrying += Topology::count(&channel, queue).await?.ready;
+            let (mut retrying, mut retries_late) = (0, None);
+            for rung in self.topology().rungs_of(lane) {
+                let ready = Topology::count(&channel, rung.queue.clone()).await?.ready;
+                retrying += ready;
+                retries_late = retries_late.max(self.consumers.notice_retries(rung, ready));
             }
-            lanes.push(LaneDepth { lane, ready, retrying, oldest_received_at_ms });
+            lanes.push(LaneDepth { lane, ready, retrying, retries_late, oldest_received_at_ms });
         }
         let dead = Topology::count(&channel, self.topology().queue(Place::Dead)).await?;
         let depth = Depth { lanes, broker_answers: Some(true), ..Depth::default() };
-        Ok(Survey { depth, given_up: dead.ready, consumers: consumers + dead.consumers })
+        Ok(BrokerCounts { depth, given_up: dead.ready, consumers: consumers + dead.consumers })
     }
 
     /// Where a webhook waits for so long, and the wait as the broker wants it.
@@ -183,21 +188,21 @@ impl Shared {
         if let Some(wait) = wait {
             properties = properties.with_expiration(wait.as_millis().to_string().into());
         }
-        let outlet = self.outlet.get().await?;
-        let published = outlet.publish(to, properties, webhook.body().clone()).await;
-        if let Err(error) = &published {
-            self.failed(&outlet, error);
+        let publisher = self.publisher.get().await?;
+        let result = publisher.publish(to, properties, webhook.body().clone()).await;
+        if let Err(error) = &result {
+            self.failed(&publisher, error);
         }
-        Ok(published?)
+        Ok(result.map_err(BrokerError::of_published)?)
     }
 
     /// Mends what a failed publish shows to be broken.
-    fn failed(&self, outlet: &Arc<Outlet>, error: &BrokerError) {
+    fn failed(&self, publisher: &Arc<Publisher>, error: &BrokerError) {
         if matches!(error, BrokerError::Unroutable(_)) {
-            outlet.mend(&self.topology);
+            publisher.mend(&self.topology);
         }
-        if !outlet.is_usable() {
-            self.outlet.renew(outlet);
+        if !publisher.is_usable() {
+            self.publisher.renew(publisher);
         }
     }
 
@@ -284,17 +289,17 @@ impl Queue for RabbitmqQueue {
         Ok(self.survey().await?.depth)
     }
 
-    async fn in_hand(&self) -> Result<Option<InHand>, QueueError> {
+    async fn in_hand(&self) -> Result<Option<InFlightCounts>, QueueError> {
         Ok(Some(self.consumers.report_in_hand().await?))
     }
 
     /// Has the broker confirm something that is no webhook, on the way that webhooks go. It takes no
     /// longer than a webhook may.
     async fn probe(&self) -> Result<(), QueueError> {
-        let outlet = self.outlet().await?;
-        let probed = outlet.probe(self.topology()).await;
+        let publisher = self.publisher().await?;
+        let probed = publisher.probe(self.topology()).await;
         if let Err(error) = &probed {
-            self.consumers.shared().failed(&outlet, error);
+            self.consumers.shared().failed(&publisher, error);
         }
         Ok(probed?)
     }

@@ -10,7 +10,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::{BatchLimit, Delivery, Depth, Failure, GivenUp, InHand, Lane, Queue, QueueError};
+use super::{
+    BatchLimit, Delivery, Depth, Failure, GivenUp, InFlightCounts, Lane, Queue, QueueError,
+};
 use crate::clock::Clock;
 use crate::telemetry::dependency::{Dependencies, Usage};
 use crate::webhook::Webhook;
@@ -119,7 +121,7 @@ impl Queue for ReportedQueue {
         self.queue.depth().await
     }
 
-    async fn in_hand(&self) -> Result<Option<InHand>, QueueError> {
+    async fn in_hand(&self) -> Result<Option<InFlightCounts>, QueueError> {
         self.queue.in_hand().await
     }
 

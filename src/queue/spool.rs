@@ -8,9 +8,9 @@
 
 mod age;
 mod availability;
-mod books;
 mod count_file;
 mod counter;
+mod door_counts;
 mod drain;
 mod late;
 mod legacy;
@@ -26,8 +26,8 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use books::Books;
-pub use count_file::{CountGap, DoorProcess};
+pub use count_file::{CountGap, DoorProcess, GapCause};
+pub use door_counts::{DoorCounts, time};
 
 use self::age::Ages;
 use self::availability::Availability;
@@ -36,11 +36,13 @@ use self::late::LateQueue;
 use super::rabbitmq::BrokerError;
 use super::reported::{PublishReport, ReportedQueue};
 use super::sqlite::Options;
-use super::{BatchLimit, Delivery, Depth, Failure, GivenUp, InHand, Lane, Queue, QueueError};
+use super::{
+    BatchLimit, Delivery, Depth, Failure, GivenUp, InFlightCounts, Lane, Queue, QueueError,
+};
 use crate::clock::Clock;
 use crate::telemetry::dependency::{Dependencies, Usage};
 use crate::telemetry::outage_log::{DueLine, OutageLog};
-use crate::trace::{Stage, Step};
+use crate::trace::{Span, SpanName};
 use crate::webhook::Webhook;
 
 /// How long the broker may take to say what waits, before only the spool's is told.
@@ -90,9 +92,10 @@ impl Spool {
             slow_after: publish_max / 2,
         };
         let broker = ReportedQueue::new(broker, report(Usage::Publish));
-        let file = LateQueue::open(path, options)?;
-        let file = ReportedQueue::new(Arc::new(file), report(Usage::Spool));
-        let counter = Counter::open(path, Arc::clone(&clock))?;
+        let late = Arc::new(LateQueue::open(path, options)?);
+        let file = Arc::clone(&late);
+        let file = ReportedQueue::new(file, report(Usage::Spool));
+        let counter = Counter::open(path, late, Arc::clone(&clock))?;
         let ages = Ages::open_or_forget(path);
         let inner = Arc::new(Inner {
             broker,
@@ -114,37 +117,54 @@ impl Spool {
 }
 
 impl Inner {
-    /// Whether the broker confirmed in time. An error is no reason to refuse: there is the file.
-    async fn publish_to_broker(&self, webhook: Webhook) -> bool {
+    /// What the broker said in time. An error is no reason to refuse: there is the file.
+    async fn publish_to_broker(&self, webhook: Webhook) -> BrokerAnswer {
         let (lane, received_at_ms) = (Lane::of(webhook.event_type()), webhook.received_at_ms());
         let error = match timeout(self.publish_max, self.broker.publish(webhook)).await {
             Ok(Ok(())) => {
                 self.ages.published(lane, received_at_ms, self.clock.now_ms());
                 self.availability.confirmed(lane);
-                return true;
+                return BrokerAnswer::Confirmed;
             }
             Ok(Err(error)) => error,
             Err(_) => BrokerError::Slow(self.publish_max).into(),
         };
         self.availability.failed(lane, &error);
-        false
+        match error {
+            QueueError::Broker(error) if error.may_have_it() => BrokerAnswer::Unknown,
+            _ => BrokerAnswer::NotTaken,
+        }
     }
 }
 
+/// What the broker said to a webhook.
+enum BrokerAnswer {
+    Confirmed,
+    /// It does not have it.
+    NotTaken,
+    /// It may have it all the same.
+    Unknown,
+}
+
 impl Inner {
-    /// The same, counted in the door's books. A replay was counted when it was accepted.
-    async fn publish_counted(&self, webhook: &Webhook) -> bool {
+    /// The same, counted in the door's books: Ok if the broker confirmed, else what is to be told where
+    /// else the webhook went, if the broker may have it. A replay was counted when it was accepted.
+    async fn publish_counted(&self, webhook: &Webhook) -> Result<(), Option<Counting<'_>>> {
         let counting = (!webhook.is_replay()).then(|| self.counter.begin());
-        let is_confirmed = self.publish_to_broker(webhook.clone()).await;
-        if is_confirmed {
-            counting.into_iter().for_each(Counting::confirmed);
+        match self.publish_to_broker(webhook.clone()).await {
+            BrokerAnswer::Confirmed => counting.into_iter().for_each(Counting::confirmed),
+            BrokerAnswer::NotTaken => {
+                counting.into_iter().for_each(Counting::needs_no_count);
+                return Err(None);
+            }
+            BrokerAnswer::Unknown => return Err(counting),
         }
-        is_confirmed
+        Ok(())
     }
 
     async fn spool(&self, webhook: Webhook) -> Result<(), QueueError> {
         let lane = Lane::of(webhook.event_type());
-        let (_spooling, webhook) = Step::begin(Stage::Spool, webhook, None);
+        let (_spooling, webhook) = Span::begin(SpanName::Spool, webhook, None);
         self.file.publish(webhook).await?;
         self.spooled.fetch_add(1, Ordering::Relaxed);
         self.news[lane as usize].notify_one();
@@ -191,12 +211,19 @@ impl Queue for Spool {
     async fn publish(&self, webhook: Webhook) -> Result<(), QueueError> {
         let (inner, lane) = (&self.inner, Lane::of(webhook.event_type()));
         let is_away = inner.availability.is_away(lane);
-        if !is_away && inner.publish_counted(&webhook).await {
-            return Ok(());
+        let mut unanswered = None;
+        if !is_away {
+            match inner.publish_counted(&webhook).await {
+                Ok(()) => return Ok(()),
+                Err(counting) => unanswered = counting,
+            }
         }
         let spooled = inner.spool(webhook.clone()).await;
-        // The drain can't try the broker with what could not be spooled.
-        if spooled.is_err() && is_away && inner.publish_counted(&webhook).await {
+        if spooled.is_ok() {
+            // The file counts it.
+            unanswered.into_iter().for_each(Counting::needs_no_count);
+        } else if is_away && inner.publish_counted(&webhook).await.is_ok() {
+            // The drain can't try the broker with what could not be spooled.
             return Ok(());
         }
         spooled
@@ -237,18 +264,22 @@ impl Queue for Spool {
     async fn depth(&self) -> Result<Depth, QueueError> {
         let inner = &self.inner;
         let broker = inner.broker_depth().await;
-        let mut depth = match (inner.file.depth().await, broker) {
+        let spooled = inner.file.depth().await;
+        let is_file_usable = spooled.is_ok();
+        let mut depth = match (spooled, broker) {
             (Ok(spooled), Some(broker)) => add(spooled, broker),
             (Ok(spooled), None) => inner.without_broker(spooled),
             (Err(_), Some(broker)) => broker,
             (Err(error), None) => return Err(error),
         };
         depth.spooled = inner.spooled.load(Ordering::Relaxed);
-        inner.keep_ages().await;
+        if is_file_usable {
+            inner.keep_ages().await;
+        }
         Ok(depth)
     }
 
-    async fn in_hand(&self) -> Result<Option<InHand>, QueueError> {
+    async fn in_hand(&self) -> Result<Option<InFlightCounts>, QueueError> {
         self.inner.broker.in_hand().await
     }
 

@@ -1,14 +1,13 @@
 //! The embedded queue: one `SQLite` file. Also the spool in front of a broker.
 //!
-//! Called through [`Queue`]; `status` also takes a [`Census`]. A thread of its own writes, and commits
+//! Called through [`Queue`]; `status` also takes a [`FileCounts`]. A thread of its own writes, and commits
 //! everything that waits for it together; several processes may use one file. What must stay true:
 //! `Ok` means committed with fsync, and a claimed webhook has a lease that ends if its holder dies.
 //!
 //! Reading order: `schema` (tables), `statements` and `claim` (SQL), `group` (one transaction),
 //! `writer` (the thread), `lease` (what is in hand), `fault` (what an error is about), `rescue` (a
-//! damaged file).
+//! damaged file), `restore` (a file that was removed while it was in use).
 
-mod census;
 mod checksum;
 mod claim;
 mod command;
@@ -16,14 +15,18 @@ mod damaged_row;
 mod depth;
 mod fault;
 mod file_connection;
+mod file_counts;
+mod file_mark;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod group;
+mod held_file;
+mod lane_notifier;
 mod lease;
-mod news;
 mod probe;
 mod quarantine;
 mod rescue;
+mod restore;
 mod schema;
 mod statements;
 mod writer;
@@ -41,19 +44,22 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-pub use census::{Census, Frozen};
-pub(super) use file_connection::FileConnection;
+pub use file_counts::{FileCounts, Frozen};
+pub use file_mark::FileMark;
 
 use self::command::{Command, Ending, Reply, StoredForm};
 use self::fault::Fault;
-use self::file_connection::FileIdentity;
-use self::lease::Hands;
-use self::news::News;
+use self::file_connection::FileConnection;
+use self::held_file::HeldFile;
+use self::lane_notifier::LaneNotifier;
+use self::lease::Leases;
 use self::rescue::{Holder, end_interrupted, is_log_damaged, rescue};
 use self::writer::{COMMANDS_MAX, Writer};
 use super::{BatchLimit, Delivery, Depth, Failure, Lane, Queue, QueueError, Tag};
 use crate::clock::Clock;
+use crate::open_files::FileIdentity;
 use crate::telemetry::cause::Causes;
+use crate::telemetry::outage_log::OutageLog;
 use crate::webhook::Webhook;
 
 /// How often a waiting receiver looks for what other processes publish and what falls due.
@@ -90,12 +96,12 @@ pub(super) fn connect(path: &Path) -> Result<Connection, QueueError> {
 
 /// Counts what is in the file at `path` at one instant, beside the process that uses it. One that is not
 /// made yet, as on a disk that is full, holds nothing.
-pub(super) fn read_census(path: &Path) -> Result<Census, QueueError> {
+pub(super) fn read_census(path: &Path) -> Result<FileCounts, QueueError> {
     let connection = connect(path)?;
     if !schema::is_made(&connection)? {
-        return Ok(Census::default());
+        return Ok(FileCounts::default());
     }
-    Ok(census::read(&connection)?)
+    Ok(file_counts::read(&connection)?)
 }
 
 /// A queue in a file. Clones share it; dropping the last one waits for the thread (for a commit, or
@@ -106,13 +112,14 @@ pub struct SqliteQueue(Arc<Inner>);
 struct Inner {
     path: PathBuf,
     options: Options,
-    /// None only while closing.
+    /// None while closing, and where it is only looked at.
     commands: Option<mpsc::Sender<Command>>,
     thread: Option<JoinHandle<()>>,
     returns: UnboundedSender<Tag>,
-    news: Arc<News>,
+    news: Arc<LaneNotifier>,
     /// For counting beside the thread.
     reader: Arc<Mutex<FileConnection>>,
+    held: HeldFile,
 }
 
 impl SqliteQueue {
@@ -127,25 +134,35 @@ impl SqliteQueue {
             return Err(fault::damage("its log is damaged".to_owned()).into());
         }
         schema::prepare(&path)?;
-        let connection = FileConnection::new(&path);
-        let reader = Arc::new(Mutex::new(FileConnection::new(&path)));
+        let held = HeldFile::default();
+        let mut connection = FileConnection::of_writer(&path, held.clone());
+        connection.open_if_needed()?;
+        let known = connection.run(|db| FileMark::read(db))?;
+        held.set_mark(known);
+        let reader = Arc::new(Mutex::new(FileConnection::new(&path, held.clone())));
         let (commands, waiting) = mpsc::channel(COMMANDS_MAX);
         let (returns, returned) = mpsc::unbounded_channel();
-        let news = Arc::new(News::default());
+        let news = Arc::new(LaneNotifier::default());
         let writer = Writer {
             connection,
             options: options.clone(),
-            hands: Hands::new(random_tag()),
+            hands: Leases::new(random_tag()),
             commands: waiting,
             returned,
             returns: returns.clone(),
             news: Arc::clone(&news),
             looked_at_ms: i64::MIN / 2,
             mended_at: None,
+            reader: Arc::clone(&reader),
+            held: held.clone(),
+            known,
+            seen_at_ms: options.clock.now_ms(),
+            files_log: OutageLog::new(),
+            lease_failures: OutageLog::new(),
         };
         let thread = start(writer, &path)?;
         let (commands, thread) = (Some(commands), Some(thread));
-        Ok(Self(Arc::new(Inner { path, options, commands, thread, returns, news, reader })))
+        Ok(Self(Arc::new(Inner { path, options, commands, thread, returns, news, reader, held })))
     }
 
     /// Opens the queue file at `path`. If it is damaged, all that can be read goes into a fresh one that
@@ -166,20 +183,41 @@ impl SqliteQueue {
         }
     }
 
+    /// Opens the queue file at `path` to look into it: nothing is made, mended or written, and whatever
+    /// writes is refused.
+    pub fn inspect(path: impl AsRef<Path>, options: Options) -> Result<Self, QueueError> {
+        let path = path.as_ref().to_owned();
+        if is_log_damaged(&path) {
+            return Err(fault::damage("its log is damaged".to_owned()).into());
+        }
+        schema::look(&path)?;
+        let (returns, _) = mpsc::unbounded_channel();
+        let (held, news) = (HeldFile::default(), Arc::new(LaneNotifier::default()));
+        let reader = Arc::new(Mutex::new(FileConnection::new(&path, held.clone())));
+        let (commands, thread) = (None, None);
+        Ok(Self(Arc::new(Inner { path, options, commands, thread, returns, news, reader, held })))
+    }
+
     /// Counts at one instant, while the queue moves on.
-    pub async fn census(&self) -> Result<Census, QueueError> {
-        self.read(census::read).await
+    pub async fn census(&self) -> Result<FileCounts, QueueError> {
+        self.read(file_counts::read).await
     }
 
     /// Counts, and keeps the file as it is until [`Frozen`] is dropped, so that something else can be
     /// counted at the same instant. Holds up all processes that use the file.
-    pub async fn census_frozen(&self) -> Result<(Census, Frozen), QueueError> {
-        let path = self.0.path.clone();
+    pub async fn census_frozen(&self) -> Result<(FileCounts, Frozen), QueueError> {
+        let (path, held) = (self.0.path.clone(), self.0.held.clone());
         blocking(move || {
+            held.check(&path)?;
             let frozen = Frozen::take(schema::open_again(&path)?)?;
             Ok((frozen.census()?, frozen))
         })
         .await
+    }
+
+    /// Which file it is, and how far it had come when it was last written.
+    pub(super) fn mark(&self) -> Option<FileMark> {
+        self.0.held.mark()
     }
 
     /// Reads beside the writer thread, which is told of damage that is met.
@@ -274,7 +312,12 @@ impl Queue for SqliteQueue {
 
     async fn probe(&self) -> Result<(), QueueError> {
         let (path, bytes_max) = (self.0.path.clone(), self.0.options.bytes_max);
-        blocking(move || probe::probe(&path, bytes_max)).await
+        let held = self.0.held.clone();
+        blocking(move || {
+            held.check(&path)?;
+            probe::probe(&path, bytes_max)
+        })
+        .await
     }
 }
 

@@ -3,9 +3,10 @@
 //! Used by `connection` for the peer and by `bodies` for the sender. What must stay true: a header is
 //! believed from a trusted proxy only, because anybody can write one.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-use actix_web::http::header::{HeaderMap, HeaderName};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 /// Whoever has one address of IPv6 has its whole network of this length.
@@ -29,6 +30,16 @@ impl From<IpAddr> for ClientAddress {
     }
 }
 
+/// A network of IPv6 is shown as such.
+impl fmt::Display for ClientAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IpAddr::V4(address) => write!(f, "{address}"),
+            IpAddr::V6(network) => write!(f, "{network}/{IPV6_NETWORK_BITS}"),
+        }
+    }
+}
+
 /// Who sent a request: the peer, or whom the last trusted proxy names as its own peer.
 pub fn sender(peer: IpAddr, headers: &HeaderMap, trusted_proxies: &[IpNet]) -> ClientAddress {
     let is_trusted = |address: IpAddr| {
@@ -39,30 +50,36 @@ pub fn sender(peer: IpAddr, headers: &HeaderMap, trusted_proxies: &[IpNet]) -> C
         return peer.into();
     }
     // Each proxy appends whom it heard from: the last entry that is no proxy of ours is the nearest
-    // one that was seen by somebody trusted.
-    let lines: Vec<&str> =
-        headers.get_all(&FORWARDED_FOR).filter_map(|it| it.to_str().ok()).collect();
-    let entries = lines.iter().rev().flat_map(|line| line.rsplit(','));
+    // one that was seen by somebody trusted. Behind one that can't be read nothing was.
+    let lines: Vec<&[u8]> = headers.get_all(&FORWARDED_FOR).map(HeaderValue::as_bytes).collect();
+    let entries = lines.iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b','));
     for entry in entries {
-        match entry.trim().parse::<IpAddr>() {
-            Ok(address) if is_trusted(address) => {}
-            Ok(address) => return address.into(),
-            Err(_) => break,
+        match read_address(entry) {
+            Some(address) if is_trusted(address) => {}
+            Some(address) => return address.into(),
+            None => break,
         }
     }
     peer.into()
 }
 
+fn read_address(entry: &[u8]) -> Option<IpAddr> {
+    std::str::from_utf8(entry).ok()?.trim().parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::HeaderValue;
-
     use super::*;
 
-    fn sender_of(peer: &str, forwarded: &[&'static str]) -> ClientAddress {
+    fn sender_of(peer: &str, forwarded: &[&str]) -> ClientAddress {
+        let lines: Vec<&[u8]> = forwarded.iter().map(|line| line.as_bytes()).collect();
+        sender_of_bytes(peer, &lines)
+    }
+
+    fn sender_of_bytes(peer: &str, forwarded: &[&[u8]]) -> ClientAddress {
         let mut headers = HeaderMap::new();
         for line in forwarded {
-            headers.append(FORWARDED_FOR.clone(), HeaderValue::from_static(line));
+            headers.append(FORWARDED_FOR.clone(), HeaderValue::from_bytes(line).unwrap());
         }
         let trusted = ["10.0.0.0/8", "fd00::/8"].map(|network| network.parse().unwrap());
         sender(peer.parse().unwrap(), &headers, &trusted)
@@ -88,9 +105,21 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_before_something_unreadable_is_not_believed() {
+        let forged = b"203.0.113.9";
+        for unreadable in [&b"198.51.100.7\xff"[..], b"\xe9", b"", b"unknown, 10.1.1.1"] {
+            assert_eq!(sender_of_bytes("10.0.0.1", &[forged, unreadable]), address("10.0.0.1"));
+        }
+        let last = b"\xff, 198.51.100.7";
+        assert_eq!(sender_of_bytes("10.0.0.1", &[forged, last]), address("198.51.100.7"));
+    }
+
+    #[test]
     fn a_network_of_ipv6_is_one_sender() {
         assert_eq!(address("2001:db8::1"), address("2001:db8::ffff:1"));
         assert_ne!(address("2001:db8::1"), address("2001:db8:0:1::1"));
         assert_eq!(address("::ffff:192.0.2.1"), address("192.0.2.1"));
+        assert_eq!(address("2001:db8::1").to_string(), "2001:db8::/64");
+        assert_eq!(address("::ffff:192.0.2.1").to_string(), "192.0.2.1");
     }
 }

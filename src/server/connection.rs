@@ -1,12 +1,15 @@
 //! Connections under attack: what any listener of ours has around its HTTP.
 //!
 //! `serve` runs an application behind it; the door and the admin listener use it. `registry` counts
-//! the connections by address and says which gives way, `stream` hands on one request at a time, `gate`
-//! sees requests and answers, `phase` has what they know together, and `supervise` ends what is overdue.
+//! the connections by address and says which gives way, `stream` hands on one request at a time (`framing`
+//! and `chunks` say where it ends), `gate` sees requests and answers, `phase` has what they know together,
+//! `supervise` ends what is overdue, and `linger` sees that last answers arrive.
 //! Deadlines belong to the connection, not to its first request, and count with an accuracy of a second.
 
+mod chunks;
 mod framing;
 mod gate;
+mod linger;
 mod phase;
 mod registry;
 mod service;

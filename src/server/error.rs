@@ -5,12 +5,14 @@
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
-use actix_web::{HttpResponse, ResponseError};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 
-use crate::problem::problem;
+use super::Door;
+use crate::http_problem::problem;
 use crate::queue::QueueError;
 use crate::telemetry::metrics::door::Response;
 use crate::telemetry::outage_log::{DueLine, OutageLog};
+use crate::telemetry::refusals::RefusalReason;
 use crate::webhook::verify::VerifyError;
 
 /// Why a webhook was not taken in. Nothing was queued, except perhaps after a time-out.
@@ -63,6 +65,22 @@ impl ReceiveError {
         }
     }
 
+    /// What is told of it.
+    pub(super) fn reason(&self) -> RefusalReason {
+        match self {
+            Self::UnknownSource => RefusalReason::UnknownSource,
+            Self::TooLarge { .. } => RefusalReason::TooLarge,
+            Self::SlowBody(_) | Self::SlowRate(_) => RefusalReason::SlowBody,
+            Self::BrokenBody => RefusalReason::BrokenBody,
+            Self::Refused(VerifyError::Unsigned) => RefusalReason::Unsigned,
+            Self::Refused(VerifyError::Algorithm) => RefusalReason::Algorithm,
+            Self::Refused(VerifyError::Signature) => RefusalReason::Signature,
+            Self::Busy => RefusalReason::Busy,
+            Self::Queue(_) => RefusalReason::Unavailable,
+            Self::PublishTimeout(_) => RefusalReason::Timeout,
+        }
+    }
+
     /// Says that a webhook had to be refused for a reason of ours; not of each, if many are.
     pub(super) fn log(&self, refusals: &OutageLog) {
         if let Some(DueLine { error, failures }) = refusals.failed(self) {
@@ -91,7 +109,8 @@ impl ResponseError for ReceiveError {
 }
 
 /// Any other path.
-pub(super) async fn not_found() -> HttpResponse {
+pub(super) async fn not_found(request: HttpRequest, door: web::Data<Door>) -> HttpResponse {
+    door.refused(request.peer_addr(), request.headers(), None, RefusalReason::UnknownPath);
     problem(StatusCode::NOT_FOUND, "webhooks are taken at POST /webhooks/{source}")
 }
 

@@ -8,26 +8,26 @@ use std::sync::LazyLock;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderName;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use tokio::time::{Instant, timeout};
 
-use super::address::sender;
+use super::address::ClientAddress;
 use super::bodies::{BodyLease, BodyLimits, read_body};
 use super::error::ReceiveError;
 use super::refusal::{HMAC, HMAC_ALGORITHM, announced_bytes, check_head, text};
 use super::{Door, WEBHOOKS};
 use crate::telemetry::metrics::door::Response;
 use crate::telemetry::span;
-use crate::trace::{self, Stage, Step};
+use crate::trace::{self, Span, SpanName};
 use crate::webhook::source::Source;
 use crate::webhook::verify::{KEPT_HEADERS, RawRequest, verify};
 use crate::webhook::{EventType, Headers, Receipt, Webhook};
 
 /// Longest header value that travels with a webhook.
-const HEADER_BYTES_MAX: usize = 512;
+pub(super) const HEADER_BYTES_MAX: usize = 512;
 
-static KEPT: LazyLock<[HeaderName; KEPT_HEADERS.len()]> =
+pub(super) static KEPT: LazyLock<[HeaderName; KEPT_HEADERS.len()]> =
     LazyLock::new(|| KEPT_HEADERS.map(HeaderName::from_static));
 
 /// The answer to an accepted webhook.
@@ -51,17 +51,19 @@ pub async fn receive(
     // The event type of what can't be trusted is not looked at.
     let (webhook, _memory) = read.inspect_err(|error| {
         door.metrics.answered(name, EventType::Other, error.response());
+        door.refused(request.peer_addr(), request.headers(), name, error.reason());
         // The only reason of ours this early; what comes later is logged with the webhook it is about.
         if matches!(error, ReceiveError::Busy) {
             error.log(&door.refusals);
         }
     })?;
-    let (_receiving, webhook) = Step::begin(Stage::Receive, webhook, since);
+    let (_receiving, webhook) = Span::begin(SpanName::Receive, webhook, since);
     let (id, event_type) = (webhook.key().id.clone(), webhook.event_type());
     let accepted =
         if webhook.key().event_type.is_empty() { Response::Malformed } else { Response::Accepted };
     publish(&door, webhook).await.inspect_err(|error| {
         door.metrics.answered(name, event_type, error.response());
+        door.refused(request.peer_addr(), request.headers(), name, error.reason());
     })?;
     door.metrics.answered(name, event_type, accepted);
     door.metrics.accepted_at(door.clock.now_ms());
@@ -77,8 +79,8 @@ async fn read(
 ) -> Result<(Webhook, BodyLease), ReceiveError> {
     let headers = request.headers();
     let source = check_head(source, headers, door.limits.body_bytes_max)?;
-    let peer = request.peer_addr().ok_or(ReceiveError::BrokenBody)?.ip();
-    let address = sender(peer, headers, &door.limits.trusted_proxies);
+    let address = request.extensions().get::<ClientAddress>().copied();
+    let address = address.ok_or(ReceiveError::BrokenBody)?;
     let limits = BodyLimits::of(&door.limits);
     let announced = announced_bytes(headers);
     let (body, memory) = read_body(payload, announced, address, limits, &door.memory).await?;
@@ -94,7 +96,7 @@ async fn read(
 }
 
 async fn publish(door: &Door, webhook: Webhook) -> Result<(), ReceiveError> {
-    let (mut publishing, webhook) = Step::begin(Stage::Publish, webhook, None);
+    let (mut publishing, webhook) = Span::begin(SpanName::Publish, webhook, None);
     publishing.set("queue.backend", door.queue.backend());
     let (told, started) = (webhook.clone(), Instant::now());
     let published = timeout(door.limits.publish_timeout, door.queue.publish(webhook)).await;

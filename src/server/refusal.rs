@@ -68,6 +68,7 @@ pub(super) fn refuse_expected(door: &Door, request: &Request) -> Option<Response
     let refused = check_head(source, request.headers(), door.limits.body_bytes_max).err()?;
     let source = source.map(Source::name);
     door.metrics.answered(source, EventType::Other, refused.response());
+    door.refused(request.peer_addr(), request.headers(), source, refused.reason());
     Some(refused.error_response().into())
 }
 

@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use super::agenda::{Agenda, event_key};
-use super::dice::{Dice, Purpose};
 use super::json::{Null, Obj, obj};
 use super::message::{self, Chat, Content, Message, ack_name, rfc3339};
 use super::people::Person;
+use super::schedule::{Schedule, event_key};
+use super::seeded_rng::{Purpose, SeededRng};
 use super::session::{Engine, Session};
 use super::world::World;
 
@@ -27,14 +27,14 @@ struct Step {
     at_ms: i64,
 }
 
-pub(crate) fn schedule(world: &World, agenda: &mut Agenda, message: &Arc<Message>) {
-    let mut dice = Dice::of(world.seed, message.turn, Purpose::Ack);
+pub(crate) fn schedule(world: &World, upcoming: &mut Schedule, message: &Arc<Message>) {
+    let mut rng = SeededRng::of(world.seed, message.turn, Purpose::Ack);
     let session = &world.sessions[message.session];
     let steps = match message.chat {
-        Chat::Direct(person, _) if message.from_me => direct(message, person, &mut dice),
-        Chat::Direct(..) => read_on_the_phone(session, message, &mut dice),
+        Chat::Direct(person, _) if message.from_me => direct(message, person, &mut rng),
+        Chat::Direct(..) => read_on_the_phone(session, message, &mut rng),
         Chat::Group(group, _) if message.from_me => {
-            members(session, message, &group.members(world.people), &mut dice)
+            members(session, message, &group.members(world.people), &mut rng)
         }
         Chat::Group(..) | Chat::Channel(_) => Vec::new(),
     };
@@ -43,45 +43,50 @@ pub(crate) fn schedule(world: &World, agenda: &mut Agenda, message: &Arc<Message
     for (count, step) in (0..).zip(steps) {
         let id = event_key(message.turn, Purpose::Ack, count);
         let message = Arc::clone(message);
-        agenda.add(step.at_ms, event_type, message.session, id, move |world| {
+        upcoming.add(step.at_ms, event_type, message.session, id, move |world| {
             Some(payload(world, &message, step))
         });
     }
 }
 
-fn direct(message: &Message, reader: Person, dice: &mut Dice) -> Vec<Step> {
-    let mut at_ms = message.at_ms + dice.ms(200, 1_500);
+fn direct(message: &Message, reader: Person, rng: &mut SeededRng) -> Vec<Step> {
+    let mut at_ms = message.at_ms + rng.ms(200, 1_500);
     let mut steps = Vec::new();
     let played = if matches!(message.content, Content::Voice { .. }) { 600 } else { 0 };
     for (ack, share) in [(SERVER, 600), (DEVICE, 950), (READ, 750), (PLAYED, played)] {
-        if dice.per_mille(share) {
-            steps.push(Step { chat: message.chat_again(dice), reader, ack, at_ms });
+        if rng.per_mille(share) {
+            steps.push(Step { chat: message.chat_again(rng), reader, ack, at_ms });
         }
-        at_ms += dice.ms(300, 60_000);
+        at_ms += rng.ms(300, 60_000);
     }
     steps
 }
 
 /// GOWS tells when the account reads others' messages on its own phone.
-fn read_on_the_phone(session: &Session, message: &Message, dice: &mut Dice) -> Vec<Step> {
-    if session.engine != Engine::Gows || !dice.per_mille(400) {
+fn read_on_the_phone(session: &Session, message: &Message, rng: &mut SeededRng) -> Vec<Step> {
+    if session.engine != Engine::Gows || !rng.per_mille(400) {
         return Vec::new();
     }
-    let at_ms = message.at_ms + dice.ms(2_000, 90_000);
-    vec![Step { chat: message.chat_again(dice), reader: session.account, ack: READ, at_ms }]
+    let at_ms = message.at_ms + rng.ms(2_000, 90_000);
+    vec![Step { chat: message.chat_again(rng), reader: session.account, ack: READ, at_ms }]
 }
 
-fn members(session: &Session, message: &Message, readers: &[Person], dice: &mut Dice) -> Vec<Step> {
+fn members(
+    session: &Session,
+    message: &Message,
+    readers: &[Person],
+    rng: &mut SeededRng,
+) -> Vec<Step> {
     // NOWEB tells that a message reached a member as SERVER.
     let reached = if session.engine == Engine::Noweb { SERVER } else { DEVICE };
     let mut steps = Vec::new();
     for &reader in readers {
-        let mut at_ms = message.at_ms + dice.ms(300, 20_000);
+        let mut at_ms = message.at_ms + rng.ms(300, 20_000);
         for (ack, share) in [(reached, 900), (READ, 600)] {
-            if dice.per_mille(share) {
+            if rng.per_mille(share) {
                 steps.push(Step { chat: message.chat, reader, ack, at_ms });
             }
-            at_ms += dice.ms(1_000, 90_000);
+            at_ms += rng.ms(1_000, 90_000);
         }
     }
     steps

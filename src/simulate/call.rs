@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
-use super::agenda::{Agenda, event_key};
-use super::dice::{Dice, Purpose};
 use super::json::{Null, Obj, obj};
 use super::message::rfc3339;
 use super::people::{Form, Group, Person};
+use super::schedule::{Schedule, event_key};
+use super::seeded_rng::{Purpose, SeededRng};
 use super::session::{Engine, Session};
 use super::world::World;
 
@@ -34,48 +34,48 @@ enum State {
 /// Calls in 1,000 turns.
 const SHARE: u64 = 50;
 
-pub(crate) fn schedule(world: &mut World, agenda: &mut Agenda, turn: u64, at_ms: i64) {
-    let mut dice = Dice::of(world.seed, turn, Purpose::Call);
-    if !dice.per_mille(SHARE) {
+pub(crate) fn schedule(world: &mut World, upcoming: &mut Schedule, turn: u64, at_ms: i64) {
+    let mut rng = SeededRng::of(world.seed, turn, Purpose::Call);
+    if !rng.per_mille(SHARE) {
         return;
     }
-    let session = world.any_session(&mut dice);
-    let call = Arc::new(ring(world, session, &mut dice));
-    for (count, (after_ms, state)) in (0..).zip(course(&world.sessions[session], &mut dice)) {
+    let session = world.any_session(&mut rng);
+    let call = Arc::new(ring(world, session, &mut rng));
+    for (count, (after_ms, state)) in (0..).zip(course(&world.sessions[session], &mut rng)) {
         let (call, at_ms) = (Arc::clone(&call), at_ms + after_ms);
         let id = event_key(turn, Purpose::Call, count);
         // WAHA holds a rejection back, in case another device answers.
         let held_ms = if state == State::Rejected { 1_040 } else { 40 };
-        agenda.add(at_ms + held_ms, state.event_type(), session, id, move |world| {
+        upcoming.add(at_ms + held_ms, state.event_type(), session, id, move |world| {
             Some(payload(&world.sessions[session], &call, state, at_ms))
         });
     }
 }
 
-fn ring(world: &World, session: usize, dice: &mut Dice) -> Call {
+fn ring(world: &World, session: usize, rng: &mut SeededRng) -> Call {
     let linked = world.sessions[session].links_lids();
-    let grouped = dice.per_mille(60);
-    let group = world.any_group(session, dice).filter(|_| grouped);
+    let grouped = rng.per_mille(60);
+    let group = world.any_group(session, rng).filter(|_| grouped);
     Call {
-        id: dice.hex(32),
-        from: world.any_person(dice),
-        form: if linked && dice.per_mille(500) { Form::Lid } else { Form::Phone },
-        video: dice.per_mille(250),
+        id: rng.hex(32),
+        from: world.any_person(rng),
+        form: if linked && rng.per_mille(500) { Form::Lid } else { Form::Phone },
+        video: rng.per_mille(250),
         group,
-        fraction: dice.per_mille(300),
-        missed: dice.per_mille(400),
+        fraction: rng.per_mille(300),
+        missed: rng.per_mille(400),
     }
 }
 
 /// What happens to a call, and after how many milliseconds.
-fn course(session: &Session, dice: &mut Dice) -> Vec<(i64, State)> {
+fn course(session: &Session, rng: &mut SeededRng) -> Vec<(i64, State)> {
     let mut course = vec![(0, State::Received)];
     // Offer and offer notice, or simply twice.
-    if dice.per_mille(200) {
-        course.push((dice.ms(30, 900), State::Received));
+    if rng.per_mille(200) {
+        course.push((rng.ms(30, 900), State::Received));
     }
-    let (answered, declined) = (dice.per_mille(500), dice.per_mille(700));
-    let end_ms = dice.ms(2_000, 30_000);
+    let (answered, declined) = (rng.per_mille(500), rng.per_mille(700));
+    let end_ms = rng.ms(2_000, 30_000);
     match session.engine {
         Engine::Noweb | Engine::Gows if answered => course.push((end_ms, State::Accepted)),
         Engine::Noweb | Engine::Gows | Engine::Webjs if declined => {

@@ -5,38 +5,38 @@
 
 use std::sync::Arc;
 
-use super::agenda::{Agenda, event_key};
-use super::dice::{Dice, Purpose};
 use super::json::{Null, Obj, obj};
 use super::message::{self, Content, Message, first_ack};
+use super::schedule::{Schedule, event_key};
+use super::seeded_rng::{Purpose, SeededRng};
 use super::session::{Engine, Session};
 use super::world::World;
 
 /// When a revocation comes, after the message: later than all edits and reactions.
 const REVOKED_AFTER_MS: (i64, i64) = (400_000, 900_000);
 
-pub(crate) fn schedule(world: &World, agenda: &mut Agenda, message: &Arc<Message>) {
-    let mut dice = Dice::of(world.seed, message.turn, Purpose::Edit);
+pub(crate) fn schedule(world: &World, upcoming: &mut Schedule, message: &Arc<Message>) {
+    let mut rng = SeededRng::of(world.seed, message.turn, Purpose::Edit);
     for (count, (at_ms, text)) in (0..).zip(&message.fate.edits) {
-        edit(agenda, &mut dice, message, (*at_ms, text.clone()), count);
+        edit(upcoming, &mut rng, message, (*at_ms, text.clone()), count);
     }
     if message.fate.revoked {
-        let at_ms = message.at_ms + dice.ms(REVOKED_AFTER_MS.0, REVOKED_AFTER_MS.1);
-        revoke(agenda, &mut dice, message, at_ms);
+        let at_ms = message.at_ms + rng.ms(REVOKED_AFTER_MS.0, REVOKED_AFTER_MS.1);
+        revoke(upcoming, &mut rng, message, at_ms);
     }
 }
 
 fn edit(
-    agenda: &mut Agenda,
-    dice: &mut Dice,
+    upcoming: &mut Schedule,
+    rng: &mut SeededRng,
     message: &Arc<Message>,
     (at_ms, text): (i64, String),
     count: u64,
 ) {
     let message = Arc::clone(message);
-    let (chat, bare_id) = (message.chat_again(dice), format!("3A{}", dice.hex(18)));
+    let (chat, bare_id) = (message.chat_again(rng), format!("3A{}", rng.hex(18)));
     let id = event_key(message.turn, Purpose::Edit, count);
-    agenda.add(at_ms + 70, "message.edited", message.session, id, move |world| {
+    upcoming.add(at_ms + 70, "message.edited", message.session, id, move |world| {
         let payload = match world.sessions[message.session].engine {
             Engine::Webjs => webjs_edit(world, &message, at_ms),
             Engine::Wpp => wpp_edit(world, &message, &bare_id, at_ms),
@@ -77,11 +77,11 @@ fn wpp_edit(world: &World, message: &Message, bare_id: &str, at_ms: i64) -> Obj 
     tell(world, &edited)
 }
 
-fn revoke(agenda: &mut Agenda, dice: &mut Dice, message: &Arc<Message>, at_ms: i64) {
+fn revoke(upcoming: &mut Schedule, rng: &mut SeededRng, message: &Arc<Message>, at_ms: i64) {
     let message = Arc::clone(message);
-    let (chat, bare_id) = (message.chat_again(dice), format!("3A{}", dice.hex(18)));
+    let (chat, bare_id) = (message.chat_again(rng), format!("3A{}", rng.hex(18)));
     let id = event_key(message.turn, Purpose::Edit, u64::MAX);
-    agenda.add(at_ms + 70, "message.revoked", message.session, id, move |world| {
+    upcoming.add(at_ms + 70, "message.revoked", message.session, id, move |world| {
         let session = &world.sessions[message.session];
         let content = Content::Revoke { target: message.bare_id.clone() };
         let action = message.action(chat, bare_id, at_ms, content);

@@ -1,8 +1,8 @@
 //! What WAHA puts around a payload, per engine and age. Called by `History` for every webhook.
 
-use super::dice::{Dice, Purpose};
 use super::json::{Null, Obj, obj};
 use super::people::Form;
+use super::seeded_rng::{Purpose, SeededRng};
 use super::session::{Age, Engine, Session};
 
 /// The complete body. `event_id` is not shown by a WAHA of old.
@@ -29,9 +29,9 @@ pub(crate) fn body(
 
 /// `evt_` and a lower-case ULID of the time and of `key`, which names the event.
 pub(crate) fn event_id(seed: u64, key: u64, at_ms: i64) -> String {
-    let mut dice = Dice::of(seed, key, Purpose::EventId);
+    let mut rng = SeededRng::of(seed, key, Purpose::EventId);
     let time = u128::from(at_ms.unsigned_abs() & 0xFFFF_FFFF_FFFF);
-    let chance = (u128::from(dice.number()) << 16) | u128::from(dice.below(1 << 16));
+    let chance = (u128::from(rng.number()) << 16) | u128::from(rng.below(1 << 16));
     let mut id = String::with_capacity(30);
     id.push_str("evt_");
     id.extend((0..26).rev().map(|place| crockford((time << 80 | chance) >> (5 * place))));

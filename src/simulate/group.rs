@@ -7,8 +7,8 @@
 
 mod notice;
 
-use super::agenda::{Agenda, event_key};
-use super::dice::{Dice, Purpose};
+use super::schedule::{Schedule, event_key};
+use super::seeded_rng::{Purpose, SeededRng};
 
 use super::people::{Group, Person};
 use super::session::{Age, Engine, Session};
@@ -54,22 +54,22 @@ struct Notice {
 }
 
 /// Every other group is joined at the start.
-pub(crate) fn start(world: &World, agenda: &mut Agenda, at_ms: i64) {
+pub(crate) fn start(world: &World, upcoming: &mut Schedule, at_ms: i64) {
     for session in 0..world.sessions.len() {
         for group in world.groups_of(session).filter(|group| group.0 % 2 == 0) {
             let notice = Notice { group, change: Change::Joined, people: world.people, at_ms };
             let id = event_key(u64::MAX - group.0, Purpose::Group, 0);
-            add(world, agenda, session, id, notice);
+            add(world, upcoming, session, id, notice);
         }
     }
 }
 
-pub(crate) fn schedule(world: &mut World, agenda: &mut Agenda, turn: u64, at_ms: i64) {
-    let mut dice = Dice::of(world.seed, turn, Purpose::Group);
-    if !dice.per_mille(SHARE) {
+pub(crate) fn schedule(world: &mut World, upcoming: &mut Schedule, turn: u64, at_ms: i64) {
+    let mut rng = SeededRng::of(world.seed, turn, Purpose::Group);
+    if !rng.per_mille(SHARE) {
         return;
     }
-    let (session, people) = (world.any_session(&mut dice), world.people);
+    let (session, people) = (world.any_session(&mut rng), world.people);
     let step = world.sessions[session].group_steps;
     world.sessions[session].group_steps += 1;
     let (round, step) = (step / STEPS, step % STEPS);
@@ -77,14 +77,14 @@ pub(crate) fn schedule(world: &mut World, agenda: &mut Agenda, turn: u64, at_ms:
     if step == STEPS - 1 {
         let number = VISITED_FROM + round * 1_000_000 + session as u64 * 10;
         let visit = |change, at_ms| Notice { group: Group(number), change, people, at_ms };
-        add(world, agenda, session, id, visit(Change::Joined, at_ms));
+        add(world, upcoming, session, id, visit(Change::Joined, at_ms));
         let id = event_key(turn, Purpose::Group, 1);
-        add(world, agenda, session, id, visit(Change::Left, at_ms + VISIT_MS));
+        add(world, upcoming, session, id, visit(Change::Left, at_ms + VISIT_MS));
         return;
     }
     let Some((group, again)) = group_of_round(world, session, round) else { return };
     if let Some(change) = change(group, step, again, people) {
-        add(world, agenda, session, id, Notice { group, change, people, at_ms });
+        add(world, upcoming, session, id, Notice { group, change, people, at_ms });
     }
 }
 
@@ -108,10 +108,10 @@ fn change(group: Group, step: u64, again: u64, people: u64) -> Option<Change> {
     }
 }
 
-fn add(world: &World, agenda: &mut Agenda, position: usize, id: u64, notice: Notice) {
+fn add(world: &World, upcoming: &mut Schedule, position: usize, id: u64, notice: Notice) {
     let session = &world.sessions[position];
     let Some(event_type) = event_type(session, notice.change) else { return };
-    agenda.add(notice.at_ms + 15, event_type, position, id, move |world| {
+    upcoming.add(notice.at_ms + 15, event_type, position, id, move |world| {
         Some(notice::payload(&world.sessions[position], &notice))
     });
 }

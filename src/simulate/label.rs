@@ -3,10 +3,10 @@
 //! What must stay true: a label exists before a chat gets it, and nothing gets a label that was
 //! deleted.
 
-use super::agenda::{Agenda, event_key};
-use super::dice::{Dice, Purpose};
 use super::json::{Obj, obj};
 use super::people::{Form, Person};
+use super::schedule::{Schedule, event_key};
+use super::seeded_rng::{Purpose, SeededRng};
 use super::session::Engine;
 use super::world::World;
 
@@ -19,12 +19,12 @@ const NAMES: &[&str] = &["VIP", "New order", "Paid", "Waiting 🕐", "לקוח"]
 /// deleted.
 const STEPS: u64 = 5;
 
-pub(crate) fn schedule(world: &mut World, agenda: &mut Agenda, turn: u64, at_ms: i64) {
-    let mut dice = Dice::of(world.seed, turn, Purpose::Label);
-    if !dice.per_mille(SHARE) {
+pub(crate) fn schedule(world: &mut World, upcoming: &mut Schedule, turn: u64, at_ms: i64) {
+    let mut rng = SeededRng::of(world.seed, turn, Purpose::Label);
+    if !rng.per_mille(SHARE) {
         return;
     }
-    let (position, people) = (world.any_session(&mut dice), world.people);
+    let (position, people) = (world.any_session(&mut rng), world.people);
     let session = &mut world.sessions[position];
     if session.engine == Engine::Webjs || session.is_old() {
         return;
@@ -43,7 +43,7 @@ pub(crate) fn schedule(world: &mut World, agenda: &mut Agenda, turn: u64, at_ms:
         _ => return,
     };
     let id = event_key(turn, Purpose::Label, 0);
-    agenda.add(at_ms + 60, event_type, position, id, move |_| Some(payload));
+    upcoming.add(at_ms + 60, event_type, position, id, move |_| Some(payload));
 }
 
 fn shape(label: u64, named: bool) -> Obj {

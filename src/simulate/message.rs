@@ -14,10 +14,10 @@ mod wpp;
 use std::sync::Arc;
 
 use self::parts::Keys;
-use super::agenda::{Agenda, event_key};
-use super::dice::{Dice, Purpose};
 use super::json::{Obj, obj};
 use super::people::Person;
+use super::schedule::{Schedule, event_key};
+use super::seeded_rng::{Purpose, SeededRng};
 use super::session::{Age, Engine, Session};
 use super::world::World;
 
@@ -87,8 +87,8 @@ impl Message {
     }
 
     /// The chat under the name that a later event uses: either, when events show both.
-    pub(crate) fn chat_again(&self, dice: &mut Dice) -> Chat {
-        let other = self.linked && dice.per_mille(300);
+    pub(crate) fn chat_again(&self, rng: &mut SeededRng) -> Chat {
+        let other = self.linked && rng.per_mille(300);
         if let (Chat::Direct(person, form), true) = (self.chat, other) {
             return Chat::Direct(person, form.other());
         }
@@ -206,34 +206,39 @@ pub(crate) struct Wanted {
 }
 
 /// Schedules the events of the message itself.
-pub(crate) fn schedule(world: &World, agenda: &mut Agenda, message: &Arc<Message>, wanted: Wanted) {
-    let mut dice = Dice::of(world.seed, message.turn, Purpose::Delivery);
+pub(crate) fn schedule(
+    world: &World,
+    upcoming: &mut Schedule,
+    message: &Arc<Message>,
+    wanted: Wanted,
+) {
+    let mut rng = SeededRng::of(world.seed, message.turn, Purpose::Delivery);
     let engine = world.sessions[message.session].engine;
-    let at_ms = message.at_ms + delay_ms(engine, message, &mut dice);
+    let at_ms = message.at_ms + delay_ms(engine, message, &mut rng);
     // Drawn whether needed or not, so that switching one event off leaves the other as it is.
-    let (waiting, lag_ms) = (dice.per_mille(20), dice.ms(0, 3));
+    let (waiting, lag_ms) = (rng.per_mille(20), rng.ms(0, 3));
     if wanted.message && !message.from_me {
         if engine == Engine::Webjs && waiting {
-            add(agenda, message, "message.waiting", message.at_ms + 20, 2);
+            add(upcoming, message, "message.waiting", message.at_ms + 20, 2);
         }
-        add(agenda, message, "message", at_ms, 0);
+        add(upcoming, message, "message", at_ms, 0);
     }
     if wanted.any {
         // One object and one id for both in NOWEB and GOWS.
         let (at_ms, count) = if engine.is_browser() { (at_ms + lag_ms, 1) } else { (at_ms, 0) };
-        add(agenda, message, "message.any", at_ms, count);
+        add(upcoming, message, "message.any", at_ms, count);
     }
 }
 
 /// From the message's time to its event: media are downloaded first, WPP holds own messages back.
-fn delay_ms(engine: Engine, message: &Message, dice: &mut Dice) -> i64 {
+fn delay_ms(engine: Engine, message: &Message, rng: &mut SeededRng) -> i64 {
     let held = if engine == Engine::Wpp && message.from_me { 3_000 } else { 0 };
-    let media = message.content.mimetype().map_or(0, |_| dice.ms(200, 9_000));
-    held + media + dice.ms(40, 900)
+    let media = message.content.mimetype().map_or(0, |_| rng.ms(200, 9_000));
+    held + media + rng.ms(40, 900)
 }
 
 fn add(
-    agenda: &mut Agenda,
+    upcoming: &mut Schedule,
     message: &Arc<Message>,
     event_type: &'static str,
     at_ms: i64,
@@ -241,7 +246,7 @@ fn add(
 ) {
     let id = event_key(message.turn, Purpose::Delivery, count);
     let message = Arc::clone(message);
-    agenda.add(at_ms, event_type, message.session, id, move |world| {
+    upcoming.add(at_ms, event_type, message.session, id, move |world| {
         let ack = first_ack(world.sessions[message.session].engine, message.from_me);
         Some(if event_type == "message.waiting" {
             webjs::waiting(world, &message)

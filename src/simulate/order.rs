@@ -7,7 +7,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use super::dice::{Dice, Purpose};
+use super::seeded_rng::{Purpose, SeededRng};
 
 /// How often one item can be repeated at most.
 const REPEATS_MAX: u64 = 4;
@@ -50,23 +50,23 @@ struct Place<T> {
 
 impl<I: Iterator<Item: Clone>> Shuffled<I> {
     fn admit(&mut self, item: &I::Item) {
-        let mut dice = Dice::of(self.seed, self.taken, Purpose::Order);
-        for _ in 0..=self.repeats(&mut dice) {
-            let at = (self.taken + dice.below(self.window), self.pushed);
+        let mut rng = SeededRng::of(self.seed, self.taken, Purpose::Order);
+        for _ in 0..=self.repeats(&mut rng) {
+            let at = (self.taken + rng.below(self.window), self.pushed);
             self.waiting.push(Reverse(Place { at, item: item.clone() }));
             self.pushed += 1;
         }
         self.taken += 1;
     }
 
-    fn repeats(&self, dice: &mut Dice) -> u64 {
+    fn repeats(&self, rng: &mut SeededRng) -> u64 {
         #[expect(clippy::cast_precision_loss, reason = "20 bits are exact in an f64")]
-        let drawn = dice.below(1 << 20) as f64 / f64::from(1 << 20);
+        let drawn = rng.below(1 << 20) as f64 / f64::from(1 << 20);
         if drawn >= self.duplicates_ratio {
             return 0;
         }
         // Most repeats come once, as after one lost answer.
-        if dice.per_mille(800) { 1 } else { 1 + dice.below(REPEATS_MAX) }
+        if rng.per_mille(800) { 1 } else { 1 + rng.below(REPEATS_MAX) }
     }
 
     /// Whether the first one waiting can still be overtaken by an item not yet taken.

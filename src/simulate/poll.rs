@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::agenda::{Agenda, event_key};
-use super::dice::{Dice, Purpose};
 use super::json::{Obj, obj};
 use super::message::{self, Chat, Content, Message, id_object};
 use super::people::Person;
+use super::schedule::{Schedule, event_key};
+use super::seeded_rng::{Purpose, SeededRng};
 use super::session::{Engine, Session};
 use super::world::World;
 
@@ -21,21 +21,21 @@ struct Vote {
 /// Of 1,000 votes in NOWEB and GOWS, how many cannot be read.
 const FAILED_PER_MILLE: u64 = 40;
 
-pub(crate) fn schedule(world: &World, agenda: &mut Agenda, message: &Arc<Message>) {
+pub(crate) fn schedule(world: &World, upcoming: &mut Schedule, message: &Arc<Message>) {
     let Content::Poll { options, .. } = &message.content else { return };
     if message.fate.revoked {
         return;
     }
-    let mut dice = Dice::of(world.seed, message.turn, Purpose::Poll);
+    let mut rng = SeededRng::of(world.seed, message.turn, Purpose::Poll);
     let mut count = 0;
     for voter in voters(world, message) {
         let mut at_ms = message.at_ms;
         // A choice, then perhaps another one.
         for share in [800, 250] {
-            at_ms += dice.ms(3_000, 180_000);
-            if dice.per_mille(share) {
-                let vote = cast(world, message, voter, options, at_ms, &mut dice);
-                add(agenda, message, vote, count);
+            at_ms += rng.ms(3_000, 180_000);
+            if rng.per_mille(share) {
+                let vote = cast(world, message, voter, options, at_ms, &mut rng);
+                add(upcoming, message, vote, count);
                 count += 1;
             }
         }
@@ -60,20 +60,20 @@ fn cast(
     voter: Person,
     options: &[&'static str],
     at_ms: i64,
-    dice: &mut Dice,
+    rng: &mut SeededRng,
 ) -> Vote {
     let readable = world.sessions[message.session].engine.is_browser();
-    let failed = dice.per_mille(FAILED_PER_MILLE) && !readable;
+    let failed = rng.per_mille(FAILED_PER_MILLE) && !readable;
     // Each option with even chances: none at all is a vote withdrawn.
-    let chosen = options.iter().copied().filter(|_| dice.per_mille(500) && !failed).collect();
-    Vote { voter, bare_id: dice.hex(32), options: chosen, failed, at_ms }
+    let chosen = options.iter().copied().filter(|_| rng.per_mille(500) && !failed).collect();
+    Vote { voter, bare_id: rng.hex(32), options: chosen, failed, at_ms }
 }
 
-fn add(agenda: &mut Agenda, message: &Arc<Message>, vote: Vote, count: u64) {
+fn add(upcoming: &mut Schedule, message: &Arc<Message>, vote: Vote, count: u64) {
     let event_type = if vote.failed { "poll.vote.failed" } else { "poll.vote" };
     let id = event_key(message.turn, Purpose::Poll, count);
     let message = Arc::clone(message);
-    agenda.add(vote.at_ms, event_type, message.session, id, move |world| {
+    upcoming.add(vote.at_ms, event_type, message.session, id, move |world| {
         let session = &world.sessions[message.session];
         Some(if session.engine.is_browser() {
             browser(session, &message, &vote)

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::agenda::{Agenda, event_key};
-use super::dice::{Dice, Purpose};
 use super::json::{Null, Obj, obj};
 use super::message::{self, Chat, Message};
 use super::people::Person;
+use super::schedule::{Schedule, event_key};
+use super::seeded_rng::{Purpose, SeededRng};
 use super::session::{Engine, Session};
 use super::text;
 use super::world::World;
@@ -21,37 +21,37 @@ struct Reaction {
     at_ms: i64,
 }
 
-pub(crate) fn schedule(world: &World, agenda: &mut Agenda, message: &Arc<Message>) {
-    let mut dice = Dice::of(world.seed, message.turn, Purpose::Reaction);
-    if message.fate.revoked || !dice.per_mille(120) {
+pub(crate) fn schedule(world: &World, upcoming: &mut Schedule, message: &Arc<Message>) {
+    let mut rng = SeededRng::of(world.seed, message.turn, Purpose::Reaction);
+    if message.fate.revoked || !rng.per_mille(120) {
         return;
     }
     let account = world.sessions[message.session].account;
     let by = match message.chat {
-        _ if dice.per_mille(250) => account,
+        _ if rng.per_mille(250) => account,
         Chat::Direct(person, _) => person,
-        Chat::Group(group, _) => dice.pick(&group.members(world.people)),
+        Chat::Group(group, _) => rng.pick(&group.members(world.people)),
         Chat::Channel(_) => return,
     };
     let mut at_ms = message.at_ms;
     // Given, then perhaps changed, then perhaps taken back.
     for (count, share) in [(0, 1_000), (1, 200), (2, 150)] {
-        at_ms += dice.ms(4_000, 120_000);
-        if !dice.per_mille(share) {
+        at_ms += rng.ms(4_000, 120_000);
+        if !rng.per_mille(share) {
             continue;
         }
-        let text = if count == 2 { "" } else { text::emoji(&mut dice) };
+        let text = if count == 2 { "" } else { text::emoji(&mut rng) };
         let reaction = Reaction {
-            chat: message.chat_again(&mut dice),
+            chat: message.chat_again(&mut rng),
             by,
             by_me: by == account,
-            bare_id: format!("3A{}", dice.hex(18)),
+            bare_id: format!("3A{}", rng.hex(18)),
             text,
             at_ms,
         };
         let message = Arc::clone(message);
         let id = event_key(message.turn, Purpose::Reaction, count);
-        agenda.add(at_ms, "message.reaction", message.session, id, move |world| {
+        upcoming.add(at_ms, "message.reaction", message.session, id, move |world| {
             Some(payload(&world.sessions[message.session], &message, &reaction))
         });
     }

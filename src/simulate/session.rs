@@ -3,10 +3,10 @@
 //! What must stay true: a session keeps its name, engine and account; its push name changes once
 //! at most; WORKING never follows WORKING.
 
-use super::agenda::{Agenda, event_key};
-use super::dice::{Dice, Purpose};
 use super::json::{Null, Obj, obj};
 use super::people::{Form, Group, Person};
+use super::schedule::{Schedule, event_key};
+use super::seeded_rng::{Purpose, SeededRng};
 use super::world::World;
 
 /// WAHA's engine.
@@ -157,7 +157,7 @@ fn session_name(index: u64) -> String {
 }
 
 /// Brings every session up; done [`STARTUP_MS`] after `start_ms`.
-pub(crate) fn start(world: &World, agenda: &mut Agenda, start_ms: i64) {
+pub(crate) fn start(world: &World, upcoming: &mut Schedule, start_ms: i64) {
     for session in 0..world.sessions.len() {
         let start_ms = start_ms + i64::try_from(session % 1_000).unwrap_or(0);
         // Every other one has to be paired first; the QR code is shown twice.
@@ -171,27 +171,27 @@ pub(crate) fn start(world: &World, agenda: &mut Agenda, start_ms: i64) {
         } else {
             &[(0, "STARTING"), (3_100, "WORKING")]
         };
-        schedule(agenda, u64::MAX - session as u64, session, start_ms, steps);
+        schedule(upcoming, u64::MAX - session as u64, session, start_ms, steps);
     }
 }
 
 /// Now and then a session loses its connection and finds it again.
-pub(crate) fn reconnect(world: &mut World, agenda: &mut Agenda, turn: u64, at_ms: i64) {
-    let mut dice = Dice::of(world.seed, turn, Purpose::Status);
-    if !dice.per_mille(4) {
+pub(crate) fn reconnect(world: &mut World, upcoming: &mut Schedule, turn: u64, at_ms: i64) {
+    let mut rng = SeededRng::of(world.seed, turn, Purpose::Status);
+    if !rng.per_mille(4) {
         return;
     }
-    let session = world.any_session(&mut dice);
-    let steps: &[_] = match (world.sessions[session].engine, dice.below(2)) {
+    let session = world.any_session(&mut rng);
+    let steps: &[_] = match (world.sessions[session].engine, rng.below(2)) {
         (Engine::Gows, _) => &[(0, "STARTING"), (1_500, "WORKING")],
         (_, 0) => &[(0, "STOPPED"), (300, "STARTING"), (4_400, "WORKING")],
         _ => &[(0, "FAILED"), (5_000, "STARTING"), (9_100, "WORKING")],
     };
-    schedule(agenda, turn, session, at_ms, steps);
+    schedule(upcoming, turn, session, at_ms, steps);
 }
 
 fn schedule(
-    agenda: &mut Agenda,
+    upcoming: &mut Schedule,
     turn: u64,
     session: usize,
     at_ms: i64,
@@ -200,7 +200,7 @@ fn schedule(
     for (count, &(after_ms, status)) in (0..).zip(steps) {
         let at_ms = at_ms + after_ms;
         let id = event_key(turn, Purpose::Status, count);
-        agenda.add(at_ms, "session.status", session, id, move |world| {
+        upcoming.add(at_ms, "session.status", session, id, move |world| {
             status_payload(&mut world.sessions[session], status, at_ms)
         });
     }

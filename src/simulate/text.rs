@@ -3,8 +3,8 @@
 //! Most texts are short and plain; some are of the kinds that break naive code: emoji with
 //! joiners, right-to-left, combining characters, two thousand characters.
 
-use super::dice::Dice;
 use super::json::LONE_SURROGATE;
+use super::seeded_rng::SeededRng;
 
 const WORDS: &[&str] = &[
     "the", "order", "is", "ready", "please", "send", "a", "new", "invoice", "for", "our", "van",
@@ -34,36 +34,36 @@ const LONG_WORDS_MAX: u64 = 270;
 
 /// A message's text, never empty. `odd` adds now and then what no consumer expects: NUL and lone
 /// surrogates.
-pub(crate) fn sentence(dice: &mut Dice, odd: bool) -> String {
-    let text = match dice.below(100) {
-        0..=4 => format!("{} {}", words(dice, 1, 5), dice.pick(EMOJI)),
-        5..=7 => dice.pick(EMOJI).to_owned(),
-        8..=11 => dice.pick(RIGHT_TO_LEFT).to_owned(),
-        12..=14 => dice.pick(COMBINING).to_owned(),
-        15..=16 => words(dice, 120, LONG_WORDS_MAX),
-        17..=20 => format!("{}\n\n\"{}\"", words(dice, 2, 6), words(dice, 2, 9)),
-        _ => words(dice, 1, 16),
+pub(crate) fn sentence(rng: &mut SeededRng, odd: bool) -> String {
+    let text = match rng.below(100) {
+        0..=4 => format!("{} {}", words(rng, 1, 5), rng.pick(EMOJI)),
+        5..=7 => rng.pick(EMOJI).to_owned(),
+        8..=11 => rng.pick(RIGHT_TO_LEFT).to_owned(),
+        12..=14 => rng.pick(COMBINING).to_owned(),
+        15..=16 => words(rng, 120, LONG_WORDS_MAX),
+        17..=20 => format!("{}\n\n\"{}\"", words(rng, 2, 6), words(rng, 2, 9)),
+        _ => words(rng, 1, 16),
     };
-    if odd && dice.per_mille(200) { spoil(dice, &text) } else { text }
+    if odd && rng.per_mille(200) { spoil(rng, &text) } else { text }
 }
 
 /// `least` to `most` - 1 plain words.
-pub(crate) fn words(dice: &mut Dice, least: u64, most: u64) -> String {
-    let count = least + dice.below(most - least);
+pub(crate) fn words(rng: &mut SeededRng, least: u64, most: u64) -> String {
+    let count = least + rng.below(most - least);
     let mut text = String::new();
     for position in 0..count {
         if position > 0 {
             text.push(' ');
         }
-        text.push_str(dice.pick(WORDS));
+        text.push_str(rng.pick(WORDS));
     }
     text
 }
 
-pub(crate) fn emoji(dice: &mut Dice) -> &'static str {
-    dice.pick(EMOJI)
+pub(crate) fn emoji(rng: &mut SeededRng) -> &'static str {
+    rng.pick(EMOJI)
 }
 
-fn spoil(dice: &mut Dice, text: &str) -> String {
-    if dice.per_mille(500) { format!("{text}\0.") } else { format!("{text}{LONE_SURROGATE}.") }
+fn spoil(rng: &mut SeededRng, text: &str) -> String {
+    if rng.per_mille(500) { format!("{text}\0.") } else { format!("{text}{LONE_SURROGATE}.") }
 }

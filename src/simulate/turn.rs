@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::agenda::Agenda;
-use super::dice::{Dice, Purpose};
 use super::message::{self, Chat, Content, Fate, Message, Quote, Wanted};
 use super::people::Form;
+use super::schedule::Schedule;
+use super::seeded_rng::{Purpose, SeededRng};
 use super::session::{self, Engine};
 use super::world::World;
 use super::{Families, Family, Plan};
@@ -16,10 +16,10 @@ use super::{ack, call, edit, group, label, poll, presence, reaction, text};
 const RECENT_MAX: usize = 64;
 
 /// Schedules what follows from a message.
-type Follow = fn(&World, &mut Agenda, &Arc<Message>);
+type Follow = fn(&World, &mut Schedule, &Arc<Message>);
 
 /// Schedules what happens in a turn beside its message.
-type Aside = fn(&mut World, &mut Agenda, u64, i64);
+type Aside = fn(&mut World, &mut Schedule, u64, i64);
 
 /// The turns of a history that are still to come.
 pub(crate) struct Turns {
@@ -48,13 +48,13 @@ impl Turns {
         (self.left > 0).then_some(self.at_ms)
     }
 
-    pub(crate) fn take(&mut self, world: &mut World, agenda: &mut Agenda) {
-        let mut dice = Dice::of(world.seed, self.next, Purpose::Turn);
-        let gap_ms = dice.ms(0, 2 * self.gap_ms + 1);
-        let message = Arc::new(self.write(world, &mut dice));
+    pub(crate) fn take(&mut self, world: &mut World, upcoming: &mut Schedule) {
+        let mut rng = SeededRng::of(world.seed, self.next, Purpose::Turn);
+        let gap_ms = rng.ms(0, 2 * self.gap_ms + 1);
+        let message = Arc::new(self.write(world, &mut rng));
         world.sessions[message.session].note_message();
-        self.follow(world, agenda, &message);
-        self.sideline(world, agenda);
+        self.follow(world, upcoming, &message);
+        self.sideline(world, upcoming);
         self.remember(message);
         self.next += 1;
         self.left -= 1;
@@ -62,9 +62,9 @@ impl Turns {
     }
 
     /// The events of the message.
-    fn follow(&self, world: &World, agenda: &mut Agenda, message: &Arc<Message>) {
+    fn follow(&self, world: &World, upcoming: &mut Schedule, message: &Arc<Message>) {
         let wanted = Wanted { message: self.on(Family::Message), any: self.on(Family::MessageAny) };
-        message::schedule(world, agenda, message, wanted);
+        message::schedule(world, upcoming, message, wanted);
         let families: [(Family, Follow); 4] = [
             (Family::Ack, ack::schedule),
             (Family::Reaction, reaction::schedule),
@@ -72,12 +72,12 @@ impl Turns {
             (Family::Poll, poll::schedule),
         ];
         for (_, schedule) in families.into_iter().filter(|(family, _)| self.on(*family)) {
-            schedule(world, agenda, message);
+            schedule(world, upcoming, message);
         }
     }
 
     /// What happens beside the message.
-    fn sideline(&self, world: &mut World, agenda: &mut Agenda) {
+    fn sideline(&self, world: &mut World, upcoming: &mut Schedule) {
         let families: [(Family, Aside); 7] = [
             (Family::Session, session::reconnect),
             (Family::Call, call::schedule),
@@ -88,7 +88,7 @@ impl Turns {
             (Family::Unknown, presence::unknown),
         ];
         for (_, schedule) in families.into_iter().filter(|(family, _)| self.on(*family)) {
-            schedule(world, agenda, self.next, self.at_ms);
+            schedule(world, upcoming, self.next, self.at_ms);
         }
     }
 
@@ -107,19 +107,19 @@ impl Turns {
         }
     }
 
-    fn write(&self, world: &World, dice: &mut Dice) -> Message {
-        let session = world.any_session(dice);
-        let (chat, linked) = any_chat(world, session, dice);
-        let from_me = dice.per_mille(400) && !matches!(chat, Chat::Channel(_));
+    fn write(&self, world: &World, rng: &mut SeededRng) -> Message {
+        let session = world.any_session(rng);
+        let (chat, linked) = any_chat(world, session, rng);
+        let from_me = rng.per_mille(400) && !matches!(chat, Chat::Channel(_));
         let author = match chat {
             _ if from_me => world.sessions[session].account,
             Chat::Direct(person, _) => person,
-            Chat::Group(group, _) => dice.pick(&group.members(world.people)),
+            Chat::Group(group, _) => rng.pick(&group.members(world.people)),
             // A channel speaks for itself; nobody is shown.
-            Chat::Channel(_) => world.any_person(dice),
+            Chat::Channel(_) => world.any_person(rng),
         };
-        let content = any_content(world, dice);
-        let mut fate = any_fate(world, &content, (chat, self.at_ms), dice);
+        let content = any_content(world, rng);
+        let mut fate = any_fate(world, &content, (chat, self.at_ms), rng);
         if !self.on(Family::Edit) || world.sessions[session].is_old() {
             fate.edits.clear();
         }
@@ -130,10 +130,10 @@ impl Turns {
             author,
             from_me,
             linked,
-            bare_id: bare_id(from_me, dice),
+            bare_id: bare_id(from_me, rng),
             at_ms: self.at_ms,
-            quote: dice.per_mille(150).then(|| self.quote(session, chat)).flatten(),
-            by_api: from_me && dice.per_mille(500),
+            quote: rng.per_mille(150).then(|| self.quote(session, chat)).flatten(),
+            by_api: from_me && rng.per_mille(500),
             fate,
             content,
         }
@@ -151,66 +151,71 @@ impl Turns {
 }
 
 /// Where the next message goes, and whether its events link the person's two names.
-fn any_chat(world: &World, position: usize, dice: &mut Dice) -> (Chat, bool) {
+fn any_chat(world: &World, position: usize, rng: &mut SeededRng) -> (Chat, bool) {
     let session = &world.sessions[position];
-    let direct = |dice: &mut Dice| {
-        let person = world.any_person(dice);
-        let linked = session.links_lids() && dice.per_mille(850);
-        let form = if linked && dice.per_mille(450) { Form::Lid } else { Form::Phone };
+    let direct = |rng: &mut SeededRng| {
+        let person = world.any_person(rng);
+        let linked = session.links_lids() && rng.per_mille(850);
+        let form = if linked && rng.per_mille(450) { Form::Lid } else { Form::Phone };
         (Chat::Direct(person, form), linked)
     };
-    match dice.below(100) {
+    match rng.below(100) {
         0..=1 if session.engine != Engine::Wpp => (Chat::Channel(session.index), false),
-        2..=24 => match world.any_group(position, dice) {
+        2..=24 => match world.any_group(position, rng) {
             Some(group) => (Chat::Group(group, session.form_in(group)), false),
-            None => direct(dice),
+            None => direct(rng),
         },
-        _ => direct(dice),
+        _ => direct(rng),
     }
 }
 
-fn any_content(world: &World, dice: &mut Dice) -> Content {
-    let said = |dice: &mut Dice| text::sentence(dice, world.on(Family::OddText));
-    match dice.below(100) {
-        0..=9 => Content::Image { caption: dice.per_mille(500).then(|| said(dice)) },
-        10..=15 => Content::Voice { seconds: 1 + dice.below(120) },
+fn any_content(world: &World, rng: &mut SeededRng) -> Content {
+    let said = |rng: &mut SeededRng| text::sentence(rng, world.on(Family::OddText));
+    match rng.below(100) {
+        0..=9 => Content::Image { caption: rng.per_mille(500).then(|| said(rng)) },
+        10..=15 => Content::Voice { seconds: 1 + rng.below(120) },
         16..=19 => Content::Document {
-            name: format!("invoice-{}.pdf", dice.below(10_000)),
-            caption: dice.per_mille(300).then(|| said(dice)),
+            name: format!("invoice-{}.pdf", rng.below(10_000)),
+            caption: rng.per_mille(300).then(|| said(rng)),
         },
-        20..=21 => any_location(dice),
-        22..=23 => Content::Contact(world.any_person(dice)),
+        20..=21 => any_location(rng),
+        22..=23 => Content::Contact(world.any_person(rng)),
         24..=26 => Content::Poll {
-            question: text::words(dice, 3, 8),
+            question: text::words(rng, 3, 8),
             options: vec!["Monday", "Tuesday", "Thursday ✅", "never"],
         },
         27..=34 => {
-            let url = format!("https://example.com/{}", dice.below(100_000));
-            Content::Link { text: format!("{} {url}", said(dice)), url }
+            let url = format!("https://example.com/{}", rng.below(100_000));
+            Content::Link { text: format!("{} {url}", said(rng)), url }
         }
-        _ => Content::Text(said(dice)),
+        _ => Content::Text(said(rng)),
     }
 }
 
 /// Channel posts stay as they are, and only texts are edited.
-fn any_fate(world: &World, content: &Content, (chat, at_ms): (Chat, i64), dice: &mut Dice) -> Fate {
+fn any_fate(
+    world: &World,
+    content: &Content,
+    (chat, at_ms): (Chat, i64),
+    rng: &mut SeededRng,
+) -> Fate {
     let lasting = matches!(chat, Chat::Channel(_));
-    let mut fate = Fate { edits: Vec::new(), revoked: dice.per_mille(30) && !lasting };
-    if !dice.per_mille(60) || lasting || !matches!(content, Content::Text(_)) {
+    let mut fate = Fate { edits: Vec::new(), revoked: rng.per_mille(30) && !lasting };
+    if !rng.per_mille(60) || lasting || !matches!(content, Content::Text(_)) {
         return fate;
     }
     let mut at_ms = at_ms;
-    for _ in 0..=dice.below(2) {
-        at_ms += dice.ms(10_000, 90_000);
-        fate.edits.push((at_ms, text::sentence(dice, world.on(Family::OddText))));
+    for _ in 0..=rng.below(2) {
+        at_ms += rng.ms(10_000, 90_000);
+        fate.edits.push((at_ms, text::sentence(rng, world.on(Family::OddText))));
     }
     fate
 }
 
-fn any_location(dice: &mut Dice) -> Content {
+fn any_location(rng: &mut SeededRng) -> Content {
     // Degrees with four decimals, exact enough for a street.
     let mut degrees = |most: i64| {
-        let drawn = i32::try_from(dice.ms(-10_000 * most, 10_000 * most)).unwrap_or(0);
+        let drawn = i32::try_from(rng.ms(-10_000 * most, 10_000 * most)).unwrap_or(0);
         f64::from(drawn) / 10_000.0
     };
     let (latitude, longitude) = (degrees(80), degrees(180));
@@ -218,10 +223,10 @@ fn any_location(dice: &mut Dice) -> Content {
 }
 
 /// The id that the sender's client made: its length tells the client.
-fn bare_id(from_me: bool, dice: &mut Dice) -> String {
-    match dice.below(3) {
-        0 => format!("3A{}", dice.hex(18)),
-        1 if !from_me => format!("AC{}", dice.hex(30)),
-        _ => format!("3EB0{}", dice.hex(18)),
+fn bare_id(from_me: bool, rng: &mut SeededRng) -> String {
+    match rng.below(3) {
+        0 => format!("3A{}", rng.hex(18)),
+        1 if !from_me => format!("AC{}", rng.hex(30)),
+        _ => format!("3EB0{}", rng.hex(18)),
     }
 }

@@ -1,8 +1,8 @@
 //! The state of a history: its sessions and how many of everything there are. Changed only by
 //! the families, read by every payload.
 
-use super::dice::Dice;
 use super::people::{Group, PEOPLE_MAX, Person};
+use super::seeded_rng::SeededRng;
 use super::session::Session;
 use super::{Families, Family, Plan};
 
@@ -36,14 +36,14 @@ impl World {
         self.families.contains(family)
     }
 
-    pub(crate) fn any_session(&self, dice: &mut Dice) -> usize {
-        let index = dice.below(self.sessions.len() as u64);
+    pub(crate) fn any_session(&self, rng: &mut SeededRng) -> usize {
+        let index = rng.below(self.sessions.len() as u64);
         usize::try_from(index).expect("an index of a session fits usize")
     }
 
     /// Somebody; a few people write most of the time.
-    pub(crate) fn any_person(&self, dice: &mut Dice) -> Person {
-        let (one, other) = (dice.below(self.people), dice.below(self.people));
+    pub(crate) fn any_person(&self, rng: &mut SeededRng) -> Person {
+        let (one, other) = (rng.below(self.people), rng.below(self.people));
         Person::contact(one.min(other))
     }
 
@@ -53,9 +53,9 @@ impl World {
     }
 
     /// One of the groups the session is in.
-    pub(crate) fn any_group(&self, session: usize, dice: &mut Dice) -> Option<Group> {
+    pub(crate) fn any_group(&self, session: usize, rng: &mut SeededRng) -> Option<Group> {
         let (first, step) = (session as u64, self.sessions.len() as u64);
         let count = self.groups.saturating_sub(first).div_ceil(step);
-        (count > 0).then(|| Group(first + step * dice.below(count)))
+        (count > 0).then(|| Group(first + step * rng.below(count)))
     }
 }

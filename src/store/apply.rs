@@ -1,10 +1,11 @@
 //! How webhooks end: a batch is applied, or buried as dead letters, in one transaction with the ledger.
 //!
-//! Called by `worker`, and by `desk` and `renormalize`, which apply what they read.
+//! Called by `worker`, and by `operations` and `renormalize`, which apply what they read.
 //!
 //! Reading order: `batch`, the transaction; `contacts`, the short one before it that says who exists;
 //! `ledger` and `outcome`; `write` and its parts, the order in which tables are written; `message_rows` and
-//! `conflicts`, what a message shows if several authors, edits and revocations decide about it; `burial`.
+//! `conflicts`, what a message shows if several authors, edits and revocations decide about it; `burial`;
+//! `halves`, for a batch that fails.
 //!
 //! Invariant: either all of a batch is written or nothing, but who exists and who is who; writing it again
 //! changes nothing. Rows are locked in one canonical order, so workers don't deadlock.
@@ -15,6 +16,7 @@ pub mod batch;
 pub mod burial;
 mod conflicts;
 mod contacts;
+pub mod halves;
 pub(super) mod ledger;
 mod message_rows;
 pub mod outcome;

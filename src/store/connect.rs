@@ -4,7 +4,8 @@
 //!
 //! Reading order: `pool`, connections to one server, with `release`, how those that come back are looked
 //! at; `primary`, which finds the server that takes writes, with `hosts`, `server`, `choose` and `seen`;
-//! `transaction`, which alone begins and commits; `limit` and `relay`.
+//! `transaction`, which alone begins and commits; `sqlite_file`, whether SQLite's file is still where it
+//! was; `limit` and `relay`.
 //!
 //! Invariant: what is written goes to a server that takes writes, and counts only if the database says that
 //! it committed this very transaction.
@@ -12,14 +13,16 @@
 //! May import `sql`.
 
 mod choose;
-mod hosts;
+pub(super) mod hosts;
 pub(super) mod limit;
 pub(super) mod pool;
 pub(super) mod primary;
+pub mod problem;
 mod relay;
 mod release;
 pub(super) mod seen;
 pub mod server;
+pub mod sqlite_file;
 pub(super) mod transaction;
 
 use sea_orm::DbErr;

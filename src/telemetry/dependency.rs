@@ -2,7 +2,7 @@
 //!
 //! A ping that answers says nothing of a full disk or of a right that was revoked, so nothing here comes
 //! from pings. Whoever uses a dependency says how that went: `worker` when it receives and applies,
-//! the queues when they make a webhook durable. `observer` has a harmless write tried for what nobody
+//! the queues when they make a webhook durable. `monitor` has a harmless write tried for what nobody
 //! used for a while. Read by `/readyz` and as metrics.
 //!
 //! What must stay true: saying that a use worked costs two loads and a store, because every webhook

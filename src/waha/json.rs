@@ -4,6 +4,7 @@
 mod extent;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use serde::de::IgnoredAny;
 use serde_json_borrow::ObjectAsVec;
@@ -212,6 +213,14 @@ impl<'a> Node<'a> {
         self.0.map(|value| serde_json::Value::from(value).to_string())
     }
 
+    /// A name that an object in it, or itself, has twice: what is built of it lacks a value.
+    pub fn repeated_name(self) -> Option<&'a str> {
+        let mut seen = HashSet::new();
+        let here = self.fields().find(|name| !seen.insert(*name));
+        here.or_else(|| self.members().find_map(|(_, value)| Node::from(value).repeated_name()))
+            .or_else(|| self.items().find_map(Node::repeated_name))
+    }
+
     fn members(self) -> impl Iterator<Item = (&'a str, &'a Value<'a>)> {
         self.0.and_then(Value::as_object).into_iter().flat_map(ObjectAsVec::iter)
     }
@@ -258,6 +267,13 @@ mod tests {
         let node = Node::from(&body);
         assert_eq!((node.at("a").int(), node.at("b").text().as_deref()), (Some(2), Some("2e+20")));
         assert_eq!(node.to_json().as_deref(), Some(r#"{"a":2,"b":2e+20}"#));
+    }
+
+    #[test]
+    fn a_name_that_is_there_twice_is_found_at_any_depth() {
+        let repeated = |body: &str| Node::from(&parse(body).unwrap()).repeated_name().is_some();
+        assert!(repeated(r#"{"a":1,"b":2,"a":1}"#) && repeated(r#"[0,{"a":[{"b":1,"b":2}]}]"#));
+        assert!(!repeated(r#"{"a":{"a":1},"b":[{"a":1},{"a":2}]}"#));
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! How far a source's clock is from ours, as far as its webhooks tell. Pure.
 //!
 //! Called by the door's metrics and by `status`. A webhook takes time on its way, and more when it is
-//! sent again, but it never arrives before it was made: the least delay of many is what the clocks
-//! differ by.
+//! sent again, but it never arrives before it was made. So a clock that is ahead shows in the least delay
+//! of many. One that is behind looks like webhooks that are late, as after an outage of the network, or of
+//! a history that is sent again: only a delay that stays the same for minutes is a clock's.
 
 /// Clocks that differ by less agree.
 const TOLERANCE_MS: i64 = 60_000;
+/// By so much the delay of a wrong clock varies; webhooks that are late catch up.
+const STEADY_MS: u64 = 10_000;
 /// So many webhooks say something: a single late one tells of its own way alone.
 const COUNT_MIN: u32 = 10;
 
@@ -31,9 +34,19 @@ impl ClockOffset {
         (self.count >= COUNT_MIN).then(|| self.least_delay_ms.saturating_neg())
     }
 
-    /// The same, if it is more than clocks that are set differ by.
-    pub fn disagreement_ms(&self) -> Option<i64> {
-        self.ahead_ms().filter(|ahead_ms| ahead_ms.saturating_abs() > TOLERANCE_MS)
+    /// Whether it depends on what was told earlier if the clock is behind.
+    pub fn may_be_behind(&self) -> bool {
+        self.ahead_ms().is_some_and(|ahead_ms| ahead_ms < -TOLERANCE_MS)
+    }
+
+    /// How far it is ahead, if that is more than clocks that are set differ by. `earlier`: what webhooks told that
+    /// arrived some minutes before, without which no clock is said to be behind.
+    pub fn disagreement_ms(&self, earlier: Option<&Self>) -> Option<i64> {
+        let ahead_ms = self.ahead_ms()?;
+        let was_ahead_ms = earlier.and_then(Self::ahead_ms);
+        let is_steady = was_ahead_ms.is_some_and(|was| was.abs_diff(ahead_ms) <= STEADY_MS);
+        let is_wrong = ahead_ms > TOLERANCE_MS || (ahead_ms < -TOLERANCE_MS && is_steady);
+        is_wrong.then_some(ahead_ms)
     }
 }
 
@@ -52,15 +65,25 @@ mod tests {
     #[test]
     fn one_prompt_webhook_among_late_ones_shows_that_clocks_agree() {
         let mut delays_ms = [3_600_000; 20];
+        let behind = of(&delays_ms);
+        assert_eq!(behind.disagreement_ms(Some(&behind)), Some(-3_600_000));
         delays_ms[7] = 12;
-        assert_eq!(of(&delays_ms).disagreement_ms(), None);
-        assert_eq!(of(&[3_600_000; 20]).disagreement_ms(), Some(-3_600_000));
+        assert_eq!(of(&delays_ms).disagreement_ms(Some(&behind)), None);
+    }
+
+    #[test]
+    fn late_webhooks_are_no_clock_that_is_behind() {
+        let late = of(&[3_600_000; 20]);
+        assert_eq!(late.disagreement_ms(None), None, "nothing is known of before");
+        for before in [of(&[12; 20]), of(&[3_900_000; 20]), of(&[3_600_000; 9])] {
+            assert_eq!(late.disagreement_ms(Some(&before)), None);
+        }
     }
 
     #[test]
     fn a_clock_ahead_is_told_once_enough_webhooks_say_so() {
-        assert_eq!(of(&[-82_800_000; 9]).disagreement_ms(), None);
-        assert_eq!(of(&[-82_800_000; 10]).disagreement_ms(), Some(82_800_000));
-        assert_eq!(of(&[-59_000; 10]).disagreement_ms(), None);
+        assert_eq!(of(&[-82_800_000; 9]).disagreement_ms(None), None);
+        assert_eq!(of(&[-82_800_000; 10]).disagreement_ms(None), Some(82_800_000));
+        assert_eq!(of(&[-59_000; 10]).disagreement_ms(None), None);
     }
 }

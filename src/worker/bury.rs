@@ -11,8 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::queue::{Delivery, Failure, GivenUp};
 use crate::store::apply::burial::Burial;
+use crate::store::apply::halves::Halves;
 use crate::store::apply::outcome::Outcome;
-use crate::trace::Step;
+use crate::trace::Span;
 use crate::worker::error::{ProcessError, Verdict};
 use crate::worker::process::random;
 use crate::worker::{Processed, Worker};
@@ -26,7 +27,7 @@ pub(super) struct FailedDelivery {
     pub(super) error: ProcessError,
     /// The attempt that decided.
     pub(super) failure: Failure,
-    pub(super) traced: Step,
+    pub(super) traced: Span,
 }
 
 /// How a burial goes on.
@@ -63,7 +64,7 @@ impl Worker {
             match end {
                 BurialEnd::Buried(outcome) => {
                     self.tell_burial(&delivery, outcome, &error, traced);
-                    done.push(delivery);
+                    done.push((delivery, outcome));
                 }
                 BurialEnd::PutOff(refusal, delay) => {
                     self.tell_refusal(&delivery, &refusal, delay, traced);
@@ -96,7 +97,7 @@ impl Worker {
         &self,
         delivery: Delivery,
         error: ProcessError,
-        traced: Step,
+        traced: Span,
     ) -> FailedDelivery {
         let failure = Failure { at_ms: self.clock.now_ms(), error: error.detail() };
         FailedDelivery { delivery, error, failure, traced }
@@ -104,28 +105,19 @@ impl Worker {
 
     /// Buries in one transaction; if that is refused for a reason of its own, in two, and so on.
     async fn bury_or_split(&self, burials: &[Burial], stop: &CancellationToken) -> Vec<BurialEnd> {
-        if burials.is_empty() {
-            return Vec::new();
+        let mut ends = Vec::with_capacity(burials.len());
+        let mut halves = Halves::of(burials);
+        while let Some(part) = halves.next_part() {
+            match self.through_outages(|| self.store.bury(part), stop).await {
+                Ok(Some(outcomes)) => ends.extend(outcomes.into_iter().map(BurialEnd::Buried)),
+                Ok(None) => ends.extend(part.iter().map(|_| BurialEnd::GivenBack)),
+                Err(refusal) => {
+                    if let Some(burial) = halves.split(part) {
+                        ends.push(self.bury_refused(burial, refusal, stop).await);
+                    }
+                }
+            }
         }
-        match self.through_outages(|| self.store.bury(burials), stop).await {
-            Ok(Some(outcomes)) => outcomes.into_iter().map(BurialEnd::Buried).collect(),
-            Ok(None) => burials.iter().map(|_| BurialEnd::GivenBack).collect(),
-            Err(refusal) => self.split(burials, refusal, stop).await,
-        }
-    }
-
-    async fn split(
-        &self,
-        burials: &[Burial],
-        refusal: ProcessError,
-        stop: &CancellationToken,
-    ) -> Vec<BurialEnd> {
-        if let [burial] = burials {
-            return vec![self.bury_refused(burial, refusal, stop).await];
-        }
-        let (left, right) = burials.split_at(burials.len() / 2);
-        let mut ends = Box::pin(self.bury_or_split(left, stop)).await;
-        ends.extend(Box::pin(self.bury_or_split(right, stop)).await);
         ends
     }
 

@@ -37,8 +37,8 @@ impl ProcessError {
     /// What follows.
     pub fn verdict(&self) -> Verdict {
         match self {
+            Self::Panic | Self::Normalize(NormalizeError::Panic) => Verdict::Retry,
             Self::Normalize(_) | Self::GivenUp(_) => Verdict::DeadLetter,
-            Self::Panic => Verdict::Retry,
             Self::Store(error) => match error.class() {
                 ErrorClass::Outage => Verdict::Hold,
                 ErrorClass::Conflict => Verdict::Again,

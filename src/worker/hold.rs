@@ -7,7 +7,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::error::{ProcessError, Verdict};
@@ -17,6 +17,10 @@ use crate::outage::Outage;
 use crate::store::StoreError;
 use crate::telemetry::cause::Causes;
 use crate::telemetry::dependency::Usage;
+
+/// What takes longer is told as an outage while it goes on: behind somebody's lock it may take a minute
+/// until a transaction is given up.
+const SLOW_AFTER: Duration = Duration::from_secs(5);
 
 /// Conflicts in a row after which the database is as good as away.
 const CONFLICTS_MAX: u32 = 5;
@@ -34,7 +38,8 @@ impl Worker {
     {
         let mut hold = Hold::new(self.hold_max);
         loop {
-            let error = match AssertUnwindSafe(attempt()).catch_unwind().await {
+            let attempt = AssertUnwindSafe(attempt()).catch_unwind();
+            let error = match self.telling_if_slow(attempt).await {
                 Ok(Ok(done)) => {
                     self.dependencies.worked(Usage::Apply, self.clock.now_ms());
                     return Ok(Some(done));
@@ -52,6 +57,19 @@ impl Worker {
                 return Ok(None);
             }
         }
+    }
+}
+
+impl Worker {
+    /// Waits for the end, and says meanwhile that the database hangs.
+    async fn telling_if_slow<T>(&self, attempt: impl Future<Output = T>) -> T {
+        let mut attempt = std::pin::pin!(attempt);
+        if let Ok(ended) = timeout(SLOW_AFTER, attempt.as_mut()).await {
+            return ended;
+        }
+        let words = format!("no answer within {} s", SLOW_AFTER.as_secs());
+        self.dependencies.failed(Usage::Apply, self.clock.now_ms(), &words);
+        attempt.await
     }
 }
 

@@ -3,18 +3,18 @@
 //! A failure that is not an outage splits the batch until the culprit stands alone, so one bad
 //! webhook never holds up the others.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::normalize::{Normalized, normalize};
+use crate::normalize::normalize;
 use crate::queue::{Delivery, Failure};
 use crate::store::apply::batch::{ApplyTask, BatchOutcomes};
+use crate::store::apply::halves::Halves;
 use crate::store::apply::outcome::Outcome;
 use crate::telemetry::cause::Causes;
-use crate::trace::{self, Step};
+use crate::trace::{self, Span};
 use crate::webhook::Webhook;
 use crate::worker::bury::FailedDelivery;
 use crate::worker::error::{ProcessError, Verdict};
@@ -50,7 +50,7 @@ impl Worker {
             match end {
                 End::Ended(outcome) => {
                     self.tell_end(&delivery, outcome, traced);
-                    done.push(delivery);
+                    done.push((delivery, outcome));
                 }
                 End::Failed(error) => {
                     let given_up = self.retry_or_give_up(delivery, error, traced, stop);
@@ -68,9 +68,20 @@ impl Worker {
         processed.and(self.bury_together(failed, stop).await)
     }
 
-    pub(super) async fn ack(&self, done: Vec<Delivery>) {
-        if let Err(error) = self.queue.ack(done).await {
-            // They are delivered again, and their receipts show that they are done.
+    /// Acks what was committed, and counts it then: what can't be acked comes again, and ends once more.
+    pub(super) async fn ack(&self, done: Vec<(Delivery, Outcome)>) {
+        let now_ms = self.clock.now_ms();
+        let ends: Vec<(Webhook, Outcome)> =
+            done.iter().map(|(delivery, outcome)| (delivery.webhook().clone(), *outcome)).collect();
+        let acked = self.queue.ack(done.into_iter().map(|(delivery, _)| delivery).collect()).await;
+        for (webhook, outcome) in &ends {
+            match acked {
+                Ok(()) => self.metrics.ended(webhook, *outcome, now_ms),
+                Err(_) => self.metrics.returned(webhook),
+            }
+        }
+        if let Err(error) = acked {
+            // Their receipts show that they are done.
             tracing::warn!(error = %Causes(&error), "can't ack a batch");
         }
     }
@@ -80,7 +91,7 @@ impl Worker {
         let mut ends: Vec<Option<End>> = Vec::with_capacity(batch.len());
         let mut tasks = Vec::with_capacity(batch.len());
         for delivery in batch {
-            ends.push(match self.normalize(delivery.webhook()) {
+            ends.push(match normalize(delivery.webhook(), &self.rules) {
                 Ok(normalized) => {
                     tasks.push(ApplyTask {
                         webhook: delivery.webhook(),
@@ -89,7 +100,7 @@ impl Worker {
                     });
                     None
                 }
-                Err(error) => Some(End::Failed(error)),
+                Err(error) => Some(End::Failed(error.into())),
             });
         }
         let mut applied = self.apply_or_split(&tasks, stop).await.into_iter();
@@ -97,29 +108,18 @@ impl Worker {
         ends.into_iter().map(end).collect()
     }
 
-    fn normalize(&self, webhook: &Webhook) -> Result<Normalized, ProcessError> {
-        match catch_unwind(AssertUnwindSafe(|| normalize(webhook, &self.rules))) {
-            Ok(normalized) => Ok(normalized?),
-            Err(_) => Err(ProcessError::Panic),
-        }
-    }
-
     /// Applies tasks in one transaction; if they fail for a reason of their own, in two, and so on.
     async fn apply_or_split(&self, tasks: &[ApplyTask<'_>], stop: &CancellationToken) -> Vec<End> {
-        if tasks.is_empty() {
-            return Vec::new();
-        }
-        match self.apply_or_hold(tasks, stop).await {
-            Ok(Some(applied)) => applied.into_iter().map(End::Ended).collect(),
-            Ok(None) => tasks.iter().map(|_| End::GivenBack).collect(),
-            Err(error) if tasks.len() == 1 => vec![End::Failed(error)],
-            Err(_) => {
-                let (left, right) = tasks.split_at(tasks.len() / 2);
-                let mut ends = Box::pin(self.apply_or_split(left, stop)).await;
-                ends.extend(Box::pin(self.apply_or_split(right, stop)).await);
-                ends
+        let mut ends = Vec::with_capacity(tasks.len());
+        let mut halves = Halves::of(tasks);
+        while let Some(part) = halves.next_part() {
+            match self.apply_or_hold(part, stop).await {
+                Ok(Some(applied)) => ends.extend(applied.into_iter().map(End::Ended)),
+                Ok(None) => ends.extend(part.iter().map(|_| End::GivenBack)),
+                Err(error) => ends.extend(halves.split(part).map(|_| End::Failed(error))),
             }
         }
+        ends
     }
 
     /// Applies tasks; none when the database is away too long, or the worker stops meanwhile.
@@ -142,7 +142,7 @@ impl Worker {
         &self,
         delivery: Delivery,
         error: ProcessError,
-        traced: Step,
+        traced: Span,
         stop: &CancellationToken,
     ) -> Option<FailedDelivery> {
         let delay = self.policy.delay(delivery.attempt(), random());

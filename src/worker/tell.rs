@@ -1,5 +1,5 @@
 //! What the worker tells about a delivery: a line in the log, within its span, a step in its trace, and
-//! a count.
+//! a count; what ends is counted once it is acked.
 //!
 //! Called by `process`, once per attempt, at its end. One line per problem: a delivery that ends well
 //! is told at debug level only.
@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use crate::queue::Delivery;
 use crate::store::apply::outcome::Outcome;
 use crate::telemetry::span;
-use crate::trace::{Stage, Step};
+use crate::trace::{Span, SpanName};
 use crate::worker::Worker;
 use crate::worker::error::ProcessError;
 
@@ -20,16 +20,15 @@ impl Worker {
         delivery: &Delivery,
         since: Option<SystemTime>,
         batch_size: usize,
-    ) -> Step {
-        let mut step = Step::beside(Stage::Apply, delivery.webhook(), since);
+    ) -> Span {
+        let mut step = Span::beside(SpanName::Apply, delivery.webhook(), since);
         step.set("queue.backend", self.queue.backend());
         step.set("delivery.attempt", i64::from(delivery.attempt()));
         step.set("batch.size", i64::try_from(batch_size).unwrap_or(i64::MAX));
         step
     }
 
-    pub(super) fn tell_end(&self, delivery: &Delivery, outcome: Outcome, mut step: Step) {
-        self.metrics.ended(delivery.webhook(), outcome, self.clock.now_ms());
+    pub(super) fn tell_end(&self, delivery: &Delivery, outcome: Outcome, mut step: Span) {
         step.set("outcome", outcome.name());
         if let Some(reason) = outcome.reason() {
             step.set("reason", reason);
@@ -46,7 +45,7 @@ impl Worker {
         delivery: &Delivery,
         error: &ProcessError,
         delay: Duration,
-        mut step: Step,
+        mut step: Span,
     ) {
         self.metrics.retried(delivery.webhook());
         step.set("outcome", "retried");
@@ -66,9 +65,8 @@ impl Worker {
         delivery: &Delivery,
         outcome: Outcome,
         error: &ProcessError,
-        mut step: Step,
+        mut step: Span,
     ) {
-        self.metrics.ended(delivery.webhook(), outcome, self.clock.now_ms());
         let reason = outcome.reason().unwrap_or_else(|| error.reason());
         step.set("outcome", outcome.name());
         step.set("reason", reason);
@@ -88,7 +86,7 @@ impl Worker {
         delivery: &Delivery,
         refusal: &ProcessError,
         delay: Duration,
-        mut step: Step,
+        mut step: Span,
     ) {
         self.metrics.retried(delivery.webhook());
         step.set("outcome", "retried");
@@ -104,7 +102,7 @@ impl Worker {
     }
 
     /// A delivery goes back to its queue, with no attempt used.
-    pub(super) fn tell_given_back(&self, delivery: &Delivery, mut step: Step) {
+    pub(super) fn tell_given_back(&self, delivery: &Delivery, mut step: Span) {
         self.metrics.returned(delivery.webhook());
         step.set("outcome", "given_back");
     }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -16,6 +17,11 @@ const LARGE: usize = 8 << 20;
 const SMALL: usize = 64 << 10;
 /// What bodies are made of.
 static PIECE: [u8; 65_536] = [b'['; 65_536];
+/// As many chunks as one read brings.
+static TINY_CHUNKS: LazyLock<Vec<u8>> = LazyLock::new(|| b"1\r\n[\r\n".repeat(1_365));
+/// As many lines as actix takes, of so many bytes that they are as many as the door takes.
+const LINES: usize = 90;
+const LINE_BYTES: usize = 75;
 /// How long an attacker waits before it connects again.
 const PAUSE: Duration = Duration::from_millis(50);
 /// What slow ones wait between two bytes.
@@ -46,10 +52,18 @@ pub enum Attack {
     Silent,
     /// Requests without end whose answers are not read.
     Unread,
+    /// Bodies in chunks of one byte.
+    TinyChunks,
+    /// Whole heads as long and with as many lines as are taken, and the beginning of a body.
+    LargeHeads,
+    /// The same without their end.
+    LargeHeadsUnfinished,
+    /// Asks for another protocol and sends on.
+    Tunnel,
 }
 
 impl Attack {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::Announced,
         Self::LargeUnfinished,
         Self::SmallUnfinished,
@@ -61,6 +75,10 @@ impl Attack {
         Self::SilentAfterAnswer,
         Self::Silent,
         Self::Unread,
+        Self::TinyChunks,
+        Self::LargeHeads,
+        Self::LargeHeadsUnfinished,
+        Self::Tunnel,
     ];
 
     /// Attacks over one connection after another until it is dropped.
@@ -99,6 +117,24 @@ impl Attack {
                     client.send(&requests).await?;
                 }
             }
+            Self::TinyChunks => {
+                let head = unverified_head("default", "transfer-encoding: chunked");
+                drip(&mut client, &head, &TINY_CHUNKS).await
+            }
+            Self::LargeHeads => {
+                client.send(&large_head()).await?;
+                client.send(b"[").await?;
+                client.hold().await
+            }
+            Self::LargeHeadsUnfinished => {
+                let head = large_head();
+                client.send(&head[..head.len() - 1]).await?;
+                client.hold().await
+            }
+            Self::Tunnel => {
+                let asks = "connection: upgrade\r\nupgrade: websocket";
+                drip(&mut client, &unverified_head("default", asks), b"x").await
+            }
         }
     }
 }
@@ -112,6 +148,12 @@ async fn announce(client: &mut Client, announced: usize, sent: usize) -> io::Res
         rest -= piece;
     }
     client.hold().await
+}
+
+fn large_head() -> Vec<u8> {
+    let lines: Vec<String> =
+        (0..LINES).map(|number| format!("x-{number:02}: {}", "x".repeat(LINE_BYTES - 8))).collect();
+    unverified_head("default", &format!("content-length: 50000\r\n{}", lines.join("\r\n")))
 }
 
 async fn chunks(client: &mut Client, source: &str) -> io::Result<()> {

@@ -11,15 +11,19 @@ use crate::wait::wait_for;
 /// Beside the bodies, and for each connection, in kB.
 const RSS_KB: u64 = 96 * 1024;
 const RSS_PER_CONNECTION_KB: u64 = 24;
+/// Enough for each attack.
+const DESCRIPTORS: usize = 8_192;
 /// How long an attack lasts here.
 const BRIEFLY: Duration = Duration::from_secs(6);
 
 async fn attack_briefly(attack: Attack, connections: usize, memory_bytes: u64) -> Siege {
     let memory = memory_bytes.to_string();
-    let server = Server::start(1024, &[("SERVER__MEMORY_BYTES_MAX", &memory)]).await;
+    let server = Server::start(DESCRIPTORS, &[("SERVER__MEMORY_BYTES_MAX", &memory)]).await;
+    waha_ingest::server::descriptors::raise_limit();
     let siege = besiege(&server, attack, connections, BRIEFLY).await;
     let bound = memory_bytes / 1024 + RSS_KB + RSS_PER_CONNECTION_KB * connections as u64;
-    assert!(siege.rss_worst_kb < bound, "{} of {bound} kB", siege.rss_worst_kb);
+    let worst = siege.rss_worst_kb;
+    assert!(worst < bound, "{attack:?}: {worst} of {bound} kB");
     assert!(siege.other.tried > 0);
     assert_eq!(siege.other.refused, 0, "{:?}", siege.other);
     siege
@@ -38,6 +42,17 @@ async fn unfinished_large_bodies_keep_nobody_out() {
 #[tokio::test(flavor = "multi_thread")]
 async fn unfinished_small_bodies_keep_nobody_out() {
     attack_briefly(Attack::SmallUnfinished, 600, 64 << 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tiny_chunks_take_no_more_than_large_ones() {
+    attack_briefly(Attack::TinyChunks, 2_000, 16 << 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_heads_take_no_more_than_a_connection_may() {
+    attack_briefly(Attack::LargeHeads, 2_000, 16 << 20).await;
+    attack_briefly(Attack::LargeHeadsUnfinished, 2_000, 16 << 20).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

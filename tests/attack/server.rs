@@ -83,9 +83,10 @@ impl Drop for Server {
     }
 }
 
-/// Both at once, so that they differ.
+/// Both at once, so that they differ. No client comes from this address, so none takes the port before the
+/// process does.
 fn free_addresses() -> [SocketAddr; 2] {
-    let any = SocketAddr::from((IpAddr::V4(Ipv4Addr::LOCALHOST), 0));
+    let any = SocketAddr::from((IpAddr::V4(Ipv4Addr::new(127, 0, 0, 9)), 0));
     let listeners = [(); 2].map(|()| TcpListener::bind(any).expect("a free port"));
     listeners.map(|listener| listener.local_addr().expect("an address"))
 }

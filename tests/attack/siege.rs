@@ -52,12 +52,12 @@ pub struct Siege {
 pub async fn besiege(server: &Server, attack: Attack, connections: usize, time: Duration) -> Siege {
     let (door, end) = (server.address, Instant::now() + time);
     let rss_before_kb = server.rss_kb();
+    let honest = |from| tokio::spawn(send_honestly(from, door, end));
+    let (other, same) = (honest(HONEST), honest(ATTACKER));
     let mut attackers = JoinSet::new();
     for _ in 0..connections {
         attackers.spawn(attack.run(door));
     }
-    let honest = |from| tokio::spawn(send_honestly(from, door, end));
-    let (other, same) = (honest(HONEST), honest(ATTACKER));
     let mut rss_worst_kb = rss_before_kb;
     while Instant::now() < end {
         rss_worst_kb = rss_worst_kb.max(server.rss_kb());

@@ -70,6 +70,7 @@ fn with_broker<'a>(folder: &'a TempDir, database: &'a Database, url: String) -> 
 }
 
 async fn grows_without_a_worker(setting: &Setting<'_>) {
+    assert!(setting.run(&["migrate", "up"]).status.success());
     let mut serve = setting.spawn(&["serve"]);
     // An empty lane was seen: only then is it known since when something waits.
     becomes(setting, "an empty lane", |age| age == Some(0.0)).await;

@@ -8,9 +8,9 @@ use reqwest::StatusCode;
 use sea_orm::DatabaseConnection;
 use secrecy::SecretString;
 use tempfile::TempDir;
+use waha_ingest::accounting::Accounting;
 use waha_ingest::clock::FixedClock;
 use waha_ingest::config::Config;
-use waha_ingest::equation::Equation;
 use waha_ingest::http_client;
 use waha_ingest::queue::Queue;
 use waha_ingest::queue::sqlite::{Options, SqliteQueue};
@@ -127,8 +127,8 @@ impl TestApp {
         self.worker.work_until_idle().await;
     }
 
-    pub async fn equation(&self) -> Equation {
-        Equation::count(&self.queue, &self.store).await.unwrap()
+    pub async fn equation(&self) -> Accounting {
+        Accounting::count(&self.queue, &self.store).await.unwrap()
     }
 }
 

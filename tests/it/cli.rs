@@ -37,6 +37,8 @@ fn every_command_has_help_with_an_example() {
         "dead-letters",
         "audit",
         "webhooks",
+        "completions",
+        "man",
     ];
     for command in commands {
         let output = run(folder.path(), &[], &[command, "--help"]);
@@ -97,19 +99,25 @@ fn a_generated_key_is_kept_for_its_owner_only_and_reaches_no_log() {
     let folder = tempfile::tempdir().unwrap();
     let settings = [("SERVER__LISTEN", "127.0.0.1:1"), ("ADMIN__LISTEN", "")];
     // Port 1 can't be bound by an ordinary user and is free for root: stop it either way.
-    let first = run_briefly(folder.path(), &settings);
+    let first = run_briefly(folder.path(), &settings, "hmac-key");
     let file = folder.path().join("data/hmac-key");
     let key = std::fs::read_to_string(&file).unwrap();
     assert_eq!(key.trim().len(), 64);
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-    let second = run_briefly(folder.path(), &settings);
+    let second = run_briefly(folder.path(), &settings, "hmac-key");
     for said in [first, second] {
         assert!(!said.contains(key.trim()) && said.contains("hmac-key"), "{said}");
     }
 }
 
-/// Starts `up` and stops it with SIGTERM once it has said something; returns what it said.
-fn run_briefly(folder: &Path, settings: &[(&str, &str)]) -> String {
+/// What the first start of `up` makes.
+fn make_installation(folder: &Path) {
+    let [key, listen] = [("SOURCES__DEFAULT__HMAC_KEYS", "key"), ("SERVER__LISTEN", "127.0.0.1:0")];
+    run_briefly(folder, &[key, listen, ("ADMIN__LISTEN", "")], "WHATSAPP_HOOK_URL");
+}
+
+/// Starts `up` and stops it with SIGTERM once it has said this; returns what it said.
+fn run_briefly(folder: &Path, settings: &[(&str, &str)], until: &str) -> String {
     use std::io::Read;
     let mut command = Command::new(BINARY);
     command.arg("up").env_clear().current_dir(folder).stderr(std::process::Stdio::piped());
@@ -120,7 +128,7 @@ fn run_briefly(folder: &Path, settings: &[(&str, &str)]) -> String {
     let mut stderr = child.stderr.take().unwrap();
     let mut said = String::new();
     let mut buffer = [0; 4096];
-    while !said.contains("hmac-key") {
+    while !said.contains(until) {
         let read = stderr.read(&mut buffer).unwrap();
         assert!(read > 0, "ended early: {said}");
         said.push_str(&String::from_utf8_lossy(&buffer[..read]));
@@ -134,6 +142,7 @@ fn run_briefly(folder: &Path, settings: &[(&str, &str)]) -> String {
 fn check_says_what_works_and_what_does_not() {
     let folder = tempfile::tempdir().unwrap();
     let key = ("SOURCES__DEFAULT__HMAC_KEYS", "very-secret-key");
+    make_installation(folder.path());
     let output = run(folder.path(), &[key], &["check", "--print"]);
     let text = String::from_utf8(output.stdout.clone()).unwrap();
     assert!(output.status.success(), "{text}{}", error(&output));
@@ -146,8 +155,9 @@ fn check_says_what_works_and_what_does_not() {
 }
 
 #[test]
-fn status_of_an_empty_folder_is_balanced_and_dead_letters_need_a_scope() {
+fn status_of_a_new_installation_is_balanced_and_dead_letters_need_a_scope() {
     let folder = tempfile::tempdir().unwrap();
+    make_installation(folder.path());
     let output = run(folder.path(), &[], &["status", "--json"]);
     let status: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&status["accepted"], &status["balanced"]), (&Value::from(0), &Value::from(true)));

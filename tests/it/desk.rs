@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use waha_ingest::queue::Queue;
+use waha_ingest::queue::sqlite::{Options, SqliteQueue};
 use waha_ingest::replay::{self, Ended};
 use waha_ingest::store::apply::burial::state::DeadLetterState;
 use waha_ingest::store::audit::{Actor, ActorChannel};
@@ -55,8 +56,9 @@ pub async fn letters(app: &TestApp, state: DeadLetterState) -> Vec<DeadLetter> {
 /// Replays what a filter names; returns how many.
 pub async fn replay(app: &TestApp, filter: &DeadLetterFilter) -> i64 {
     let actor = actor();
-    let wish = ReplayRequest { filter, rate: None, actor: &actor, note: None, owner: "test" };
-    let job = replay::start(&app.store, &wish).await.unwrap();
+    let request_body =
+        ReplayRequest { filter, rate: None, actor: &actor, note: None, owner: "test" };
+    let job = replay::start(&app.store, &request_body).await.unwrap();
     let stop = CancellationToken::new();
     match replay::run(&app.store, &app.queue, job, &stop, |_| ()).await.unwrap() {
         Ended::Done(job) => job.replayed,
@@ -85,7 +87,13 @@ struct Desk {
 
 impl Desk {
     async fn open(kind: Kind) -> Self {
-        Self { app: TestApp::start(kind).await, folder: tempfile::tempdir().unwrap() }
+        let folder = tempfile::tempdir().unwrap();
+        let app = TestApp::start(kind).await;
+        // Its queue, which somebody else works on.
+        std::fs::create_dir(folder.path().join("data")).unwrap();
+        let options = Options::new(1 << 30, app.clock.clone());
+        SqliteQueue::open(folder.path().join("data/queue.db"), options).unwrap();
+        Self { app, folder }
     }
 
     fn run(&self, arguments: &[&str]) -> Output {

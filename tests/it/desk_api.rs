@@ -132,8 +132,8 @@ async fn replace_a_body(desk: &Desk<'_>) {
     let page = desk.read("dead-letters?limit=1&reason=malformed").await;
     let path = format!("api/v1/dead-letters/{}/body", page["dead_letters"][0]["id"]);
     let put = async |token: &str, path: &str, body: &str| {
-        let wish = json!({ "body": body, "note": "by hand" });
-        let request = desk.request(Method::PUT, path).bearer_auth(token).json(&wish);
+        let request_body = json!({ "body": body, "note": "by hand" });
+        let request = desk.request(Method::PUT, path).bearer_auth(token).json(&request_body);
         let answer = request.send().await.unwrap();
         (answer.status(), answer.json::<Value>().await.unwrap())
     };
@@ -156,7 +156,7 @@ async fn replace_a_body(desk: &Desk<'_>) {
 /// A filter that names nothing needs `all`, a typo is no filter, and JSON of another shape is no wish.
 async fn refuse_wishes(desk: &Desk<'_>) {
     let a_state = json!({ "states": [{ "pending": null }] });
-    for (path, wish) in [
+    for (path, request_body) in [
         ("dead-letters/replay", json!({})),
         ("dead-letters/discard", json!({ "note": "x" })),
         ("dead-letters/replay", json!({ "filter": { "sesions": ["s1"] } })),
@@ -170,7 +170,11 @@ async fn refuse_wishes(desk: &Desk<'_>) {
         ("dead-letters/import", json!([[]])),
         ("webhooks/renormalize", json!({ "outcomes": [{ "applied": null }] })),
     ] {
-        assert_eq!(desk.post(path, &wish).await.0, StatusCode::BAD_REQUEST, "{path} {wish}");
+        assert_eq!(
+            desk.post(path, &request_body).await.0,
+            StatusCode::BAD_REQUEST,
+            "{path} {request_body}"
+        );
     }
 }
 

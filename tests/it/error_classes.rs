@@ -4,20 +4,25 @@
 //! Each class is made by the database itself, or said by it in a trigger. What no webhook can cause is
 //! in `refusals`.
 
-use sea_orm::ConnectionTrait;
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::json;
 use waha_ingest::store::apply::burial::state::DeadLetterState;
 use waha_ingest::store::operations::dead_letter::DeadLetter;
-use waha_ingest::telemetry::dependency::Dependency;
+use waha_ingest::telemetry::dependency::{Dependency, Usage};
 
 use crate::app::TestApp;
 use crate::database::{Kind, on_each_database};
 use crate::desk::letters;
 use crate::rows::count;
+use crate::wait::wait_for;
 
 on_each_database!(each_ends_by_its_class);
 
 const HOUR_MS: i64 = 3_600_000;
+/// Shorter than a transaction is waited for.
+const LOCK_PATIENCE: Duration = Duration::from_secs(30);
 /// Ids of messages, each refused with an error of the class that it is called after.
 const REFUSED: [&str; 4] = ["LARGE", "CONTRADICTION", "UNKNOWN", "ORPHAN"];
 
@@ -117,6 +122,30 @@ async fn each_ends_by_its_class(kind: Kind) {
     assert!(kind == Kind::Sqlite || error.contains("constraint crm_link"), "{error}");
     let equation = app.equation().await;
     assert_eq!((equation.balanced, equation.waiting), (Some(true), 0), "{equation:?}");
+}
+
+/// A database that answers nothing, because somebody keeps a lock, is told as down while it is waited
+/// for, long before the transaction is given up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_somebody_keeps_is_told_while_it_lasts() {
+    let app = TestApp::start(Kind::Postgres).await;
+    let lock = app.db().begin().await.unwrap();
+    lock.execute_unprepared("LOCK TABLE webhook_events").await.unwrap();
+    app.post_json(&message("LOCKED")).await;
+    let released = async {
+        let told = wait_for("the lock to be told", LOCK_PATIENCE, || async {
+            let standing = app.worker.dependencies.standing(Dependency::Database)?;
+            standing.last_use.failure
+        });
+        let told = told.await;
+        lock.commit().await.unwrap();
+        told
+    };
+    let ((), told) = tokio::join!(app.work_until_idle(), released);
+    assert_eq!(&*told, "no answer within 5 s");
+    assert!(app.worker.dependencies.works(Usage::Apply), "it is over");
+    let applied = "webhook_events WHERE outcome = 'applied' AND attempts = 1";
+    assert_eq!(count(app.db(), applied).await, 1);
 }
 
 fn reasons(letters: &[DeadLetter]) -> Vec<&str> {

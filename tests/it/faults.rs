@@ -8,6 +8,7 @@ mod account;
 mod clock;
 mod disk;
 mod failover;
+mod files;
 mod kind;
 mod nodes;
 mod pages;
@@ -114,6 +115,8 @@ short_rounds!(
     disk_full: "disk-full",
     failing_writes: "failing-writes",
     eio: "eio",
+    tables_replaced: "tables-replaced",
+    queue_removed: "queue-removed",
     clock_jump: "clock-jump",
     #[ignore = "takes minutes: tests/run --all"]
     node_partition: "node-partition",

@@ -78,15 +78,15 @@ async fn in_batches(tables: &Tables, story: &[Webhook], size: usize) -> Vec<Stri
 /// Two workers at once, in any order, with repeats, in batches of any size.
 async fn shuffled(tables: &Tables, story: &[Webhook], seed: u64) -> Vec<String> {
     tables.clear().await;
-    let mut dice = StdRng::seed_from_u64(seed);
+    let mut rng = StdRng::seed_from_u64(seed);
     let mut order: Vec<&Webhook> = story.iter().collect();
-    order.extend(story.iter().filter(|_| dice.random_bool(0.2)));
-    order.shuffle(&mut dice);
+    order.extend(story.iter().filter(|_| rng.random_bool(0.2)));
+    order.shuffle(&mut rng);
     let (mut left, mut right) = (Vec::new(), Vec::new());
     let mut rest = order.as_slice();
     while !rest.is_empty() {
-        let (batch, others) = rest.split_at(dice.random_range(1..=rest.len().min(12)));
-        if dice.random_bool(0.5) { &mut left } else { &mut right }.push(batch);
+        let (batch, others) = rest.split_at(rng.random_range(1..=rest.len().min(12)));
+        if rng.random_bool(0.5) { &mut left } else { &mut right }.push(batch);
         rest = others;
     }
     let [one, other] = &tables.workers;

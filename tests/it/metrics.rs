@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::json;
 use tempfile::TempDir;
 use waha_ingest::http_client;
@@ -11,6 +12,7 @@ use crate::app::KEY;
 use crate::database::{Database, Kind};
 use crate::process::Setting;
 use crate::rabbitmq_node::prefix;
+use crate::rows::count;
 use crate::scrape::Scrape;
 use crate::wait::wait_for;
 
@@ -62,7 +64,7 @@ async fn door_and_worker_apart_export_what_is_documented() {
     let _work = worker.spawn(&["work"]);
     exercise(&door).await;
     ended(&worker, 3).await;
-    exports(&worker, documented(&["all", "work"])).await;
+    exports(&worker, documented(&["all", "work", "consume"])).await;
     exports(&door, documented(&["all", "serve", "spool"])).await;
 }
 
@@ -143,4 +145,43 @@ impl Client {
         let request = self.client.post(url).header("x-webhook-hmac", signature);
         request.body(body.to_owned()).send().await.unwrap();
     }
+}
+
+/// A batch that was committed and could not be acked comes again, and is counted then.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_t_be_acked_at_once_is_counted_once() {
+    let (folder, database) = (tempfile::tempdir().unwrap(), Database::create(Kind::Postgres).await);
+    let setting = Setting::new(folder.path(), &database.url);
+    let _up = setting.up().await;
+    let db = database.connect().await;
+    let tables = db.begin().await.unwrap();
+    tables.execute_unprepared("LOCK TABLE webhook_events").await.unwrap();
+    exercise(&setting).await;
+    let waiting = "pg_locks WHERE NOT granted AND relation = 'webhook_events'::regclass";
+    wait_for("a batch in hand", PATIENCE, || async {
+        (count(&db, waiting).await > 0).then_some(())
+    })
+    .await;
+    let queue = rusqlite::Connection::open(folder.path().join("data/queue.db")).unwrap();
+    queue.busy_timeout(PATIENCE).unwrap();
+    queue.execute_batch("BEGIN IMMEDIATE").unwrap();
+    tables.commit().await.unwrap();
+    wait_for("an ack that fails", PATIENCE, || async {
+        let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+        log.contains("can't ack a batch").then_some(())
+    })
+    .await;
+    queue.execute_batch("ROLLBACK").unwrap();
+    setting.settled(PATIENCE).await;
+    let ends = ["applied", "duplicate", "ignored", "dead_lettered"];
+    let scraped = async || {
+        let scrape = Scrape::of(&setting).await;
+        ends.map(|end| scrape.sum("waha_ingest_deliveries_total", &[("outcome", end)]))
+    };
+    wait_for("all of them", PATIENCE, || async {
+        (scraped().await.iter().sum::<f64>() >= 3.0).then_some(())
+    })
+    .await;
+    let sum: f64 = scraped().await.iter().sum();
+    assert!((sum - 3.0).abs() < 0.5, "{sum} of 3");
 }

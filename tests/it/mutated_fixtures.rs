@@ -21,11 +21,11 @@ const REASONS: [&str; 3] = ["malformed", "missing_field", "too_complex"];
 
 async fn each_database_takes_whatever_is_told(kind: Kind) {
     let app = TestApp::start(kind).await;
-    let mut dice = StdRng::seed_from_u64(14);
+    let mut rng = StdRng::seed_from_u64(14);
     let fixtures = fixtures();
     for (number, path) in fixtures.iter().cycle().take(fixtures.len() * ROUNDS).enumerate() {
         let body = std::fs::read(path).unwrap();
-        app.publish_all([sent(number, mutated(body, &mut dice))]).await;
+        app.publish_all([sent(number, mutated(body, &mut rng))]).await;
     }
     app.work_until_idle().await;
     let letters = entity::dead_letters::Entity::find().all(app.db()).await.unwrap();
@@ -48,11 +48,11 @@ fn sent(number: usize, body: Vec<u8>) -> Sent {
 }
 
 /// Something odd or long in some of its texts.
-fn mutated(mut body: Vec<u8>, dice: &mut StdRng) -> Vec<u8> {
+fn mutated(mut body: Vec<u8>, rng: &mut StdRng) -> Vec<u8> {
     let odd =
         [r"\u0001", r"\u0000", r"\ud83d", r"\u009b", r"\n", " ", "_", "@", "\u{a0}", "\u{202e}"];
     for _ in 0..3 {
-        let odd = match dice.random_range(0..odd.len() + 3) {
+        let odd = match rng.random_range(0..odd.len() + 3) {
             place if place < odd.len() => odd[place].to_owned(),
             longer => "7".repeat(20 << (2 * (longer - odd.len()))),
         };
@@ -64,7 +64,7 @@ fn mutated(mut body: Vec<u8>, dice: &mut StdRng) -> Vec<u8> {
         if places.is_empty() {
             break;
         }
-        let place = places[dice.random_range(0..places.len())];
+        let place = places[rng.random_range(0..places.len())];
         body.splice(place..place, odd.into_bytes());
     }
     body

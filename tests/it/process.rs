@@ -14,6 +14,8 @@ use crate::wait::wait_for;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_waha-ingest");
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The ports of processes; `tests/servers` has those above.
+const PORTS: std::ops::Range<u16> = 10_000..15_000;
 
 /// Where a process keeps its files, and which ports and database it uses.
 pub struct Setting<'a> {
@@ -202,6 +204,9 @@ impl Drop for LogOnPanic {
     }
 }
 
+/// Below the ports that the kernel gives to whoever connects somewhere: while a process is dead between two
+/// starts, one of those would soon be somebody's.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    let mut candidates = std::iter::repeat_with(|| rand::random_range(PORTS));
+    candidates.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }

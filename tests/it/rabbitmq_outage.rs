@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use waha_ingest::queue::spool::Books;
+use waha_ingest::queue::spool::DoorCounts;
 use waha_ingest::simulate::{Plan, Sent, history, shuffled};
 
 use crate::app::undisturbed;
@@ -92,7 +92,7 @@ fn setting<'a>(folder: &'a TempDir, node: &Node, database: &'a Database) -> Sett
 
 /// What waits in the spool of a `serve`.
 async fn spooled(folder: &TempDir) -> usize {
-    let books = Books::read(&folder.path().join("data/spool.db")).await.unwrap();
+    let books = DoorCounts::read(&folder.path().join("data/spool.db")).await.unwrap();
     usize::try_from(books.waiting).unwrap()
 }
 

@@ -1,7 +1,7 @@
 //! The spool in front of a broker that is killed, hangs, or raises an alarm: every webhook whose
 //! publish returned `Ok` reaches a worker, and nobody waits longer than the spool allows.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 use waha_ingest::clock::SystemClock;
 use waha_ingest::queue::rabbitmq::{Options, RabbitmqQueue};
-use waha_ingest::queue::spool::{Books, Spool};
+use waha_ingest::queue::spool::{DoorCounts, Spool};
 use waha_ingest::queue::sqlite;
 use waha_ingest::queue::{BatchLimit, Lane, Queue, QueueError};
 use waha_ingest::telemetry::dependency::Dependencies;
@@ -151,9 +151,9 @@ fn spool_options(bytes_max: u64) -> sqlite::Options {
     sqlite::Options::new(bytes_max, Arc::new(SystemClock))
 }
 
-async fn books(folder: &TempDir) -> Books {
+async fn books(folder: &TempDir) -> DoorCounts {
     let path: &Path = &file(folder);
-    Books::read(path).await.expect("books")
+    DoorCounts::read(path).await.expect("books")
 }
 
 /// All that is on the broker, until everything of `published` was seen.
@@ -218,4 +218,35 @@ impl Load {
         self.is_over.store(true, Ordering::Relaxed);
         self.publishers.join_all().await.into_iter().flatten().collect()
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_full_spool_refuses_while_the_broker_gives_no_answer_is_not_known() {
+    let node = Node::start();
+    let options = node.options();
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = open(&folder, &options, 1);
+    wait_for("a broker that answers", PATIENCE, || async {
+        spool.publish(message("first")).await.ok()
+    })
+    .await;
+    let before = wait_for("a count of it", PATIENCE, || async {
+        let books = books(&folder).await;
+        (books.accepted == 1).then(|| books.uncertain(&BTreeMap::new()))
+    })
+    .await;
+    order(&node, &["freeze"]);
+    assert!(spool.publish(message("refused")).await.is_err(), "nothing takes it");
+    wait_for("a count that says so", PATIENCE, || async {
+        let books = books(&folder).await;
+        let reason = books.uncertain_reason(&BTreeMap::new()).unwrap_or_default();
+        let is_told = books.uncertain(&BTreeMap::new()) == before + 1;
+        (is_told && reason.contains("no answer")).then_some(())
+    })
+    .await;
+    order(&node, &["thaw"]);
+    // It is there, and was answered with an error.
+    let there = BTreeSet::from(["first".to_owned(), "refused".to_owned()]);
+    assert!(receive(&options, &there).await.is_superset(&there));
+    assert_eq!(books(&folder).await.accepted, 1);
 }

@@ -9,7 +9,7 @@ use sea_orm::{ConnectionTrait, Order};
 use tokio::sync::mpsc;
 use waha_ingest::config::Config;
 use waha_ingest::normalize::{Ignored, NORMALIZER_VERSION, Normalized, Rules};
-use waha_ingest::renormalize::{Renormalizer, Tally};
+use waha_ingest::renormalize::{RenormalizeCounts, Renormalizer};
 use waha_ingest::simulate::{Families, Plan, Sent, history};
 use waha_ingest::store::apply::batch::ApplyTask;
 use waha_ingest::store::operations::history::{LedgerFilter, LedgerOutcome};
@@ -57,7 +57,7 @@ async fn execute(store: &Store, sql: &str) {
     store.connection().execute_unprepared(sql).await.unwrap();
 }
 
-async fn renormalize(store: &Store, filter: LedgerFilter, writes: bool) -> Tally {
+async fn renormalize(store: &Store, filter: LedgerFilter, writes: bool) -> RenormalizeCounts {
     let renormalizer = Renormalizer { store, rules: &rules(), writes, rate: None };
     renormalizer.run(filter, |_| ()).await.unwrap()
 }
@@ -82,7 +82,7 @@ async fn an_old_ledger_fills_the_tables_without_doubling(kind: Kind) {
         LedgerFilter { normalizer_below: Some(NORMALIZER_VERSION), ..LedgerFilter::default() };
     let done = renormalize(&app.store, old.clone(), true).await;
     assert_eq!((done.seen + some.seen, done.failed), (sent.len(), 0));
-    let total = |tally: &Tally| tally.ended.values().sum::<usize>();
+    let total = |tally: &RenormalizeCounts| tally.ended.values().sum::<usize>();
     assert_eq!(total(&planned), total(&done) + total(&some));
     assert_equal(&expected, &rows(app.db()).await);
     assert_eq!(renormalize(&app.store, old, true).await.seen, 0, "nothing is left to read");

@@ -239,8 +239,8 @@ fn pending() -> DeadLetterFilter {
 
 async fn start(app: &TestApp, filter: &DeadLetterFilter, owner: &str) -> JobStart {
     let actor = actor();
-    let wish = ReplayRequest { filter, rate: None, actor: &actor, note: None, owner };
-    app.store.start_job(&wish).await.unwrap()
+    let request_body = ReplayRequest { filter, rate: None, actor: &actor, note: None, owner };
+    app.store.start_job(&request_body).await.unwrap()
 }
 
 async fn started(app: &TestApp, owner: &str) -> ReplayJob {

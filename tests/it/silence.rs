@@ -8,7 +8,7 @@ use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use waha_ingest::clock::Clock;
 use waha_ingest::http_client;
-use waha_ingest::silence::Silence;
+use waha_ingest::quiet_sessions::Silence;
 use waha_ingest::webhook::source::sign;
 
 use crate::app::{KEY, TestApp};

@@ -3,11 +3,12 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::process::Child;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use reqwest::StatusCode;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
 use secrecy::SecretString;
 use waha_ingest::http_client;
 use waha_ingest::webhook::source::sign;
@@ -17,6 +18,8 @@ use crate::app::KEY;
 use crate::process::Setting;
 
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How wide the terminals are.
+const COLUMNS: u16 = 80;
 /// What a session may be called, though it turns text around.
 const TURNING: &str = "\u{202e}exe.gpj\u{2066}";
 /// Clears a screen, sets a colour by a C1 control, and turns text around.
@@ -31,12 +34,28 @@ struct OnTerminal {
 
 impl OnTerminal {
     fn start(setting: &Setting<'_>, arguments: &[&str]) -> Self {
-        let screen = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        Self::of(setting.command(arguments))
+    }
+
+    /// A terminal that controls the process, as that of a shell does: its end sends SIGHUP.
+    fn controlling(setting: &Setting<'_>, arguments: &[&str]) -> Self {
+        let command = setting.command(arguments);
+        let mut leader = Command::new("setsid");
+        leader.arg("--ctty").arg(command.get_program()).args(command.get_args()).env_clear();
+        leader.current_dir(setting.folder).env("PATH", std::env::var("PATH").unwrap());
+        leader.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Self::of(leader)
+    }
+
+    fn of(mut command: Command) -> Self {
+        let screen =
+            openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&screen).unwrap();
         unlockpt(&screen).unwrap();
         let name = ptsname(&screen, Vec::new()).unwrap();
         let terminal = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
-        let mut command = setting.command(arguments);
+        let size = Winsize { ws_row: 24, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&terminal, size).unwrap();
         command.stdin(terminal.try_clone().unwrap()).stdout(terminal.try_clone().unwrap());
         let child = command.stderr(terminal).spawn().unwrap();
         Self { child, screen: File::from(screen), shown: String::new() }
@@ -48,6 +67,12 @@ impl OnTerminal {
             assert!(self.read_on(), "it ended without {text:?}: {}", self.shown);
         }
         &self.shown
+    }
+
+    /// Closes the terminal, as when a connection of ssh breaks; the exit code of the process.
+    fn hang_up(mut self) -> Option<i32> {
+        self.screen = File::open("/dev/null").unwrap();
+        self.child.wait().unwrap().code()
     }
 
     /// All that is shown until it ends.
@@ -89,6 +114,73 @@ fn up_shows_the_key_to_copy_on_a_terminal() {
     let key = std::fs::read_to_string(folder.path().join("data/hmac-key")).unwrap();
     let shown = if shown.contains(key.trim()) { shown } else { up.shows(key.trim()).to_owned() };
     assert!(shown.contains(&format!("  WHATSAPP_HOOK_HMAC_KEY={}", key.trim())), "{shown}");
+}
+
+#[test]
+fn up_ends_in_order_with_its_terminal_and_goes_on_at_a_hangup_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let setting = Setting::new(folder.path(), "");
+    let mut up = OnTerminal::controlling(&setting, &["up"]);
+    up.shows("WHATSAPP_HOOK_HMAC_KEY=");
+    Command::new("kill").args(["-HUP", &up.child.id().to_string()]).status().unwrap();
+    up.shows("the configuration was read again");
+    assert_eq!(up.hang_up(), Some(0));
+    let status = setting.run(&["status", "--json"]);
+    assert!(status.status.success());
+}
+
+#[test]
+fn the_log_has_colours_unless_somebody_wants_none() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, value, is_coloured) in
+        [("NO_COLOR", "", true), ("NO_COLOR", "1", false), ("TERM", "dumb", false)]
+    {
+        let mut setting = Setting::new(folder.path(), "");
+        setting.environment = vec![("TERM", "xterm".to_owned()), (name, value.to_owned())];
+        let mut up = OnTerminal::start(&setting, &["up"]);
+        let shown = up.shows("WHATSAPP_HOOK_HMAC_KEY=");
+        assert_eq!(shown.contains('\u{1b}'), is_coloured, "{name}={value}: {shown:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_fit_the_terminal_and_keep_ids_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let setting = Setting::new(folder.path(), "");
+    let up = setting.up().await;
+    let session = "a-rather-long-name-of-a-session-in-a-shop";
+    let message = format!("{{\"id\":\"evt_2\",\"event\":\"message\",\"session\":\"{session}\"}}");
+    let other = message.replace("\"message\"", "\"group.v2.participants.join-request\"");
+    for body in [message, other] {
+        post(&setting, body).await;
+    }
+    setting.settled(PATIENCE).await;
+    drop(up);
+    // An entry in the audit log.
+    assert!(setting.run(&["dead-letters", "show", "1"]).status.success());
+    let groups = setting.run(&["dead-letters", "groups", "--json"]).stdout;
+    let group: serde_json::Value =
+        serde_json::from_str(String::from_utf8(groups).unwrap().lines().next().unwrap()).unwrap();
+    for (arguments, whole) in [
+        (&["dead-letters", "groups"][..], group["group"].as_str().unwrap()),
+        (&["dead-letters", "list"], "missing_field"),
+        (&["webhooks", "list"], "dead_lettered"),
+        (&["audit", "list"], "who"),
+        (&["status"], group["group"].as_str().unwrap()),
+    ] {
+        let shown = OnTerminal::start(&setting, arguments).to_end();
+        assert!(shown.contains(whole), "{arguments:?}: {shown}");
+        let table =
+            shown.lines().filter(|line| !line.starts_with("looked at") && !line.contains(": "));
+        for line in table {
+            let width = console_width(line.trim_end());
+            assert!(width <= usize::from(COLUMNS), "{arguments:?}: {width} in {line:?}");
+        }
+    }
+}
+
+fn console_width(line: &str) -> usize {
+    line.chars().count()
 }
 
 #[tokio::test(flavor = "multi_thread")]

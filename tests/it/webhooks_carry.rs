@@ -2,17 +2,21 @@
 //! has stays as it is, and the equation knows.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use sea_orm::EntityTrait;
+use sea_orm::{ConnectionTrait, EntityTrait, TransactionTrait};
 use serde_json::Value;
 use waha_ingest::simulate::{Families, Plan, Sent, history};
 
 use crate::app::{TestApp, clock, open_store};
 use crate::database::{Database, Kind, on_each_database};
 use crate::process::Setting;
-use crate::rows::{assert_equal, rows};
+use crate::rows::{assert_equal, count, rows};
+use crate::wait::wait_for;
 
 on_each_database!(what_was_lost_comes_back_once);
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn webhooks() -> Vec<Sent> {
     let plan = Plan {
@@ -70,6 +74,45 @@ async fn what_was_lost_comes_back_once(kind: Kind) {
     assert_eq!(again["known"].as_u64().unwrap(), exported as u64, "{again}");
     assert_equal(&rows(old.db()).await, &rows(here.db()).await);
     assert_eq!(here.equation().await.accepted, equation.accepted);
+}
+
+/// Each counts what it brought, although both found nothing known when they looked.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_imports_at_once_count_each_webhook_once() {
+    let (old, here) = (TestApp::start(Kind::Postgres).await, TestApp::start(Kind::Postgres).await);
+    old.publish_all(webhooks()).await;
+    old.work_until_idle().await;
+    let folder = tempfile::tempdir().unwrap();
+    let [there, here_setting] =
+        [&old, &here].map(|app| Setting::new(folder.path(), &app.database_url));
+    let file = folder.path().join("webhooks.jsonl").display().to_string();
+    command(&there, &["webhooks", "export", "--all", "--output", &file]);
+    let lines = std::fs::read_to_string(&file).unwrap().lines().count() as u64;
+
+    // Both look before either can write.
+    let lock = here.db().begin().await.unwrap();
+    lock.execute_unprepared("LOCK TABLE webhook_events IN SHARE MODE").await.unwrap();
+    let import = || command(&here_setting, &["webhooks", "import", &file, "--yes", "--json"]);
+    let counts = std::thread::scope(|scope| {
+        let importing = [(); 2].map(|()| scope.spawn(import));
+        tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(async {
+                wait_for("both to wait", PATIENCE, || async {
+                    let waiting =
+                        "pg_locks WHERE NOT granted AND relation = 'webhook_events'::regclass";
+                    (count(here.db(), waiting).await == 2).then_some(())
+                })
+                .await;
+                lock.commit().await.unwrap();
+            });
+        });
+        importing.map(|importing| importing.join().unwrap())
+    });
+    let sum = |name: &str| counts.iter().map(|it| it[name].as_u64().unwrap()).sum::<u64>();
+    assert_eq!((sum("imported"), sum("known")), (lines, lines), "{counts:?}");
+    let equation = here.equation().await;
+    assert_eq!((equation.accepted, equation.duplicate), (lines, 0), "{equation:?}");
+    assert_eq!(equation.balanced, Some(true), "{equation:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

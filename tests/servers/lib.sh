@@ -8,6 +8,7 @@
 # and define
 #   create_data   fills $dir before the first start
 #   choose_ports  keeps any further ports it needs in $dir (optional)
+#   choose_inner_ports  the same with those that no client knows, again at each start (optional)
 #   before_serve  starts whatever must be there before the server (optional)
 #   after_kill    removes what a killed server leaves outside the folder (optional)
 #   orders        further commands, each with a function COMMAND_instance that takes what follows DIR,
@@ -25,6 +26,7 @@ stop_seconds_max=60
 port_attempts_max=5
 
 choose_ports() { :; }
+choose_inner_ports() { :; }
 before_serve() { :; }
 after_kill() { :; }
 : "${orders:=}" "${orders_usage:=}"
@@ -95,6 +97,7 @@ bring_up_on() {
     for ((attempt = 1; attempt <= port_attempts_max; attempt++)); do
         printf '%s\n' "${port_wanted:-$(free_port)}" >"$dir/port"
         choose_ports
+        choose_inner_ports
         if bring_up; then return 0; fi
         kill_instance
         [[ -z $port_wanted ]] || break
@@ -107,8 +110,20 @@ resume_instance() {
     # What a server that died by itself left behind would be in the way of the new one.
     kill_instance
     cd "$dir"
-    bring_up || { kill_instance; fail_showing "$dir/log" 'did not start again'; }
+    bring_up_again
     url
+}
+
+# Its port is known to clients, so it stays; whoever has taken it meanwhile may be gone the next time.
+bring_up_again() {
+    local attempt
+    for ((attempt = 1; attempt <= port_attempts_max; attempt++)); do
+        choose_inner_ports
+        if bring_up; then return 0; fi
+        kill_instance
+        sleep 1
+    done
+    fail_showing "$dir/log" 'did not start again'
 }
 
 # Starts the server on the port in $dir/port and waits until it answers.

@@ -13,12 +13,14 @@ fn text(headers: &HeaderMap, name: impl actix_web::http::header::AsHeaderName) -
 
 /// Pages of our own have our own origin; requests that no page made have none.
 pub(super) fn refuse_foreign_pages(headers: &HeaderMap) -> Result<(), AccessError> {
-    let site = text(headers, "sec-fetch-site");
     let is_ours = !headers.contains_key(ORIGIN) || {
         let origin = text(headers, ORIGIN).split_once("://");
         origin.is_some_and(|(_, authority)| authority == text(headers, HOST))
     };
-    let is_site_ours = ["", "same-origin", "none"].contains(&site);
+    // What can't be read is no word of a page of ours either.
+    let is_site_ours = headers
+        .get_all("sec-fetch-site")
+        .all(|site| [&b""[..], b"same-origin", b"none"].contains(&site.as_bytes()));
     if is_ours && is_site_ours { Ok(()) } else { Err(AccessError::ForeignPage) }
 }
 

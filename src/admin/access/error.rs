@@ -5,7 +5,7 @@ use actix_web::http::header::{HeaderValue, WWW_AUTHENTICATE};
 use actix_web::{HttpResponse, ResponseError};
 
 use super::{Right, Role};
-use crate::problem::problem;
+use crate::http_problem::problem;
 
 /// Why somebody is not let in. Nothing was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -16,7 +16,7 @@ use crate::store::audit::{AuditAction, AuditLogRow};
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Which {
+pub(super) struct FilterQuery {
     /// Only of this action.
     #[param(inline)]
     action: Option<AuditAction>,
@@ -77,12 +77,12 @@ impl From<AuditLogRow> for Entry {
 
 /// List what operators did, newest first.
 #[utoipa::path(
-    get, path = "/api/v1/audit-logs", tag = "process", params(Which),
+    get, path = "/api/v1/audit-logs", tag = "process", params(FilterQuery),
     responses((status = 200, body = Page), Refused)
 )]
 pub(super) async fn list(
     admin: web::Data<Admin>,
-    which: web::Query<Which>,
+    which: web::Query<FilterQuery>,
 ) -> Result<web::Json<Page>, ApiError> {
     let limit = limit(which.limit)?;
     let action = which.action.map(AuditAction::name);

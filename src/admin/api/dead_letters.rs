@@ -1,10 +1,10 @@
 //! `/api/v1/dead-letters`: webhooks that could not be processed, and what can be done about them.
 
 mod act;
-mod carry;
 mod edit;
+mod filter_query;
 mod show;
-mod which;
+mod transfer;
 
 use actix_web::web;
 use serde::Serialize;
@@ -17,18 +17,18 @@ use crate::store::operations::dead_letter::{
     DeadLetterGroup, DeadLetterPage as Range, DeadLetterSummary,
 };
 
-use which::Which;
+use filter_query::FilterQuery;
 
 pub(super) use act::{discard, replay, restore};
-pub(super) use carry::{export, import};
 pub(super) use edit::replace_body;
 pub(super) use show::{body, show};
+pub(super) use transfer::{export, import};
 
 // utoipa looks for what it has generated beside the handler.
 pub(super) use act::{__path_discard, __path_replay, __path_restore};
-pub(super) use carry::{__path_export, __path_import};
 pub(super) use edit::__path_replace_body;
 pub(super) use show::{__path_body, __path_show};
+pub(super) use transfer::{__path_export, __path_import};
 
 /// Rows of an answer, unless asked otherwise, and at most.
 const LIMIT: u64 = 50;
@@ -60,12 +60,12 @@ pub(super) fn limit(asked: Option<u64>) -> Result<u64, ApiError> {
 
 /// List dead letters, oldest first; pending ones unless asked otherwise.
 #[utoipa::path(
-    get, path = "/api/v1/dead-letters", tag = "dead letters", params(Which),
+    get, path = "/api/v1/dead-letters", tag = "dead letters", params(FilterQuery),
     responses((status = 200, body = Letters), Refused)
 )]
 pub(super) async fn list(
     admin: web::Data<Admin>,
-    which: web::Query<Which>,
+    which: web::Query<FilterQuery>,
 ) -> Result<web::Json<Letters>, ApiError> {
     let limit = limit(which.limit)?;
     let range = Range { after_id: which.after.unwrap_or_default(), ..Range::first(limit) };
@@ -78,12 +78,12 @@ pub(super) async fn list(
 
 /// Count dead letters by cause; pending ones unless asked otherwise.
 #[utoipa::path(
-    get, path = "/api/v1/dead-letters/groups", tag = "dead letters", params(Which),
+    get, path = "/api/v1/dead-letters/groups", tag = "dead letters", params(FilterQuery),
     responses((status = 200, body = Groups), Refused)
 )]
 pub(super) async fn groups(
     admin: web::Data<Admin>,
-    which: web::Query<Which>,
+    which: web::Query<FilterQuery>,
 ) -> Result<web::Json<Groups>, ApiError> {
     which.refuse_page()?;
     let filter = which.into_inner().filter()?;

@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, ResponseError, web};
 use serde::Serialize;
 use utoipa::{IntoResponses, ToSchema};
 
-use crate::problem::problem;
+use crate::http_problem::problem;
 use crate::store::StoreError;
 
 /// Largest body of a request, in bytes.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::error::{Refused, RefusedBody};
-use super::wish::{check_rate, check_values};
+use super::validation::{check_rate, check_values};
 use super::{ApiError, actor};
 use crate::admin::{Admin, Caller};
 use crate::renormalize::{Renormalizer, entry};
@@ -22,7 +22,7 @@ use crate::strict_json::{Object, names};
     json!({ "events": ["message.ack"], "since": "2026-01-01T00:00:00Z", "rate": 50 }),
     json!({ "all": true, "dry_run": true })
 ))]
-pub(super) struct RenormalizeWish {
+pub(super) struct RenormalizeBody {
     /// Only from these WAHA servers.
     #[serde(default)]
     sources: Vec<String>,
@@ -71,7 +71,7 @@ pub(super) struct Renormalizing {
 ///
 /// The entry of the audit log has the count once it is done.
 #[utoipa::path(
-    post, path = "/api/v1/webhooks/renormalize", tag = "webhooks", request_body = RenormalizeWish,
+    post, path = "/api/v1/webhooks/renormalize", tag = "webhooks", request_body = RenormalizeBody,
     responses(
         (status = 200, body = Renormalizing, description = "What would be read again."),
         (status = 202, body = Renormalizing, description = "It was begun."),
@@ -83,11 +83,11 @@ pub(super) async fn renormalize(
     admin: web::Data<Admin>,
     caller: web::ReqData<Caller>,
     request: HttpRequest,
-    wish: web::Json<Object<RenormalizeWish>>,
+    request_body: web::Json<Object<RenormalizeBody>>,
 ) -> Result<HttpResponse, ApiError> {
-    let Object(wish) = wish.into_inner();
-    let (dry_run, rate) = (wish.dry_run, wish.rate);
-    let filter = wish.filter()?;
+    let Object(request_body) = request_body.into_inner();
+    let (dry_run, rate) = (request_body.dry_run, request_body.rate);
+    let filter = request_body.filter()?;
     let store = admin.store()?;
     let groups = store.history_groups(&filter).await?;
     let sum = |count: fn(&crate::store::operations::history::LedgerGroup) -> i64| {
@@ -119,7 +119,7 @@ async fn run(admin: Arc<Admin>, filter: LedgerFilter, rate: Option<f64>, log: i6
     }
 }
 
-impl RenormalizeWish {
+impl RenormalizeBody {
     fn filter(self) -> Result<LedgerFilter, ApiError> {
         let lists = [&self.sources, &self.sessions, &self.events, &self.reasons];
         let is_named = lists.iter().any(|list| !list.is_empty())

@@ -14,7 +14,7 @@ use utoipa::openapi::{OpenApi, PathItem};
 
 use super::PREFIX;
 use crate::admin::access::{self, Right};
-use crate::problem::problem;
+use crate::http_problem::problem;
 
 /// A method of a path, its handler, and its description.
 pub(super) struct Way {

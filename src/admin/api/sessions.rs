@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::ApiError;
 use super::error::Refused;
 use crate::admin::{Admin, Caller};
-use crate::silence::SilentSession;
+use crate::quiet_sessions::SilentSession;
 use crate::store::operations::sessions::SessionRow;
 
 /// Sessions of an answer, unless asked otherwise, and at most.
@@ -21,7 +21,7 @@ const LIMIT_MAX: u64 = 1000;
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Which {
+pub(super) struct FilterQuery {
     /// Only ids above this one: `next` of the page before.
     after: Option<i64>,
     /// At most so many; 100 without it.
@@ -78,13 +78,13 @@ impl SessionReport {
 
 /// List the sessions that the token may see, and which of them are silent or failed.
 #[utoipa::path(
-    get, path = "/api/v1/sessions", tag = "sessions", params(Which),
+    get, path = "/api/v1/sessions", tag = "sessions", params(FilterQuery),
     responses((status = 200, body = SessionPage), Refused)
 )]
 pub(super) async fn list(
     admin: web::Data<Admin>,
     caller: web::ReqData<Caller>,
-    which: web::Query<Which>,
+    which: web::Query<FilterQuery>,
 ) -> Result<web::Json<SessionPage>, ApiError> {
     let limit = which.limit.unwrap_or(LIMIT);
     if !(1..=LIMIT_MAX).contains(&limit) {

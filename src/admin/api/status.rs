@@ -7,11 +7,11 @@ use utoipa::ToSchema;
 
 use super::ApiError;
 use super::error::Refused;
+use crate::accounting::Accounting;
 use crate::admin::Admin;
-use crate::equation::Equation;
 use crate::queue::spool::DoorProcess;
 use crate::queue::{Depth, FileDepth, LaneDepth};
-use crate::store::operations::processes::{ProcessRow, in_hand};
+use crate::store::operations::processes::{AHEAD_MAX, ProcessRow, in_hand};
 
 /// What is in a queue file.
 #[derive(Serialize, ToSchema)]
@@ -37,6 +37,9 @@ pub struct LaneReport {
     pub ready: u64,
     /// Waiting for their next attempt.
     pub retrying: u64,
+    /// For how long nothing has left the retry queues beyond their longest wait; 0 while all go in time.
+    /// None where this process does not look after them.
+    pub retries_late_ms: Option<u64>,
     /// How long ago the oldest ready one arrived at the door; none if nothing is ready, or if nobody
     /// here can know.
     pub oldest_age_ms: Option<i64>,
@@ -56,8 +59,9 @@ pub struct ProcessReport {
     /// When it started, by its own clock.
     pub started_at: Option<DateTime<Utc>>,
     /// How long ago it was heard of; one that is not heard of for some seconds is frozen, or ended
-    /// without a word.
-    pub seen_age_ms: u64,
+    /// without a word. None if that lies more than an hour ahead: its clock was wrong, so nobody knows
+    /// whether it lives.
+    pub seen_age_ms: Option<u64>,
     /// Webhooks that it has taken from the broker and not ended; none if it can't tell, or has no broker.
     pub in_hand: Option<u64>,
 }
@@ -71,7 +75,7 @@ impl ProcessReport {
             pid: row.pid.unsigned_abs(),
             version: row.version.clone(),
             started_at: Some(row.started_at),
-            seen_age_ms: age_ms(row.seen_at.timestamp_millis(), now_ms),
+            seen_age_ms: seen_age_ms(row.seen_at.timestamp_millis(), now_ms),
             in_hand: in_hand(row).map(|in_hand| in_hand.total()),
         }
     }
@@ -84,7 +88,7 @@ impl ProcessReport {
             pid: door.pid.into(),
             version: door.version.clone(),
             started_at: DateTime::from_timestamp_millis(door.started_ms),
-            seen_age_ms: age_ms(door.seen_ms, now_ms),
+            seen_age_ms: seen_age_ms(door.seen_ms, now_ms),
             in_hand: None,
         }
     }
@@ -93,19 +97,25 @@ impl ProcessReport {
     pub fn line(&self) -> String {
         let Self { role, host, pid, version, seen_age_ms, in_hand, .. } = self;
         let in_hand = in_hand.map(|count| format!(", {count} in hand")).unwrap_or_default();
-        format!("{role}: {host} {pid}, {version}, seen {} s ago{in_hand}", seen_age_ms / 1000)
+        let seen = seen_age_ms.map_or_else(
+            || "clock ahead, not known when it was last seen".to_owned(),
+            |age_ms| format!("seen {} s ago", age_ms / 1000),
+        );
+        format!("{role}: {host} {pid}, {version}, {seen}{in_hand}")
     }
 }
 
-fn age_ms(at_ms: i64, now_ms: i64) -> u64 {
-    now_ms.saturating_sub(at_ms).max(0).unsigned_abs()
+/// Clocks differ by a little, so what is not far ahead is now.
+fn seen_age_ms(at_ms: i64, now_ms: i64) -> Option<u64> {
+    let age_ms = now_ms.saturating_sub(at_ms);
+    (age_ms >= -AHEAD_MAX.num_milliseconds()).then(|| age_ms.max(0).unsigned_abs())
 }
 
 /// Whether every webhook is accounted for, and what waits.
 #[derive(Serialize, ToSchema)]
 pub(super) struct StatusReport {
     /// None where this process can't count it all: it needs the tables and the books of every door.
-    equation: Option<Equation>,
+    equation: Option<Accounting>,
     /// Who works; none where this process has no tables, or can't read them now.
     processes: Option<Vec<ProcessReport>>,
     /// By lane; none while the queue does not answer.
@@ -123,6 +133,9 @@ impl LaneReport {
             lane: lane.lane.name(),
             ready: lane.ready,
             retrying: lane.retrying,
+            retries_late_ms: lane
+                .retries_late
+                .map(|it| it.as_millis().try_into().unwrap_or(u64::MAX)),
             oldest_age_ms: lane.oldest_received_at_ms.map(|oldest| (now_ms - oldest).max(0)),
         }
     }

@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::error::Refused;
 use super::{ApiError, Problem, read};
 use crate::admin::{Admin, Caller};
-use crate::normalize::{Normalized, normalize};
+use crate::operations::DryRun;
 use crate::store::operations::history::{LedgerFilter, LedgerOutcome, LedgerRow};
 
 /// Rows of an answer, unless asked otherwise, and at most.
@@ -22,7 +22,7 @@ const LIMIT_MAX: u64 = 500;
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct Which {
+pub(super) struct FilterQuery {
     /// Only from this WAHA server.
     source: Option<String>,
     /// Only of this session.
@@ -68,7 +68,7 @@ pub(super) struct WebhookDetail {
     body: Option<String>,
 }
 
-impl Which {
+impl FilterQuery {
     fn filter(self) -> Result<LedgerFilter, ApiError> {
         let texts = [&self.source, &self.session, &self.event, &self.reason];
         // No row holds a NUL, and PostgreSQL refuses to look for one.
@@ -95,12 +95,12 @@ impl Which {
 
 /// List webhooks, newest first.
 #[utoipa::path(
-    get, path = "/api/v1/webhooks", tag = "webhooks", params(Which),
+    get, path = "/api/v1/webhooks", tag = "webhooks", params(FilterQuery),
     responses((status = 200, body = WebhookPage), Refused)
 )]
 pub(super) async fn list(
     admin: web::Data<Admin>,
-    which: web::Query<Which>,
+    which: web::Query<FilterQuery>,
 ) -> Result<web::Json<WebhookPage>, ApiError> {
     let limit = which.limit.unwrap_or(LIMIT);
     if !(1..=LIMIT_MAX).contains(&limit) {
@@ -129,14 +129,14 @@ pub(super) async fn show(
     id: web::Path<i64>,
 ) -> Result<web::Json<WebhookDetail>, ApiError> {
     let (webhook, body) = find(&admin, *id).await?;
-    let now = body.as_ref().map(|body| now(&admin, &webhook, body));
+    let now = body.as_ref().map(|body| DryRun::of(&webhook.webhook(body.clone()), &admin.rules));
     let body = body.filter(|_| read::may_read(&caller));
     if body.is_some() {
         read::log(&admin, &caller, &request, json!({ "webhook": *id })).await?;
     }
     Ok(web::Json(WebhookDetail {
-        outcome_now: now.map(|(outcome, _)| outcome),
-        reason_now: now.and_then(|(_, reason)| reason),
+        outcome_now: now.as_ref().map(|now| now.outcome),
+        reason_now: now.and_then(|now| now.reason),
         body: body.map(|body| String::from_utf8_lossy(&body).into_owned()),
         webhook,
     }))
@@ -170,13 +170,4 @@ async fn find(admin: &Admin, id: i64) -> Result<(LedgerRow, Option<Bytes>), ApiE
     let row = row.ok_or(ApiError::NotFound("webhook"))?;
     let body = store.bodies(&[id]).await?.remove(&id);
     Ok((row, body))
-}
-
-/// What the present normalizer makes of it, and why.
-fn now(admin: &Admin, row: &LedgerRow, body: &Bytes) -> (&'static str, Option<&'static str>) {
-    match normalize(&row.webhook(body.clone()), &admin.rules) {
-        Ok(Normalized::Changes(_)) => ("applied", None),
-        Ok(Normalized::Ignored(ignored)) => ("ignored", Some(ignored.reason())),
-        Err(error) => ("dead_lettered", Some(error.reason())),
-    }
 }

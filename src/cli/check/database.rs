@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use anyhow::Context;
-use secrecy::ExposeSecret;
 
 use super::line::{CheckLine, Verdict};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::lifecycle::{ensure_tables, store_options};
+use crate::store::connect::problem::ServerProblem;
 use crate::store::connect::server::ServerState;
 use crate::store::{Store, StoreError, StoreOptions};
 use crate::telemetry::cause;
@@ -17,36 +18,41 @@ type Answer = (String, Result<ServerState, StoreError>);
 
 /// Checks servers and tables.
 pub(super) async fn check(config: &Config, clock: Arc<dyn Clock>) -> Vec<CheckLine> {
-    let options = StoreOptions {
-        url: config.database_url.expose_secret().to_owned(),
-        connections_max: 1,
-        keeps_bodies: config.keeps_bodies,
-        keeps_ephemeral_bodies: config.keeps_ephemeral_bodies,
-    };
-    let store = match Store::open(&options, clock).await {
+    // The first start makes it; whether it can is not tried, because nothing is made here.
+    if let Err(error) = ensure_tables(config) {
+        return vec![CheckLine::new(Verdict::Unknown, "database", error.to_string())];
+    }
+    let options = StoreOptions { connections_max: 1, ..store_options(config) };
+    let store = match Store::open_existing(&options, clock).await {
         Ok(store) => store,
         Err(error) => return vec![CheckLine::of("database", Err(error.into()))],
     };
+    let problems = store.problems().await;
+    if problems.iter().all(Option::is_some) {
+        let failed = |problem: ServerProblem| failed(problem.to_string());
+        return problems.into_iter().flatten().map(failed).collect();
+    }
     let answers = store.servers().await;
-    let mut lines = if answers.len() > 1 { servers(&answers) } else { Vec::new() };
+    let mut lines = if answers.len() > 1 { servers(&answers, &problems) } else { Vec::new() };
     lines.push(CheckLine::of("database", tables(config, &store, &answers).await));
     lines
 }
 
+fn failed(text: String) -> CheckLine {
+    CheckLine::new(Verdict::Failed, "database", text)
+}
+
 /// A line for each server; one that is away is missing when it is needed.
-fn servers(answers: &[Answer]) -> Vec<CheckLine> {
-    let mut lines: Vec<CheckLine> = answers
-        .iter()
-        .map(|(name, answer)| match answer {
-            Ok(state) => {
+fn servers(answers: &[Answer], problems: &[Option<ServerProblem>]) -> Vec<CheckLine> {
+    let line =
+        |((name, answer), problem): (&Answer, &Option<ServerProblem>)| match (answer, problem) {
+            (_, Some(problem)) => failed(problem.to_string()),
+            (Ok(state), None) => {
                 CheckLine::new(Verdict::Good, "database", format!("{name}: {}", role(state)))
             }
-            Err(error) => {
-                let text = format!("{name}: {}", cause::words(error));
-                CheckLine::new(Verdict::Failed, "database", text)
-            }
-        })
-        .collect();
+            (Err(error), None) => failed(format!("{name}: {}", cause::words(error))),
+        };
+    let mut lines: Vec<CheckLine> = answers.iter().zip(problems).map(line).collect();
     if answers.iter().filter(|(_, answer)| is_primary(answer)).count() > 1 {
         let text = "more than one server takes writes: stop the former primary, which has the older \
                     timeline, and make it a standby of the other";
@@ -92,7 +98,8 @@ async fn tables(config: &Config, store: &Store, answers: &[Answer]) -> anyhow::R
         0 => String::new(),
         newer => format!(", {newer} of a newer release"),
     };
-    Ok(format!("reached, {} migrations{newer}", schema.steps.len()))
+    let place = store.places().join("; ");
+    Ok(format!("{place}: reached, {} migrations{newer}", schema.steps.len()))
 }
 
 /// A worker on a standby would hold everything, for ever.

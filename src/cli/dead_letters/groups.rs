@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::Context;
-use super::which::Which;
-use crate::cli::output::{json_line, plain};
-use crate::cli::table::{print, table};
+use super::filter_args::FilterArgs;
+use super::known::ensure_known;
+use crate::cli::output::json_line;
+use crate::cli::table::{Table, kept, number, spare, text};
 use crate::cli::time;
 use crate::store::apply::burial::state::DeadLetterState;
 use crate::store::operations::dead_letter::DeadLetterGroup;
@@ -19,7 +20,7 @@ const SESSIONS_NAMED: usize = 3;
 #[derive(Args)]
 pub(super) struct Options {
     #[command(flatten)]
-    which: Which,
+    which: FilterArgs,
     /// At most so many.
     #[arg(long, default_value_t = 50)]
     limit: u64,
@@ -31,6 +32,9 @@ pub(super) struct Options {
 pub(super) async fn run(context: &Context<'_>, options: &Options) -> anyhow::Result<ExitCode> {
     let filter = options.which.clone().filter(&[DeadLetterState::Pending]);
     let groups = context.store.dead_letter_groups(&filter, options.limit).await?;
+    if groups.is_empty() {
+        ensure_known(context, &filter).await?;
+    }
     if options.json {
         for group in &groups {
             json_line(&serde_json::to_string(group)?);
@@ -42,11 +46,18 @@ pub(super) async fn run(context: &Context<'_>, options: &Options) -> anyhow::Res
 }
 
 fn print_table(groups: &[DeadLetterGroup]) {
-    let headings =
-        ["group", "count", "first", "last", "reason", "event types", "sessions", "error"];
-    let mut table = table(&headings);
+    let mut table = Table::new(&[
+        kept("group"),
+        number("count"),
+        spare("first"),
+        kept("last"),
+        kept("reason"),
+        text("event types"),
+        spare("sessions"),
+        text("error"),
+    ]);
     for group in groups {
-        let row = [
+        table.row([
             group.group.clone(),
             group.count.to_string(),
             time::short(group.first_failed_at),
@@ -55,10 +66,9 @@ fn print_table(groups: &[DeadLetterGroup]) {
             group.event_types.join(", "),
             sessions(group),
             group.error.clone(),
-        ];
-        table.add_row(row.iter().map(|cell| plain(cell)));
+        ]);
     }
-    print(table);
+    table.print_or_none("groups of dead letters");
 }
 
 fn sessions(group: &DeadLetterGroup) -> String {

@@ -8,8 +8,8 @@ use clap::Args;
 
 use super::Context;
 use crate::cli::actor::actor;
-use crate::cli::output::{json_line, outln, plain};
-use crate::cli::table::{print, table};
+use crate::cli::output::{json_line, outln};
+use crate::cli::table::{Table, kept, number, spare, text};
 use crate::cli::time;
 use crate::store::operations::job::{JobState, ReplayJob};
 
@@ -62,12 +62,21 @@ pub(super) async fn cancel(context: &Context<'_>, options: Cancel) -> anyhow::Re
 }
 
 fn print_table<'a>(jobs: impl Iterator<Item = (&'a ReplayJob, JobState, Outcomes)>) {
-    let headings =
-        ["id", "state", "replayed", "of", "started", "ended", "by", "rate", "which", "ends"];
-    let mut table = table(&headings);
+    let mut table = Table::new(&[
+        number("id"),
+        kept("state"),
+        number("replayed"),
+        number("of"),
+        kept("started"),
+        spare("ended"),
+        spare("by"),
+        spare("rate"),
+        text("ends"),
+        text("which"),
+    ]);
     for (job, state, outcomes) in jobs {
         let ends = outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}"));
-        let row = [
+        table.row([
             job.id.to_string(),
             state.name().to_owned(),
             job.replayed.to_string(),
@@ -76,12 +85,11 @@ fn print_table<'a>(jobs: impl Iterator<Item = (&'a ReplayJob, JobState, Outcomes
             job.ended_at.map_or_else(|| "-".to_owned(), time::short),
             job.requested_by.clone(),
             job.rate.map_or_else(|| "-".to_owned(), |rate| rate.to_string()),
-            job.filter.clone(),
             ends.collect::<Vec<_>>().join(", "),
-        ];
-        table.add_row(row.iter().map(|cell| plain(cell)));
+            job.filter.clone(),
+        ]);
     }
-    print(table);
+    table.print_or_none("replay jobs");
 }
 
 fn to_json(job: &ReplayJob, state: JobState, outcomes: &Outcomes) -> serde_json::Value {
@@ -89,7 +97,6 @@ fn to_json(job: &ReplayJob, state: JobState, outcomes: &Outcomes) -> serde_json:
         "id": job.id, "state": state.name(), "replayed": job.replayed, "total": job.total,
         "filter": serde_json::from_str::<serde_json::Value>(&job.filter).ok(), "rate": job.rate,
         "requested_by": job.requested_by, "requested_from": job.requested_from,
-        "started_at": job.started_at.to_rfc3339(),
-        "ended_at": job.ended_at.map(|at| at.to_rfc3339()), "outcomes": outcomes,
+        "started_at": job.started_at, "ended_at": job.ended_at, "outcomes": outcomes,
     })
 }

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::Context;
-use super::which::Which;
-use crate::cli::output::{errln, json_line, plain};
-use crate::cli::table::{print, table};
+use super::filter_args::FilterArgs;
+use super::known::ensure_known;
+use crate::cli::output::{errln, is_read, json_line};
+use crate::cli::table::{Table, kept, number, spare, text};
 use crate::cli::time;
 use crate::store::apply::burial::state::DeadLetterState;
 use crate::store::operations::dead_letter::{DeadLetterPage, DeadLetterReplay, DeadLetterSummary};
@@ -19,7 +20,7 @@ const PAGE: u64 = 500;
 #[derive(Args)]
 pub(super) struct Options {
     #[command(flatten)]
-    which: Which,
+    which: FilterArgs,
     /// At most so many.
     #[arg(long, default_value_t = 50)]
     limit: u64,
@@ -34,10 +35,20 @@ pub(super) struct Options {
 pub(super) async fn run(context: &Context<'_>, options: Options) -> anyhow::Result<ExitCode> {
     let filter = options.which.filter(&[DeadLetterState::Pending]);
     let (mut left, mut after_id) = (options.limit, options.after);
-    while left > 0 {
+    let mut is_first = true;
+    while left > 0 && is_read() {
         let page = DeadLetterPage { after_id, ..DeadLetterPage::first(left.min(PAGE)) };
         let letters = context.store.dead_letters(&filter, page).await?;
-        let Some(last) = letters.last() else { return Ok(ExitCode::SUCCESS) };
+        let Some(last) = letters.last() else {
+            if is_first {
+                ensure_known(context, &filter).await?;
+            }
+            if is_first && !options.json {
+                print_page(&[], |_| &[]);
+            }
+            return Ok(ExitCode::SUCCESS);
+        };
+        is_first = false;
         after_id = last.id;
         left -= letters.len() as u64;
         let ids: Vec<i64> = letters.iter().map(|letter| letter.id).collect();
@@ -62,11 +73,19 @@ fn print_page<'a>(
     letters: &[DeadLetterSummary],
     replays: impl Fn(&DeadLetterSummary) -> &'a [DeadLetterReplay],
 ) {
-    let headings =
-        ["id", "state", "reason", "event", "session", "tries", "last failure", "replays", "note"];
-    let mut table = table(&headings);
+    let mut table = Table::new(&[
+        number("id"),
+        kept("state"),
+        kept("reason"),
+        text("event"),
+        text("session"),
+        spare("tries"),
+        kept("last failure"),
+        spare("replays"),
+        spare("note"),
+    ]);
     for letter in letters {
-        let row = [
+        table.row([
             letter.id.to_string(),
             letter.state.clone(),
             letter.reason.clone(),
@@ -76,10 +95,9 @@ fn print_page<'a>(
             time::short(letter.last_failed_at),
             replayed(letter.replays, replays(letter)),
             letter.note.clone().unwrap_or_default(),
-        ];
-        table.add_row(row.iter().map(|cell| plain(cell)));
+        ]);
     }
-    print(table);
+    table.print_or_none("dead letters");
 }
 
 /// How often, and how the last time ended.
@@ -105,12 +123,12 @@ fn to_json(letter: &DeadLetterSummary, replays: &[DeadLetterReplay]) -> serde_js
         "id": letter.id, "state": letter.state, "reason": letter.reason, "error": letter.error,
         "group": letter.fingerprint, "source": letter.source, "session": letter.session,
         "event_type": letter.event_type, "webhook_id": letter.webhook_id,
-        "attempts": letter.attempts, "received_at": letter.received_at.to_rfc3339(),
-        "first_failed_at": letter.first_failed_at.to_rfc3339(),
-        "last_failed_at": letter.last_failed_at.to_rfc3339(), "body_bytes": letter.body_bytes,
+        "attempts": letter.attempts, "received_at": letter.received_at,
+        "first_failed_at": letter.first_failed_at, "last_failed_at": letter.last_failed_at,
+        "body_bytes": letter.body_bytes,
         "replays": letter.replays,
         "last_replay": replays.last().map(replay_json),
-        "resolved_at": letter.resolved_at.map(|at| at.to_rfc3339()),
+        "resolved_at": letter.resolved_at,
         "resolved_by": letter.resolved_by, "note": letter.note,
     })
 }
@@ -118,8 +136,7 @@ fn to_json(letter: &DeadLetterSummary, replays: &[DeadLetterReplay]) -> serde_js
 /// A replay for programs.
 pub(super) fn replay_json(replay: &DeadLetterReplay) -> serde_json::Value {
     serde_json::json!({
-        "job": replay.job_id, "replayed_at": replay.replayed_at.to_rfc3339(),
-        "ended_at": replay.ended_at.map(|at| at.to_rfc3339()),
-        "outcome": replay.outcome, "reason": replay.reason,
+        "job": replay.job_id, "replayed_at": replay.replayed_at,
+        "ended_at": replay.ended_at, "outcome": replay.outcome, "reason": replay.reason,
     })
 }

@@ -11,8 +11,8 @@ use super::scope::Scope;
 use crate::cli::actor::actor;
 use crate::cli::output::{errln, json_line, outln};
 use crate::cli::progress_bar;
-use crate::desk::edit;
 use crate::lifecycle::{open_queue, stop_on_signals};
+use crate::operations::edit;
 use crate::replay::{Ended, Progress, run as run_job, start};
 use crate::store::apply::burial::state::DeadLetterState;
 use crate::store::audit::Actor;
@@ -76,7 +76,7 @@ async fn replace_body(
 
 async fn replay(context: &Context<'_>, job: ReplayJob) -> anyhow::Result<Ended> {
     let stop = stop_on_signals()?;
-    let queue = open_queue(context.config, &context.clock, false)?;
+    let queue = open_queue(context.config, &context.clock)?;
     let bar = progress_bar(job.total.unsigned_abs());
     let watch = |progress: Progress<'_>| match progress {
         Progress::At(job) => {

@@ -4,10 +4,11 @@ use anyhow::ensure;
 use clap::Args;
 
 use super::Context;
-use super::which::Which;
+use super::filter_args::FilterArgs;
+use super::known::ensure_known;
 use crate::cli::output::{errln, json_line, outln, plain};
 use crate::cli::{confirm, progress_bar, time};
-use crate::desk::{Forecast, Prospect, forecast};
+use crate::operations::{Preview, Prospect, forecast};
 use crate::store::apply::burial::state::DeadLetterState;
 use crate::store::operations::dead_letter::{DeadLetterFilter, FilterExtent};
 
@@ -19,7 +20,7 @@ const SESSIONS_NAMED: usize = 10;
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Scope {
     #[command(flatten)]
-    which: Which,
+    which: FilterArgs,
     /// All of them: needed where nothing else says which.
     #[arg(long)]
     all: bool,
@@ -65,6 +66,9 @@ impl Scope {
             return Ok(None);
         }
         let extent = context.store.dead_letter_extent(&filter).await?;
+        if extent.count == 0 {
+            ensure_known(context, &filter).await?;
+        }
         errln!("{}", told(&extent, verb).trim_end());
         if extent.count > 0 && !confirm("Go on?", self.yes)? {
             return Ok(None);
@@ -79,7 +83,11 @@ async fn dry_run(
     verb: &str,
     json: bool,
 ) -> anyhow::Result<()> {
-    let bar = progress_bar(context.store.dead_letter_extent(filter).await?.count);
+    let count = context.store.dead_letter_extent(filter).await?.count;
+    if count == 0 {
+        ensure_known(context, filter).await?;
+    }
+    let bar = progress_bar(count);
     let rules = &context.config.rules;
     let forecast = forecast(&context.store, rules, filter, |more| bar.inc(more)).await?;
     bar.finish_and_clear();
@@ -87,7 +95,7 @@ async fn dry_run(
         json_line(&serde_json::to_string(&forecast)?);
         return Ok(());
     }
-    let Forecast { extent, would_end } = forecast;
+    let Preview { extent, would_end } = forecast;
     outln!("{}", format!("{}{}", told(&extent, verb), prospect(&would_end)).trim_end());
     Ok(())
 }

@@ -13,8 +13,8 @@ use crate::cli::actor::log_reading;
 use crate::cli::output::{bytes, json_line, outln};
 use crate::cli::time;
 use crate::cli::webhooks::show::pretty;
-use crate::desk::Reading;
 use crate::normalize::NORMALIZER_VERSION;
+use crate::operations::DryRun;
 use crate::store::operations::dead_letter::{DeadLetter, DeadLetterEdit, DeadLetterReplay};
 
 /// Options of `dead-letters show`.
@@ -38,7 +38,7 @@ struct Shown {
     letter: DeadLetter,
     replays: Vec<DeadLetterReplay>,
     edits: Vec<DeadLetterEdit>,
-    reading: Reading,
+    reading: DryRun,
 }
 
 pub(super) async fn run(context: &Context<'_>, options: Options) -> anyhow::Result<ExitCode> {
@@ -49,7 +49,7 @@ pub(super) async fn run(context: &Context<'_>, options: Options) -> anyhow::Resu
         && let Some(body) = context.store.body_before(first.id).await?
     {
         shown.letter.row.body = body;
-        shown.reading = Reading::of(&shown.letter.webhook(), &context.config.rules);
+        shown.reading = DryRun::of(&shown.letter.webhook(), &context.config.rules);
     }
     if options.raw {
         bytes(&shown.letter.row.body)?;
@@ -67,7 +67,7 @@ async fn read(context: &Context<'_>, id: i64) -> anyhow::Result<Shown> {
     let letter = letter.with_context(|| format!("there is no dead letter {id}"))?;
     let replays = context.store.replays_of(&[id]).await?.remove(&id).unwrap_or_default();
     let edits = context.store.edits_of(id).await?;
-    let reading = Reading::of(&letter.webhook(), &context.config.rules);
+    let reading = DryRun::of(&letter.webhook(), &context.config.rules);
     Ok(Shown { letter, replays, edits, reading })
 }
 
@@ -111,18 +111,19 @@ fn to_json(shown: &Shown) -> Value {
     let (row, letter) = (&shown.letter.row, &shown.letter);
     let failure = |failure: &crate::queue::Failure| {
         let at = DateTime::from_timestamp_millis(failure.at_ms).unwrap_or_default();
-        json!({ "at": at.to_rfc3339(), "error": failure.error })
+        json!({ "at": at, "error": failure.error })
     };
-    let edit = |edit: &DeadLetterEdit| json!({ "edited_at": edit.edited_at.to_rfc3339(), "edited_by": edit.edited_by });
+    let edit =
+        |edit: &DeadLetterEdit| json!({ "edited_at": edit.edited_at, "edited_by": edit.edited_by });
     json!({
         "id": row.id, "state": row.state, "source": row.source, "session": row.session,
         "event_type": row.event_type, "webhook_id": row.webhook_id, "group": row.fingerprint,
         "reason": row.reason, "error": row.error, "attempts": row.attempts,
-        "webhook_at": row.webhook_at.to_rfc3339(), "received_at": row.received_at.to_rfc3339(),
+        "webhook_at": row.webhook_at, "received_at": row.received_at,
         "failures": letter.failures.iter().map(failure).collect::<Vec<_>>(),
         "replays": shown.replays.iter().map(replay_json).collect::<Vec<_>>(),
         "edits": shown.edits.iter().map(edit).collect::<Vec<_>>(),
-        "resolved_at": row.resolved_at.map(|at| at.to_rfc3339()),
+        "resolved_at": row.resolved_at,
         "resolved_by": row.resolved_by, "note": row.note, "headers": letter.headers,
         "now": shown.reading, "body_bytes": row.body.len(),
         "body": String::from_utf8_lossy(&row.body),

@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use crate::cli::output::plain;
 use crate::cli::time;
-use crate::silence::{Silence, SilentSession};
-use crate::store::Store;
+use crate::quiet_sessions::{Silence, SilentSession};
 use crate::store::operations::sessions::SessionRow;
+use crate::store::{Store, StoreError};
 
 /// Sessions that are silent or failed.
 #[derive(Serialize)]
@@ -36,7 +36,7 @@ impl Sessions {
         store: &Store,
         silence: &Silence,
         until: Option<DateTime<Utc>>,
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self, StoreError> {
         let silent_sessions = match until {
             Some(until) => Some(silence.find(until).await?),
             None => None,

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 
-use super::report::Sight;
+use super::report::StatusSources;
 use crate::cli::actor::actor;
 use crate::cli::confirm;
 use crate::cli::output::{errln, outln};
@@ -35,7 +35,7 @@ pub struct SettleOptions {
 
 /// Runs it.
 pub(super) async fn run(config: &Config, options: SettleOptions) -> anyhow::Result<ExitCode> {
-    let sight = Sight::open(config, &options.spool).await?;
+    let sight = StatusSources::open(config, &options.spool).await?;
     let settled = match sight.settlement().await? {
         Ok(settled) => settled,
         Err(reason) => {
@@ -63,8 +63,9 @@ fn describe(settled: &Settlement) -> String {
     }
     if !until_ms.is_empty() {
         let doors = until_ms.len();
-        lines
-            .push(format!("What {doors} killed doors may have left uncounted is decided by that."));
+        lines.push(format!(
+            "What {doors} doors or queue files may have lost or left uncounted is decided by that."
+        ));
     }
     if lines.is_empty() {
         lines.push("There is nothing to settle.".to_owned());

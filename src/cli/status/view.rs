@@ -4,9 +4,13 @@
 use std::time::{Duration, Instant};
 
 use super::broker::BrokerReport;
+use super::process::ProcessView;
 use super::report::Report;
+use super::sessions::Sessions;
 use super::verdict;
+use crate::accounting::Accounting;
 use crate::cli::output::plain;
+use crate::cli::time;
 use crate::store::operations::dead_letter::DeadLetterGroup;
 
 /// Keeps the last counts, for the rates.
@@ -31,16 +35,18 @@ impl View {
         let mut lines = Vec::new();
         match counted {
             Ok(report) => {
-                lines.push(self.title(&verdict(&report.equation)));
+                lines.extend(self.head(&report));
                 for section in self.sections(&report) {
                     lines.push(String::new());
                     lines.extend(section.lines());
                 }
-                lines.extend(report.equation.reason.iter().map(|why| format!("not known: {why}")));
+                let reason = report.equation.iter().flat_map(|equation| &equation.reason);
+                lines.extend(reason.map(|why| format!("not known: {why}")));
                 lines.extend(report.processes.iter().map(|process| plain(&process.line())));
-                lines.extend(report.sessions.lines());
+                lines.extend(report.sessions.iter().flat_map(Sessions::lines));
                 lines.extend(super::clock_lines(&report.wrong_clocks));
                 lines.extend(report.broker.iter().flat_map(BrokerReport::lines));
+                lines.extend(report.process.iter().flat_map(ProcessView::lines));
             }
             Err(error) => {
                 self.last = None;
@@ -52,19 +58,32 @@ impl View {
         lines
     }
 
+    /// The verdict, and what is away.
+    fn head(&mut self, report: &Report) -> Vec<String> {
+        match (&report.equation, &report.uncounted) {
+            (None, Some(_)) => {
+                self.last = None;
+                let away = report.away_lines();
+                let why = ["can't count now, because of what is away".to_owned()];
+                std::iter::once(self.title("away")).chain(why).chain(away).collect()
+            }
+            (equation, _) => equation.iter().map(|it| self.title(&verdict(it))).collect(),
+        }
+    }
+
     /// The verdict stands first, so that the smallest terminal shows it.
     fn title(&self, verdict: &str) -> String {
         format!("waha-ingest: {verdict} · every {} s · Ctrl-C ends", self.every.as_secs())
     }
 
     fn sections(&mut self, report: &Report) -> Vec<Section> {
-        let mut sections = vec![self.counts(report, Instant::now()), lanes(report)];
+        let counts = report.equation.as_ref().map(|equation| self.counts(equation, Instant::now()));
+        let mut sections: Vec<Section> = counts.into_iter().chain([lanes(report)]).collect();
         sections.extend(dead_letters(report));
         sections
     }
 
-    fn counts(&mut self, report: &Report, now: Instant) -> Section {
-        let equation = &report.equation;
+    fn counts(&mut self, equation: &Accounting, now: Instant) -> Section {
         let counts = vec![
             ("accepted", equation.accepted),
             ("applied", equation.applied),
@@ -85,8 +104,8 @@ impl View {
 
 fn lanes(report: &Report) -> Section {
     let mut rows: Vec<Vec<String>> = Vec::new();
-    for lane in &report.lanes {
-        let oldest = lane.oldest_age_ms.map_or_else(|| "-".to_owned(), age);
+    for lane in report.lanes.iter().flatten() {
+        let oldest = lane.oldest_age_ms.map_or_else(|| "-".to_owned(), time::span);
         rows.push(vec![lane.lane.to_owned(), grouped(lane.ready), grouped(lane.retrying), oldest]);
     }
     if let Some(spooled) = report.spooled {
@@ -101,7 +120,7 @@ fn dead_letters(report: &Report) -> Option<Section> {
         let count = grouped(group.count);
         vec![plain(&group.group), plain(&group.reason), count]
     };
-    let rows: Vec<Vec<String>> = report.dead_letter_groups.iter().map(row).collect();
+    let rows: Vec<Vec<String>> = report.dead_letter_groups.iter().flatten().map(row).collect();
     let head = vec!["dead letters", "reason", "pending"];
     (!rows.is_empty()).then_some(Section { head, rows })
 }
@@ -145,26 +164,13 @@ fn grouped(number: u64) -> String {
     text
 }
 
-/// An age in the two largest units.
-fn age(age_ms: i64) -> String {
-    let s = age_ms / 1000;
-    match s {
-        ..60 => format!("{s} s"),
-        60..3600 => format!("{} min {} s", s / 60, s % 60),
-        3600..86_400 => format!("{} h {} min", s / 3600, s / 60 % 60),
-        _ => format!("{} d {} h", s / 86_400, s / 3600 % 24),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn numbers_ages_and_rates_are_short() {
+    fn numbers_and_rates_are_short() {
         assert_eq!([7, 1_234, 12_345_678].map(grouped), ["7", "1 234", "12 345 678"]);
-        assert_eq!([999, 61_000, 3_700_000].map(age), ["0 s", "1 min 1 s", "1 h 1 min"]);
-        assert_eq!(age(90_000_000), "1 d 1 h");
         assert_eq!(rate(10, 25, Duration::from_secs(2)), "7.5");
         assert_eq!(rate(25, 10, Duration::from_secs(2)), "-7.5");
         assert_eq!(rate(25, 25, Duration::ZERO), "-");

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use console::Term;
 
-use super::report::{Report, Sight};
+use super::report::{Report, StatusSources};
 use super::view::View;
 
 use crate::cli::output::{errln, escaped_json, plain};
@@ -19,7 +19,7 @@ const PAUSE_FACTOR: u32 = 3;
 
 /// Shows until Ctrl-C, or until nobody reads the output any more.
 pub(super) async fn watch(
-    sight: &Sight,
+    sight: &StatusSources,
     every: Duration,
     is_json: bool,
 ) -> anyhow::Result<ExitCode> {

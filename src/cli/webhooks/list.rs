@@ -5,8 +5,11 @@ use std::process::ExitCode;
 use clap::Args;
 use sea_orm::Order;
 
-use super::which::Which;
-use crate::cli::output::outln;
+use super::filter_args::FilterArgs;
+use super::known::ensure_known;
+use crate::cli::output::{errln, is_read, json_line};
+use crate::cli::table::{Table, kept, number, spare, text};
+use crate::cli::time;
 use crate::store::Store;
 use crate::store::operations::history::LedgerRow;
 
@@ -17,7 +20,7 @@ const PAGE: u64 = 500;
 #[derive(Args)]
 pub(super) struct Options {
     #[command(flatten)]
-    which: Which,
+    which: FilterArgs,
     /// At most so many.
     #[arg(long, default_value_t = 50)]
     limit: u64,
@@ -28,54 +31,61 @@ pub(super) struct Options {
 
 pub(super) async fn run(store: &Store, options: Options) -> anyhow::Result<ExitCode> {
     let (mut filter, mut left) = (options.which.filter(), options.limit);
-    if !options.json {
-        outln!(
-            "{:<10}{:<25}{:<16}{:<32}{:<15}{:<17}{:>8}{:>9}",
-            "id",
-            "received",
-            "session",
-            "event",
-            "outcome",
-            "reason",
-            "version",
-            "bytes"
-        );
-    }
-    while left > 0 {
+    let mut is_first = true;
+    while left > 0 && is_read() {
         let page = store.history(&filter, Order::Desc, left.min(PAGE)).await?;
         let Some(last) = page.last() else { break };
         filter.last_id = Some(last.id - 1);
         left = left.saturating_sub(PAGE);
-        page.iter().for_each(if options.json { print_json } else { print_line });
+        is_first = false;
+        if options.json {
+            page.iter().for_each(print_json);
+        } else {
+            print_page(&page);
+        }
+    }
+    if is_first {
+        ensure_known(store, &filter).await?;
+    }
+    if is_first && !options.json {
+        errln!("no webhooks");
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_line(row: &LedgerRow) {
-    outln!(
-        "{:<10}{:<25}{:<16}{:<32}{:<15}{:<17}{:>8}{:>9}",
-        row.id,
-        row.received_at.format("%Y-%m-%d %H:%M:%S%.3f"),
-        row.session,
-        row.event_type,
-        row.outcome,
-        row.reason.as_deref().unwrap_or("-"),
-        row.normalizer_version,
-        row.body_bytes.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string()),
-    );
+fn print_page(rows: &[LedgerRow]) {
+    let mut table = Table::new(&[
+        number("id"),
+        kept("received"),
+        text("session"),
+        text("event"),
+        kept("outcome"),
+        text("reason"),
+        spare("version"),
+        spare("bytes"),
+    ]);
+    for row in rows {
+        table.row([
+            row.id.to_string(),
+            time::short(row.received_at),
+            row.session.clone(),
+            row.event_type.clone(),
+            row.outcome.clone(),
+            row.reason.clone().unwrap_or_else(|| "-".to_owned()),
+            row.normalizer_version.to_string(),
+            row.body_bytes.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string()),
+        ]);
+    }
+    table.print();
 }
 
 fn print_json(row: &LedgerRow) {
-    outln!(
-        "{}",
-        serde_json::json!({
-            "id": row.id, "source": row.source, "session": row.session,
+    json_line(&serde_json::json!({
+        "id": row.id, "source": row.source, "session": row.session,
             "event_type": row.event_type, "webhook_id": row.webhook_id, "outcome": row.outcome,
             "reason": row.reason, "attempts": row.attempts,
             "normalizer_version": row.normalizer_version,
-            "webhook_at": row.webhook_at.to_rfc3339(),
-            "received_at": row.received_at.to_rfc3339(),
-            "processed_at": row.processed_at.to_rfc3339(), "body_bytes": row.body_bytes,
-        })
-    );
+            "webhook_at": row.webhook_at, "received_at": row.received_at,
+            "processed_at": row.processed_at, "body_bytes": row.body_bytes,
+    }));
 }

@@ -5,12 +5,13 @@ use std::process::ExitCode;
 use anyhow::ensure;
 use clap::Args;
 
-use super::which::Which;
+use super::filter_args::FilterArgs;
+use super::known::ensure_known;
 use crate::cli::actor::actor;
 use crate::cli::output::{errln, json_line, outln};
 use crate::cli::{confirm, progress_bar};
 use crate::normalize::{NORMALIZER_VERSION, Rules};
-use crate::renormalize::{Renormalizer, Tally, entry};
+use crate::renormalize::{RenormalizeCounts, Renormalizer, entry};
 use crate::store::Store;
 use crate::store::operations::history::LedgerGroup;
 
@@ -19,7 +20,7 @@ use crate::store::operations::history::LedgerGroup;
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Options {
     #[command(flatten)]
-    which: Which,
+    which: FilterArgs,
     /// All of them: needed where nothing else says which.
     #[arg(long)]
     all: bool,
@@ -51,6 +52,9 @@ pub(super) async fn run(
     ensure!(options.rate.is_none_or(|rate| rate > 0.0), "--rate must be above 0");
     let filter = options.which.filter();
     let rows = total(&store.history_groups(&filter).await?);
+    if rows == 0 {
+        ensure_known(store, &filter).await?;
+    }
     errln!("{rows} webhooks would be read again by normalizer {NORMALIZER_VERSION}");
     if rows == 0 || !(options.dry_run || confirm("Go on?", options.yes)?) {
         return Ok(ExitCode::SUCCESS);
@@ -73,7 +77,7 @@ fn total(groups: &[LedgerGroup]) -> u64 {
     groups.iter().map(|group| u64::try_from(group.total).unwrap_or_default()).sum()
 }
 
-fn print(tally: &Tally, writes: bool, json: bool) {
+fn print(tally: &RenormalizeCounts, writes: bool, json: bool) {
     if json {
         json_line(&to_json(tally));
         return;
@@ -100,7 +104,7 @@ fn print(tally: &Tally, writes: bool, json: bool) {
     outln!("looked at {}, failed {}", tally.seen, tally.failed);
 }
 
-fn to_json(tally: &Tally) -> serde_json::Value {
+fn to_json(tally: &RenormalizeCounts) -> serde_json::Value {
     let ended = tally.ended.iter().map(|(change, count)| {
         serde_json::json!({
             "event_type": change.event_type, "before": change.before, "after": change.after,

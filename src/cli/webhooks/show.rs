@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 
 use crate::cli::actor::log_reading;
 use crate::cli::output::{bytes, escaped_json, outln};
-use crate::desk::Reading;
+use crate::cli::time;
 use crate::normalize::{NORMALIZER_VERSION, Rules};
+use crate::operations::DryRun;
 use crate::store::Store;
 use crate::store::operations::history::{LedgerFilter, LedgerRow};
-use crate::waha::json as waha_json;
+use crate::waha::json::{self as waha_json, Node};
 
 /// Options of `webhooks show`.
 #[derive(Args)]
@@ -49,7 +50,7 @@ pub(super) async fn run(
             outln!("body         {} bytes", body.len());
             outln!(
                 "now          {} (normalizer {NORMALIZER_VERSION})",
-                Reading::of(&row.webhook(body.clone()), rules)
+                DryRun::of(&row.webhook(body.clone()), rules)
             );
             outln!("\n{}", pretty(&body));
         }
@@ -60,19 +61,28 @@ pub(super) async fn run(
 fn print(row: &LedgerRow) {
     outln!("id           {}", row.id);
     outln!("webhook      {} {} {} {}", row.source, row.session, row.event_type, row.webhook_id);
-    outln!("at           {}", row.webhook_at.to_rfc3339());
-    outln!("received     {}", row.received_at.to_rfc3339());
-    outln!("processed    {}", row.processed_at.to_rfc3339());
+    outln!("at           {}", time::exact(row.webhook_at));
+    outln!("received     {}", time::exact(row.received_at));
+    outln!("processed    {}", time::exact(row.processed_at));
     let reason = row.reason.as_ref().map(|reason| format!(", {reason}")).unwrap_or_default();
     let (outcome, version) = (&row.outcome, row.normalizer_version);
     outln!("outcome      {outcome}{reason} (attempt {}, normalizer {version})", row.attempts);
 }
 
-/// Indented if it is JSON that can be read, odd escapes and all, with escapes for what commands a
-/// terminal.
+/// The body, indented if it is JSON of which that leaves nothing out, with escapes for what commands a
+/// terminal; else as it came, after a line that says why.
 pub(in crate::cli) fn pretty(body: &[u8]) -> String {
     let text = waha_json::storable(body);
-    let as_it_is = |_| String::from_utf8_lossy(body).into_owned();
-    let indented = |value: &_| escaped_json(&format!("{:#}", Value::from(value)));
-    waha_json::parse(&text).map_or_else(as_it_is, |value| indented(&value))
+    match indented(&text) {
+        Ok(indented) => indented,
+        Err(why) => format!("As it came, because {why}:\n\n{}", String::from_utf8_lossy(body)),
+    }
+}
+
+fn indented(text: &str) -> Result<String, String> {
+    let value = waha_json::parse(text).map_err(|error| error.to_string())?;
+    match Node::from(&value).repeated_name() {
+        Some(name) => Err(format!("the name {name:?} is twice in one object")),
+        None => Ok(escaped_json(&format!("{:#}", Value::from(&value)))),
+    }
 }

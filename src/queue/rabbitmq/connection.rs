@@ -44,7 +44,7 @@ pub(super) trait Usable {
 }
 
 /// A connection that is made again for ever. Dropping it closes the connection.
-pub(super) struct Link<T> {
+pub(super) struct Reconnecting<T> {
     state: watch::Receiver<State<T>>,
     /// The number of the last connection of which something broke, though it lives.
     broken: watch::Sender<u64>,
@@ -83,7 +83,7 @@ impl<T> State<T> {
     }
 }
 
-impl<T: Usable + Send + Sync + 'static> Link<T> {
+impl<T: Usable + Send + Sync + 'static> Reconnecting<T> {
     /// Starts connecting.
     pub(super) fn start(
         options: Arc<Options>,
@@ -118,6 +118,11 @@ impl<T: Usable + Send + Sync + 'static> Link<T> {
         known.ok().and_then(|state| state.known()).unwrap_or(Err(BrokerError::Closed))
     }
 
+    /// What is set up now, if anything is.
+    pub(super) fn up(&self) -> Option<Arc<T>> {
+        self.state.borrow().known()?.ok()
+    }
+
     /// What is set up; waits for it until `deadline`, or while nothing is known yet.
     pub(super) async fn get_until(&self, deadline: Instant) -> Result<Arc<T>, BrokerError> {
         if let Ok(up) = self.get().await {
@@ -148,7 +153,7 @@ impl<T: Usable + Send + Sync + 'static> Link<T> {
     }
 }
 
-/// The task behind a [`Link`].
+/// The task behind a [`Reconnecting`].
 struct Keeper<T> {
     options: Arc<Options>,
     urls: watch::Receiver<Urls>,

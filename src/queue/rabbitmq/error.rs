@@ -71,6 +71,9 @@ pub enum BrokerError {
     /// A setting for the connection can't be used.
     #[error("{0}")]
     Settings(String),
+    /// The webhook was on its way: the broker may have it.
+    #[error("the broker did not say whether it has the webhook")]
+    Unanswered(#[source] Box<BrokerError>),
     /// Anything else the broker said.
     #[error("the broker failed: {0}")]
     Other(String),
@@ -112,6 +115,7 @@ impl BrokerError {
         match self {
             Self::TooLarge { .. } => Extent::Webhook,
             Self::Unroutable(_) | Self::NotTaken => Extent::Lane,
+            Self::Unanswered(error) => error.extent(),
             Self::Unreachable(_)
             | Self::Certificate(_)
             | Self::Silent(_)
@@ -126,6 +130,23 @@ impl BrokerError {
             | Self::Closed
             | Self::Settings(_)
             | Self::Other(_) => Extent::Broker,
+        }
+    }
+
+    /// Whether the broker may have the webhook all the same.
+    pub fn may_have_it(&self) -> bool {
+        matches!(self, Self::Unanswered(_) | Self::Slow(_))
+    }
+
+    /// Of a webhook that was handed to the connection: only some errors say that it was refused.
+    pub(super) fn of_published(self) -> Self {
+        match self {
+            Self::Blocked
+            | Self::NotTaken
+            | Self::TooLarge { .. }
+            | Self::Permission(_)
+            | Self::DefaultExchange(_) => self,
+            error => Self::Unanswered(Box::new(error)),
         }
     }
 

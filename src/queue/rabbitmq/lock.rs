@@ -1,6 +1,6 @@
 //! Steps that must not mix.
 //!
-//! Used by `confirms`, `flow` and `intake`.
+//! Used by `confirms`, `ack_channel` and `consumer_buffer`.
 
 use std::sync::{Mutex, PoisonError};
 

@@ -1,7 +1,7 @@
 //! What the broker's management API tells and AMQP does not: which nodes hold each queue, and which of
 //! an operator's policies are in force on it. A policy wins over what we declare.
 //!
-//! Used by `check`, `status` and `observer` where `queue.management_url` is configured. Read only, but
+//! Used by `check`, `status` and `monitor` where `queue.management_url` is configured. Read only, but
 //! for `grow`. What must stay true: nothing of this is needed to take webhooks in or to apply them, so
 //! a user who may only look, or none, is enough for them.
 //!

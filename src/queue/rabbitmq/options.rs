@@ -28,6 +28,8 @@ pub struct Options {
     /// How long a consumer that nobody asks is kept. Shorter than the broker's consumer timeout,
     /// longer than a batch takes.
     pub idle_max: Duration,
+    /// How long a consumer is used before a new one takes its place: see `consume`.
+    pub consumer_age_max: Duration,
     /// The waits for retries that have a queue.
     pub rungs: Vec<Duration>,
     /// How the connections are called in the broker's lists.
@@ -45,6 +47,7 @@ impl Options {
             prefetch: 1000,
             bytes_max: 256 << 20,
             idle_max: Duration::from_mins(5),
+            consumer_age_max: Duration::from_mins(1),
             rungs: RUNGS.to_vec(),
             name: "waha-ingest".to_owned(),
         }

@@ -42,7 +42,7 @@ thread_local! {
 }
 
 /// Open channels in confirm mode.
-pub(super) struct Outlet {
+pub(super) struct Publisher {
     connection: Arc<Connection>,
     channels: Vec<ConfirmChannel>,
     silence: Silence,
@@ -57,7 +57,7 @@ struct ConfirmChannel {
     confirms: Confirms,
 }
 
-impl Outlet {
+impl Publisher {
     /// Declares everything, opens the channels, and has something confirmed that is no webhook.
     pub(super) async fn open(
         connection: Arc<Connection>,
@@ -72,11 +72,11 @@ impl Outlet {
                 .push(ConfirmChannel { channel: Arc::new(channel), confirms: Confirms::default() });
         }
         let (silence, refusals, mending) = <(Silence, Refusals, Arc<_>)>::default();
-        let outlet = Self { connection, channels, silence, refusals, mending };
+        let publisher = Self { connection, channels, silence, refusals, mending };
         // Only a missing right is final. Whatever else fails here may not fail for the lanes.
-        match timeout(FIRST_CONFIRM_MAX, outlet.probe(topology)).await {
+        match timeout(FIRST_CONFIRM_MAX, publisher.probe(topology)).await {
             Ok(Err(error)) if error.is_permission() => Err(error),
-            _ => Ok(outlet),
+            _ => Ok(publisher),
         }
     }
 
@@ -94,10 +94,10 @@ impl Outlet {
     /// Declares everything again, because a queue is gone. In a task: nobody has to wait for that.
     pub(super) fn mend(self: &Arc<Self>, topology: &Topology) {
         let Ok(mending) = Arc::clone(&self.mending).try_lock_owned() else { return };
-        let (outlet, topology) = (Arc::clone(self), topology.clone());
+        let (publisher, topology) = (Arc::clone(self), topology.clone());
         tokio::spawn(async move {
             let declared =
-                async { topology.declare(&outlet.connection.create_channel().await?).await };
+                async { topology.declare(&publisher.connection.create_channel().await?).await };
             match declared.await {
                 Ok(()) => tracing::warn!("a queue was gone from the broker and was made again"),
                 Err(error) => {
@@ -144,7 +144,7 @@ impl Outlet {
     }
 }
 
-impl Usable for Outlet {
+impl Usable for Publisher {
     fn is_usable(&self) -> bool {
         let mut channels = self.channels.iter();
         !self.silence.is_too_long()

@@ -8,6 +8,7 @@
 //! consuming goes on when there is room for a whole window.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::join;
@@ -15,14 +16,18 @@ use lapin::message::Delivery as Message;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Consumer, Result};
+use tokio::time::timeout;
 
-use super::intake::{Intake, Shared};
+use super::consumer_buffer::{ConsumerBuffer, Shared};
 use super::window::Window;
+
+/// How long the broker may take to end a consumer.
+const CANCEL_MAX: Duration = Duration::from_secs(5);
 
 /// What a task needs to bring messages.
 pub(super) struct Pump {
     shared: Arc<Shared>,
-    intake: Arc<Intake>,
+    consumer_buffer: Arc<ConsumerBuffer>,
     queue: ShortString,
     /// None where one at a time is all that may be in hand.
     window: Option<Window>,
@@ -45,17 +50,17 @@ enum End {
 impl Pump {
     pub(super) fn new(
         shared: Arc<Shared>,
-        intake: Arc<Intake>,
+        consumer_buffer: Arc<ConsumerBuffer>,
         queue: ShortString,
         window: Option<Window>,
         bytes_max: u64,
     ) -> Self {
-        Self { shared, intake, queue, window, bytes_max, unwanted: Vec::new() }
+        Self { shared, consumer_buffer, queue, window, bytes_max, unwanted: Vec::new() }
     }
 
     /// Asks the broker for messages.
     pub(super) async fn consume(&self) -> Result<Consumer> {
-        let channel = self.intake.flow.channel();
+        let channel = self.consumer_buffer.flow.channel();
         let count = self.window.as_ref().map_or(1, Window::count);
         channel.basic_qos(count, BasicQosOptions { global: false }).await?;
         let options =
@@ -82,26 +87,26 @@ impl Pump {
                 {
                     return Some(next);
                 }
-                if self.intake.is_retiring() {
-                    self.shared.retire(&self.intake).await;
+                if self.consumer_buffer.is_retiring() {
+                    self.shared.retire(&self.consumer_buffer).await;
                     return None;
                 }
             }
             End::Retire => {
                 // Whatever it can't be told, it loses with its channel.
-                let _ = self.cancel(consumer).await;
-                self.shared.retire(&self.intake).await;
+                let _ = timeout(CANCEL_MAX, self.cancel(consumer)).await;
+                self.shared.retire(&self.consumer_buffer).await;
                 return None;
             }
             End::Lost => {}
         }
-        self.shared.lose(&self.intake);
+        self.shared.lose(&self.consumer_buffer);
         None
     }
 
     async fn bring(&mut self, consumer: &mut Consumer) -> End {
-        let intake = Arc::clone(&self.intake);
-        let mut retires = std::pin::pin!(intake.retires());
+        let consumer_buffer = Arc::clone(&self.consumer_buffer);
+        let mut retires = std::pin::pin!(consumer_buffer.retires());
         loop {
             tokio::select! {
                 message = consumer.next() => match message {
@@ -121,12 +126,12 @@ impl Pump {
     fn take(&mut self, message: Message) -> bool {
         let bytes = message.data.len() as u64;
         let resizes = self.window.as_mut().is_some_and(|window| window.saw(bytes));
-        let in_hand = self.intake.flow.bytes();
+        let in_hand = self.consumer_buffer.flow.bytes();
         if in_hand == 0 || in_hand.saturating_add(bytes) <= self.bytes_max {
-            self.shared.take_in(&self.intake, message);
+            self.shared.take_in(&self.consumer_buffer, message);
             return resizes;
         }
-        self.intake.flow.came_in(message.delivery_tag);
+        self.consumer_buffer.flow.came_in(message.delivery_tag);
         self.unwanted.push(message.delivery_tag);
         true
     }
@@ -134,7 +139,7 @@ impl Pump {
     /// Ends a consumer. What it still brings meanwhile is taken in, or given back with the rest that has
     /// no room.
     async fn cancel(&mut self, mut consumer: Consumer) -> Result<()> {
-        let channel = self.intake.flow.channel();
+        let channel = self.consumer_buffer.flow.channel();
         let cancelled = channel.basic_cancel(consumer.tag(), BasicCancelOptions { nowait: false });
         let rest = async {
             while let Some(Ok(message)) = consumer.next().await {
@@ -142,15 +147,15 @@ impl Pump {
             }
         };
         let (cancelled, ()) = join(cancelled, rest).await;
-        self.intake.flow.give_back(&std::mem::take(&mut self.unwanted)).await;
+        self.consumer_buffer.flow.give_back(&std::mem::take(&mut self.unwanted)).await;
         cancelled
     }
 
     /// Waits until a window has room beside what is in hand. False if it is not to go on.
     async fn has_room_again(&self) -> bool {
         tokio::select! {
-            () = self.intake.flow.falls_to(self.bytes_max / 2) => true,
-            () = self.intake.retires() => false,
+            () = self.consumer_buffer.flow.falls_to(self.bytes_max / 2) => true,
+            () = self.consumer_buffer.retires() => false,
         }
     }
 }

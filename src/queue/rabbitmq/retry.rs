@@ -23,7 +23,12 @@ const SPREAD: f64 = 0.25;
 pub(super) fn rung(rungs: &[Duration], after: Duration) -> Option<(Duration, Duration)> {
     let distance = |rung: &Duration| (ratio(*rung) / ratio(after)).ln().abs();
     let nearest = *rungs.iter().min_by(|one, other| distance(one).total_cmp(&distance(other)))?;
-    Some((nearest, after.clamp(nearest.mul_f64(1.0 - SPREAD), nearest.mul_f64(1.0 + SPREAD))))
+    Some((nearest, after.clamp(nearest.mul_f64(1.0 - SPREAD), longest(nearest))))
+}
+
+/// The longest wait that a rung gives.
+pub(super) fn longest(rung: Duration) -> Duration {
+    rung.mul_f64(1.0 + SPREAD)
 }
 
 /// A wait as a number above zero, so that it has a logarithm.

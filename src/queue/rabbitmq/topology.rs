@@ -25,6 +25,7 @@ use lapin::{Channel, ExchangeKind};
 use super::arguments::{gives_up, quorum, safely_dead_lettered, table};
 use super::error::BrokerError;
 use super::message::short;
+use super::rungs::Rung;
 use crate::queue::Lane;
 
 /// How often a lane's message may come back before the broker gives it up. Higher than
@@ -123,7 +124,7 @@ impl Address {
 }
 
 /// What is in a queue.
-pub(super) struct Count {
+pub(super) struct QueueCounts {
     /// Messages in nobody's hands.
     pub(super) ready: u64,
     pub(super) consumers: u64,
@@ -182,8 +183,12 @@ impl Topology {
     }
 
     /// The queues in which webhooks of a lane wait for their time.
-    pub(super) fn rung_queues(&self, lane: Lane) -> Vec<ShortString> {
-        self.rungs.iter().map(|rung| self.rung_queue(lane, *rung)).collect()
+    pub(super) fn rungs_of(&self, lane: Lane) -> impl Iterator<Item = Rung> {
+        self.rungs.iter().map(move |wait| Rung {
+            lane,
+            wait: *wait,
+            queue: self.rung_queue(lane, *wait),
+        })
     }
 
     fn rung_queue(&self, lane: Lane, rung: Duration) -> ShortString {
@@ -268,7 +273,10 @@ impl Topology {
     }
 
     /// What is in a queue.
-    pub(super) async fn count(channel: &Channel, queue: ShortString) -> Result<Count, BrokerError> {
+    pub(super) async fn count(
+        channel: &Channel,
+        queue: ShortString,
+    ) -> Result<QueueCounts, BrokerError> {
         declare_queue(channel, queue, true, table([])).await
     }
 }
@@ -286,7 +294,7 @@ async fn declare_queue(
     name: ShortString,
     passive: bool,
     arguments: FieldTable,
-) -> Result<Count, BrokerError> {
+) -> Result<QueueCounts, BrokerError> {
     let options = QueueDeclareOptions {
         passive,
         durable: true,
@@ -295,7 +303,10 @@ async fn declare_queue(
         nowait: false,
     };
     let queue = channel.queue_declare(name, options, arguments).await?;
-    Ok(Count { ready: queue.message_count().into(), consumers: queue.consumer_count().into() })
+    Ok(QueueCounts {
+        ready: queue.message_count().into(),
+        consumers: queue.consumer_count().into(),
+    })
 }
 
 async fn bind(

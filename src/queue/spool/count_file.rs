@@ -7,11 +7,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+use crate::queue::sqlite::FileMark;
 
 /// Size of a slot, in bytes: one page, which a kill can't write in part.
 const SLOT_BYTES: usize = 4096;
@@ -32,21 +34,61 @@ pub(super) struct CountRecord {
     pub(super) is_moving: bool,
     /// About how many are counted at a time.
     pub(super) recent: u64,
-    /// When processes died that had not counted everything.
+    /// When something happened that leaves the count unsure.
     pub(super) gaps: Vec<CountGap>,
+    /// The spool file as it was last seen; none while there is none.
+    #[serde(default)]
+    pub(super) spool: Option<SpoolMark>,
     /// Who counts; none after a proper end.
     pub(super) process: Option<DoorProcess>,
 }
 
-/// A time in which a door may have taken webhooks that it did not count, because it was killed.
+/// Which spool file these counts belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct SpoolMark {
+    /// Which it is.
+    pub(super) mark: FileMark,
+    /// When it was so, ms since 1970.
+    pub(super) at_ms: i64,
+}
+
+/// Why it is not known how many webhooks a door took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapCause {
+    /// A door was killed, or its machine.
+    #[default]
+    Kill,
+    /// The spool file was removed, or replaced by another one.
+    Spool,
+    /// The broker did not answer, and the spool took nothing: webhooks were refused that the broker may
+    /// have.
+    Unanswered,
+}
+
+impl GapCause {
+    /// In words.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::Kill => "a door was killed",
+            Self::Spool => "the spool file of a door was removed or replaced",
+            Self::Unanswered => "the broker gave no answer to webhooks that a full spool refused",
+        }
+    }
+}
+
+/// A time in which a door may have taken webhooks that are not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CountGap {
     /// What came before is counted; ms since 1970.
     pub from_ms: i64,
-    /// When the next process began to count; ms since 1970.
+    /// What came after is counted; ms since 1970.
     pub until_ms: i64,
     /// How many at most; none if nobody knows.
     pub webhooks_max: Option<u64>,
+    /// What happened.
+    #[serde(default)]
+    pub cause: GapCause,
 }
 
 /// A process that has a door and a spool.
@@ -75,6 +117,7 @@ pub(super) fn path_of(path: &Path) -> PathBuf {
 
 /// Opened for counting.
 pub(super) struct CountFile {
+    path: PathBuf,
     file: File,
     record: CountRecord,
     /// Which slot holds what a power cut must leave.
@@ -88,10 +131,10 @@ impl CountFile {
             Ok(file) => {
                 let (record, durable_slot) = read_slots(&file)?.unwrap_or_else(|| {
                     // It was never finished, or is damaged: nobody knows what it had.
-                    let unknown = CountGap { from_ms: 0, until_ms: 0, webhooks_max: None };
+                    let unknown = CountGap::default();
                     (CountRecord { gaps: vec![unknown], ..first() }, 0)
                 });
-                Ok(Self { file, record, durable_slot })
+                Ok(Self { path: path.to_owned(), file, record, durable_slot })
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self::create(path, first()),
             Err(error) => Err(error),
@@ -112,7 +155,14 @@ impl CountFile {
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             File::open(folder)?.sync_all()?;
         }
-        Ok(Self { file, record, durable_slot: 0 })
+        Ok(Self { path: path.to_owned(), file, record, durable_slot: 0 })
+    }
+
+    /// Whether the path leads to it; if not, it was removed while it was open.
+    fn is_there(&self) -> io::Result<bool> {
+        let (open, there) = (self.file.metadata()?, std::fs::metadata(&self.path));
+        let identity = |file: &std::fs::Metadata| (file.dev(), file.ino());
+        Ok(there.is_ok_and(|there| identity(&there) == identity(&open)))
     }
 
     /// What it says.
@@ -131,6 +181,10 @@ impl CountFile {
         change(&mut next);
         next.sequence += 1;
         limit_gaps(&mut next.gaps);
+        if !self.is_there()? {
+            *self = Self::create(&self.path, next)?;
+            return Ok(());
+        }
         let slot = 1 - self.durable_slot;
         self.file.write_all_at(&encode(&next), (slot * SLOT_BYTES) as u64)?;
         self.record = next;
@@ -229,6 +283,17 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_removed_while_it_is_open_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("spool.db.count");
+        let mut file = open(&path);
+        file.write(true, |record| record.accepted = 7).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        file.write(false, |record| record.accepted = 8).unwrap();
+        assert_eq!(read(&path).unwrap().unwrap().accepted, 8);
+    }
+
+    #[test]
     fn a_damaged_file_says_that_nobody_knows() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("spool.db.count");
@@ -239,8 +304,12 @@ mod tests {
 
     #[test]
     fn many_gaps_fit() {
-        let gap =
-            |n: i64| CountGap { from_ms: n, until_ms: n + 1, webhooks_max: Some(u64::MAX >> 9) };
+        let gap = |n: i64| CountGap {
+            from_ms: n,
+            until_ms: n + 1,
+            webhooks_max: Some(u64::MAX >> 9),
+            cause: GapCause::Unanswered,
+        };
         let mut record =
             CountRecord { gaps: (0..100).map(gap).collect(), ..CountRecord::default() };
         let process = DoorProcess {
@@ -252,6 +321,8 @@ mod tests {
             boot: Some("b".repeat(36)),
         };
         record.process = Some(process);
+        let mark = FileMark { id: u64::MAX, generation: u64::MAX, accepted: u64::MAX };
+        record.spool = Some(SpoolMark { mark, at_ms: i64::MAX });
         limit_gaps(&mut record.gaps);
         assert_eq!((record.gaps.len(), record.gaps[0].from_ms), (GAPS_MAX, 0));
         assert_eq!(decode(&encode(&record)), Some(record));

@@ -12,7 +12,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::count_file::{CountFile, CountGap, CountRecord, DoorProcess, path_of};
+use super::count_file::{
+    CountFile, CountGap, CountRecord, DoorProcess, GapCause, SpoolMark, path_of,
+};
+use super::late::LateQueue;
 use super::legacy;
 use crate::clock::Clock;
 use crate::queue::QueueError;
@@ -31,6 +34,12 @@ const AT_REST_AFTER: Duration = Duration::from_millis(200);
 /// How often a door says in its file that it lives.
 const SEEN_EVERY: Duration = Duration::from_secs(3);
 
+/// A webhook that gets no answer was tried for so long at most, about.
+const TRIED_MAX_MS: i64 = 10_000;
+
+/// Webhooks without an answer that come within so long are of one outage.
+const OUTAGE_PAUSE_MS: i64 = 60_000;
+
 /// Counts while it lives; dropped, it writes the rest and marks the file as closed.
 pub(super) struct Counter {
     shared: Arc<Shared>,
@@ -41,6 +50,8 @@ struct Shared {
     /// Webhooks on their way to the broker.
     in_flight: AtomicU64,
     uncounted: AtomicU64,
+    /// Webhooks that were refused though the broker may have them, and that no gap tells of yet.
+    unanswered: AtomicU64,
     /// The file says that webhooks may be taken which it does not count yet.
     is_announced: AtomicBool,
     is_over: AtomicBool,
@@ -55,36 +66,51 @@ struct Shared {
 struct LateFile {
     path: PathBuf,
     open: Option<CountFile>,
+    /// The spool file that these counts belong to.
+    queue: Arc<LateQueue>,
     started_ms: i64,
     written_at: Instant,
 }
 
-/// A webhook on its way to the broker.
-pub(super) struct Counting<'a>(&'a Shared);
+/// A webhook on its way to the broker. Dropped without an answer of the broker, the broker may have it.
+pub(super) struct Counting<'a> {
+    shared: &'a Shared,
+    is_answered: bool,
+}
 
 impl Counting<'_> {
     /// The broker took it.
-    pub(super) fn confirmed(self) {
-        // Ringing is a system call, so only the first of those that are counted together does it.
-        if self.0.uncounted.fetch_add(1, Ordering::SeqCst) == 0 {
-            self.0.ring();
-        }
+    pub(super) fn confirmed(mut self) {
+        self.is_answered = true;
+        self.shared.add(&self.shared.uncounted);
+    }
+
+    /// The broker does not have it, or it is counted elsewhere.
+    pub(super) fn needs_no_count(mut self) {
+        self.is_answered = true;
     }
 }
 
 impl Drop for Counting<'_> {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
+        if !self.is_answered {
+            self.shared.add(&self.shared.unanswered);
+        }
+        self.shared.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
 impl Counter {
     /// Opens the count file of the spool file at `path`. If its last process was killed at work, it says
     /// so in it. On a full disk it counts in memory until there is room for a file.
-    pub(super) fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, QueueError> {
-        let started_ms = clock.now_ms();
-        let mut file =
-            LateFile { path: path.to_owned(), open: None, started_ms, written_at: Instant::now() };
+    pub(super) fn open(
+        path: &Path,
+        queue: Arc<LateQueue>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, QueueError> {
+        let (started_ms, written_at) = (clock.now_ms(), Instant::now());
+        let path_of_spool = path.to_owned();
+        let mut file = LateFile { path: path_of_spool, open: None, queue, started_ms, written_at };
         match file.open(started_ms) {
             Ok(()) => {}
             Err(error) if is_full(&error) => {
@@ -95,6 +121,7 @@ impl Counter {
         let shared = Arc::new(Shared {
             in_flight: AtomicU64::new(0),
             uncounted: AtomicU64::new(0),
+            unanswered: AtomicU64::new(0),
             is_announced: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
             asleep: Mutex::new(()),
@@ -119,7 +146,7 @@ impl Counter {
         if !shared.is_announced.load(Ordering::SeqCst) {
             shared.announce();
         }
-        Counting(shared)
+        Counting { shared, is_answered: false }
     }
 }
 
@@ -144,7 +171,8 @@ impl Shared {
             self.be_seen();
         }
         self.count(&mut recent);
-        let closed = self.file().write(true, |record| {
+        let now_ms = self.clock.now_ms();
+        let closed = self.file().write_seen(true, now_ms, |record| {
             record.process = None;
             record.is_moving = false;
         });
@@ -153,6 +181,18 @@ impl Shared {
 
     fn file(&self) -> MutexGuard<'_, LateFile> {
         self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ringing is a system call, so only the first of those that are counted together does it.
+    fn add(&self, count: &AtomicU64) {
+        if count.fetch_add(1, Ordering::SeqCst) == 0 {
+            self.ring();
+        }
+    }
+
+    /// Whether everything is in the file.
+    fn is_counted(&self) -> bool {
+        [&self.uncounted, &self.unanswered].iter().all(|it| it.load(Ordering::SeqCst) == 0)
     }
 
     /// With the lock, so that no ring falls between the other side's last look and its sleep.
@@ -164,9 +204,7 @@ impl Shared {
     /// Waits for something to count, and for more to count with it; or until there is something to say.
     fn wait(&self) {
         let asleep = self.asleep.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_idle = |(): &mut ()| {
-            self.uncounted.load(Ordering::SeqCst) == 0 && !self.is_over.load(Ordering::Acquire)
-        };
+        let is_idle = |(): &mut ()| self.is_counted() && !self.is_over.load(Ordering::Acquire);
         let is_announced = self.is_announced.load(Ordering::SeqCst);
         let limit = if is_announced { AT_REST_AFTER } else { SEEN_EVERY };
         let woken = self.bell.wait_timeout_while(asleep, limit, is_idle);
@@ -198,8 +236,7 @@ impl Shared {
         }
         let mut file = self.file();
         self.is_announced.store(false, Ordering::SeqCst);
-        let is_moving =
-            self.in_flight.load(Ordering::SeqCst) > 0 || self.uncounted.load(Ordering::SeqCst) > 0;
+        let is_moving = self.in_flight.load(Ordering::SeqCst) > 0 || !self.is_counted();
         if is_moving || file.write(false, |record| record.is_moving = false).is_err() {
             self.is_announced.store(true, Ordering::SeqCst);
         }
@@ -211,8 +248,7 @@ impl Shared {
             return;
         }
         let now_ms = self.clock.now_ms();
-        let written =
-            file.open(now_ms).and_then(|()| file.write(false, |record| seen(record, now_ms)));
+        let written = file.open(now_ms).and_then(|()| file.write_seen(false, now_ms, |_| ()));
         drop(file);
         self.report(written);
     }
@@ -221,23 +257,25 @@ impl Shared {
     /// how many come at a time, so that after a kill it is known how many may be missing.
     fn count(&self, recent: &mut u64) {
         let more = self.uncounted.swap(0, Ordering::SeqCst);
-        if more == 0 {
+        let unanswered = self.unanswered.swap(0, Ordering::SeqCst);
+        if more + unanswered == 0 {
             return;
         }
         *recent = more.max(*recent / 2);
         let now_ms = self.clock.now_ms();
         let mut file = self.file();
         let counted = file.open(now_ms).and_then(|()| {
-            file.write(true, |record| {
+            file.write_seen(true, now_ms, |record| {
+                add_unanswered(record, unanswered, now_ms);
                 record.accepted += more;
                 record.recent = *recent;
                 // More may be on the way; what is at rest is said apart.
                 record.is_moving = true;
-                seen(record, now_ms);
             })
         });
         if counted.is_err() {
             self.uncounted.fetch_add(more, Ordering::SeqCst);
+            self.unanswered.fetch_add(unanswered, Ordering::SeqCst);
         }
         drop(file);
         self.report(counted);
@@ -265,10 +303,31 @@ impl LateFile {
             let spool = self.path.clone();
             let mut file = CountFile::open(&path_of(&spool), || legacy::record(&spool, now_ms))?;
             let process = this_process(self.started_ms, now_ms);
-            file.write(true, |record| begin(record, process, now_ms))?;
+            let mark = self.queue.mark().map(|mark| SpoolMark { mark, at_ms: now_ms });
+            file.write(true, |record| {
+                note_spool(record, mark, now_ms);
+                begin(record, process, now_ms);
+            })?;
             self.open = Some(file);
         }
         Ok(())
+    }
+
+    /// Changes it, and says that the door lives and which spool file it has.
+    fn write_seen(
+        &mut self,
+        is_durable: bool,
+        now_ms: i64,
+        change: impl FnOnce(&mut CountRecord),
+    ) -> io::Result<()> {
+        let mark = self.queue.mark().map(|mark| SpoolMark { mark, at_ms: now_ms });
+        self.write(is_durable, |record| {
+            note_spool(record, mark, now_ms);
+            if let Some(process) = &mut record.process {
+                process.seen_ms = now_ms;
+            }
+            change(record);
+        })
     }
 
     fn write(&mut self, is_durable: bool, change: impl FnOnce(&mut CountRecord)) -> io::Result<()> {
@@ -279,9 +338,30 @@ impl LateFile {
     }
 }
 
-fn seen(record: &mut CountRecord, now_ms: i64) {
-    if let Some(process) = &mut record.process {
-        process.seen_ms = now_ms;
+/// Another spool file, or a copy of before, lacks what was in the one that was counted with.
+fn note_spool(record: &mut CountRecord, spool: Option<SpoolMark>, now_ms: i64) {
+    let Some(spool) = spool else { return };
+    if let Some(before) = record.spool.filter(|before| !spool.mark.continues(&before.mark)) {
+        let (from_ms, cause) = (before.at_ms.min(now_ms), GapCause::Spool);
+        record.gaps.push(CountGap { from_ms, until_ms: now_ms, webhooks_max: None, cause });
+    }
+    record.spool = Some(spool);
+}
+
+/// The broker may have webhooks that were refused.
+fn add_unanswered(record: &mut CountRecord, unanswered: u64, now_ms: i64) {
+    if unanswered == 0 {
+        return;
+    }
+    let (from_ms, cause) = (now_ms - TRIED_MAX_MS, GapCause::Unanswered);
+    let gap = CountGap { from_ms, until_ms: now_ms, webhooks_max: Some(unanswered), cause };
+    match record.gaps.last_mut() {
+        // One outage is one gap.
+        Some(last) if last.cause == cause && last.until_ms >= from_ms - OUTAGE_PAUSE_MS => {
+            last.until_ms = now_ms;
+            last.webhooks_max = last.webhooks_max.map(|max| max + unanswered);
+        }
+        _ => record.gaps.push(gap),
     }
 }
 
@@ -293,7 +373,8 @@ fn begin(record: &mut CountRecord, process: DoorProcess, now_ms: i64) {
         if record.is_moving || !is_same_boot {
             let webhooks_max = Some(UNCERTAIN_MIN.max(2 * record.recent));
             let from_ms = dead.seen_ms.min(now_ms);
-            record.gaps.push(CountGap { from_ms, until_ms: now_ms, webhooks_max });
+            let cause = GapCause::Kill;
+            record.gaps.push(CountGap { from_ms, until_ms: now_ms, webhooks_max, cause });
         }
     }
     // A file that was damaged knows no times.

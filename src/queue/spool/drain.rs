@@ -15,7 +15,7 @@ use crate::outage::Outage;
 use crate::queue::rabbitmq::Extent;
 use crate::queue::{BatchLimit, Delivery, Failure, Lane, Queue, QueueError};
 use crate::telemetry::cause::Causes;
-use crate::trace::{Stage, Step};
+use crate::trace::{Span, SpanName};
 use crate::webhook::Webhook;
 
 /// Webhooks of a lane on their way at a time.
@@ -103,7 +103,7 @@ async fn round(inner: &Inner, lane: Lane) -> Result<Round, QueueError> {
 }
 
 async fn publish(inner: &Inner, webhook: Webhook) -> Result<(), QueueError> {
-    let (mut draining, webhook) = Step::begin(Stage::Drain, webhook, None);
+    let (mut draining, webhook) = Span::begin(SpanName::Drain, webhook, None);
     let published = inner.broker.publish(webhook).await;
     published.inspect_err(|error| draining.fail(error.to_string()))
 }

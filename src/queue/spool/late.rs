@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use rusqlite::ErrorCode;
 
-use crate::queue::sqlite::{Options, SqliteQueue};
+use crate::queue::sqlite::{FileMark, Options, SqliteQueue};
 use crate::queue::{BatchLimit, Delivery, Depth, Failure, Lane, Queue, QueueError};
 use crate::telemetry::cause::{self, Causes};
 use crate::webhook::Webhook;
@@ -45,6 +45,11 @@ impl LateQueue {
         };
         let tried = Mutex::new((Instant::now(), words));
         Ok(Self { path: path.to_owned(), options, file, tried })
+    }
+
+    /// Which file it is, and how far it has come; none before it is open.
+    pub(super) fn mark(&self) -> Option<FileMark> {
+        self.file.get().and_then(SqliteQueue::mark)
     }
 
     /// The file, if it is open or can be opened now.

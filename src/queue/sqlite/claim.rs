@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use super::checksum::checksum;
 use super::damaged_row::{DamagedRow, DamagedWebhook, encode_body};
 use super::fault;
-use super::lease::Hand;
+use super::lease::LeasedRow;
 use super::statements::{self, DUE_AT_ONCE, DueTime};
 use crate::queue::{BatchLimit, BatchSize, Failure, Lane, Tag};
 use crate::webhook::{Receipt, Webhook, WebhookKey, WebhookParts};
@@ -39,7 +39,7 @@ pub(super) struct Found {
 
 /// A row that was claimed.
 pub(super) struct Claimed {
-    pub(super) hand: Hand,
+    pub(super) hand: LeasedRow,
     pub(super) webhook: Webhook,
     pub(super) failures: Vec<Failure>,
 }
@@ -137,7 +137,7 @@ impl Rows {
 
 /// A row as it was stored, or what is wrong with it. The outer error is the file's.
 fn decode(row: &Row, lane: Lane) -> rusqlite::Result<Result<Claimed, String>> {
-    let hand = Hand { seq: row.get("seq")?, lane, due_at_ms: row.get("due_at_ms")? };
+    let hand = LeasedRow { seq: row.get("seq")?, lane, due_at_ms: row.get("due_at_ms")? };
     let body = match row.get_ref("body")? {
         ValueRef::Blob(body) => Bytes::copy_from_slice(body),
         // More may be gone than this row: only the pages themselves tell.

@@ -5,8 +5,8 @@
 
 use rusqlite::{Connection, params};
 
-use super::census::counter;
 use super::fault;
+use super::file_counts::counter;
 use super::statements::bytes_used;
 use crate::queue::{Depth, FileDepth, Lane, LaneDepth};
 
@@ -47,5 +47,7 @@ fn read_lane(db: &Connection, lane: Lane, now_ms: i64) -> rusqlite::Result<LaneD
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })?;
     let ready = (total - retrying).unsigned_abs();
-    Ok(LaneDepth { lane, ready, retrying: retrying.unsigned_abs(), oldest_received_at_ms })
+    let retrying = retrying.unsigned_abs();
+    // What is due is ready.
+    Ok(LaneDepth { lane, ready, retrying, retries_late: None, oldest_received_at_ms })
 }

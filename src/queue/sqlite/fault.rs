@@ -2,6 +2,8 @@
 //!
 //! Asked by `writer.rs` and `sqlite.rs`: the one place where that is decided.
 
+use std::path::Path;
+
 use rusqlite::{Error, ErrorCode, ffi};
 
 /// What failed.
@@ -52,6 +54,14 @@ pub(super) fn damage(found: String) -> Error {
 /// An error that says why the disk did not do what was asked.
 pub(super) fn storage(problem: String) -> Error {
     Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_IOERR), Some(problem))
+}
+
+/// An error that says that the path does not lead to what is open.
+pub(super) fn removed(path: &Path) -> Error {
+    storage(format!(
+        "{} or its -wal or -shm file was removed or replaced while it was in use",
+        path.display()
+    ))
 }
 
 /// The error once more: it has no `Clone`.

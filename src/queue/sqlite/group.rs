@@ -11,7 +11,8 @@ use super::claim::{Claim, Claimed, claim};
 use super::command::{Command, StoredForm, stored_bytes};
 use super::damaged_row::{self, DamagedRow};
 use super::fault;
-use super::lease::Hands;
+use super::file_mark::FileMark;
+use super::lease::Leases;
 use super::statements::{self, DueTime};
 use crate::queue::{QueueError, Tag};
 use crate::webhook::Webhook;
@@ -54,6 +55,8 @@ pub(super) struct Written {
     pub(super) effects: Vec<Effect>,
     /// Leases that another holder has taken since.
     pub(super) lost: Vec<Tag>,
+    /// How far the file has come.
+    pub(super) mark: Option<FileMark>,
 }
 
 /// Renews and gives back what is due for it, then executes `commands`, all or nothing. `path` is the
@@ -61,7 +64,7 @@ pub(super) struct Written {
 pub(super) fn write(
     connection: &mut Connection,
     path: &Path,
-    hands: &mut Hands,
+    hands: &mut Leases,
     commands: &[Command],
     terms: Terms,
 ) -> rusqlite::Result<Written> {
@@ -73,15 +76,16 @@ pub(super) fn write(
     if terms.looks_for_future {
         take_back_future(&db, terms.now_ms)?;
     }
-    let mut intake = Intake::new(&db, terms)?;
+    let mut intake = GroupTotals::new(&db, terms)?;
     let mut effects = Vec::with_capacity(commands.len());
     for command in commands {
         effects.push(execute_one(&db, hands, command, &mut intake)?);
     }
     intake.count(&db)?;
     set_aside(path, &intake.damaged)?;
+    let mark = FileMark::read(&db)?;
     db.commit()?;
-    Ok(Written { effects, lost })
+    Ok(Written { effects, lost, mark })
 }
 
 fn take_back_future(db: &Connection, now_ms: i64) -> rusqlite::Result<()> {
@@ -111,7 +115,7 @@ fn set_aside(path: &Path, damaged: &[DamagedRow]) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn renew(db: &Connection, hands: &Hands, terms: Terms) -> rusqlite::Result<Vec<Tag>> {
+fn renew(db: &Connection, hands: &Leases, terms: Terms) -> rusqlite::Result<Vec<Tag>> {
     let mut lost = Vec::new();
     for (tag, hand) in hands.to_renew(terms) {
         if !statements::renew(db, tag, hand, terms.until())? {
@@ -123,9 +127,9 @@ fn renew(db: &Connection, hands: &Hands, terms: Terms) -> rusqlite::Result<Vec<T
 
 fn execute_one(
     db: &Connection,
-    hands: &mut Hands,
+    hands: &mut Leases,
     command: &Command,
-    intake: &mut Intake,
+    intake: &mut GroupTotals,
 ) -> rusqlite::Result<Effect> {
     let Terms { now_ms, .. } = intake.terms;
     match command {
@@ -156,7 +160,7 @@ fn execute_one(
 }
 
 /// What the commands of a group add up to.
-struct Intake {
+struct GroupTotals {
     bytes: u64,
     accepted: i64,
     /// Webhooks that came minus those that went.
@@ -165,7 +169,7 @@ struct Intake {
     terms: Terms,
 }
 
-impl Intake {
+impl GroupTotals {
     fn new(db: &Connection, terms: Terms) -> rusqlite::Result<Self> {
         let bytes = statements::bytes_used(db)?;
         Ok(Self { bytes, accepted: 0, held: 0, damaged: Vec::new(), terms })

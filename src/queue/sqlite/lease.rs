@@ -10,7 +10,7 @@ use crate::queue::{Lane, Tag};
 
 /// A claimed row.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Hand {
+pub(super) struct LeasedRow {
     /// Its row.
     pub(super) seq: i64,
     /// Its lane.
@@ -20,14 +20,14 @@ pub(super) struct Hand {
 }
 
 /// Everything in hand.
-pub(super) struct Hands {
-    by_tag: HashMap<Tag, Hand>,
+pub(super) struct Leases {
+    by_tag: HashMap<Tag, LeasedRow>,
     given_back: Vec<Tag>,
     next: Tag,
     renewed_at_ms: i64,
 }
 
-impl Hands {
+impl Leases {
     /// Nothing in hand. Tags count up from a random `first`, so that no two holders share one.
     pub(super) fn new(first: Tag) -> Self {
         Self { by_tag: HashMap::new(), given_back: Vec::new(), next: first, renewed_at_ms: 0 }
@@ -40,16 +40,16 @@ impl Hands {
     }
 
     /// Everything in hand.
-    pub(super) fn all(&self) -> Vec<(Tag, Hand)> {
+    pub(super) fn all(&self) -> Vec<(Tag, LeasedRow)> {
         self.by_tag.iter().map(|(tag, hand)| (*tag, *hand)).collect()
     }
 
-    pub(super) fn take(&mut self, tag: Tag, hand: Hand) {
+    pub(super) fn take(&mut self, tag: Tag, hand: LeasedRow) {
         self.by_tag.insert(tag, hand);
     }
 
     /// Those of `tags` that are in hand.
-    pub(super) fn of(&self, tags: &[Tag]) -> Vec<(Tag, Hand)> {
+    pub(super) fn of(&self, tags: &[Tag]) -> Vec<(Tag, LeasedRow)> {
         tags.iter().filter_map(|tag| Some((*tag, *self.by_tag.get(tag)?))).collect()
     }
 
@@ -70,7 +70,7 @@ impl Hands {
     }
 
     /// What was dropped and isn't written yet.
-    pub(super) fn given_back(&self) -> Vec<(Tag, Hand)> {
+    pub(super) fn given_back(&self) -> Vec<(Tag, LeasedRow)> {
         self.of(&self.given_back)
     }
 
@@ -85,7 +85,7 @@ impl Hands {
     }
 
     /// What must be renewed now.
-    pub(super) fn to_renew(&self, terms: Terms) -> Vec<(Tag, Hand)> {
+    pub(super) fn to_renew(&self, terms: Terms) -> Vec<(Tag, LeasedRow)> {
         if !self.is_renewal_due(terms) {
             return Vec::new();
         }

@@ -1,6 +1,6 @@
-//! Keeping a damaged queue file, so that nothing of it is thrown away.
+//! Keeping a damaged or strange queue file, so that nothing of it is thrown away.
 //!
-//! Called by `rescue`. Invariant: the file gets another name and is never changed or removed, its log
+//! Called by `rescue` and `restore`. Invariant: the file gets another name and is never changed or removed, its log
 //! goes with it because that holds the latest webhooks, and at no instant is there no queue file.
 
 use std::path::{Path, PathBuf};
@@ -9,10 +9,15 @@ use std::{fs, io};
 use super::{damaged_row, with_suffix};
 use crate::queue::QueueError;
 
-/// Puts the file `fresh` into the place of `path`, which becomes `<name>.damaged-<now_ms>`; says where
-/// that is.
-pub(super) fn replace(path: &Path, fresh: &Path, now_ms: i64) -> Result<PathBuf, QueueError> {
-    let kept = with_suffix(path, &format!(".damaged-{now_ms}"));
+/// Puts the file `fresh` into the place of `path`. If something is there, it becomes
+/// `<name>.<why>-<now_ms>`; says where that is.
+pub(super) fn replace(
+    path: &Path,
+    fresh: &Path,
+    why: &str,
+    now_ms: i64,
+) -> Result<PathBuf, QueueError> {
+    let kept = with_suffix(path, &format!(".{why}-{now_ms}"));
     let failed = |error: io::Error| stuck(path, &error);
     // The log first: a crash in between must not leave an old log beside a fresh file.
     for suffix in ["-wal", "-shm"] {
@@ -37,6 +42,6 @@ fn rename_if_there(from: &Path, to: &Path) -> io::Result<()> {
 fn stuck(path: &Path, error: &io::Error) -> QueueError {
     QueueError::File {
         path: path.display().to_string(),
-        problem: format!("it is damaged and can't be set aside: {error}"),
+        problem: format!("another file can't be put into its place: {error}"),
     }
 }

@@ -22,15 +22,18 @@ use rusqlite::config::DbConfig;
 use self::harvest::{Gleanings, Harvest};
 use self::log_file::LogFile;
 use self::page_file::PageFile;
-use super::file_connection::FileIdentity;
-use super::lease::Hand;
+use super::lease::LeasedRow;
 use super::{damaged_row, quarantine, schema, with_suffix};
+use crate::open_files::FileIdentity;
 use crate::queue::{QueueError, Tag};
+
+/// What the file that is kept is called.
+const DAMAGED: &str = "damaged";
 
 /// What a rescue must know of the process that does it.
 pub(super) struct Holder<'a> {
     /// What it has in hand.
-    pub(super) in_hand: &'a [(Tag, Hand)],
+    pub(super) in_hand: &'a [(Tag, LeasedRow)],
     pub(super) now_ms: i64,
     /// When its leases end.
     pub(super) until_ms: i64,
@@ -52,7 +55,7 @@ pub(super) fn rescue(
     let started = std::time::Instant::now();
     let gleanings = fill(path, holder)?;
     damaged_row::append(path, &gleanings.rows).map_err(|error| stuck(path, &error))?;
-    let kept = quarantine::replace(path, &fresh_path(path), holder.now_ms)?;
+    let kept = quarantine::replace(path, &fresh_path(path), DAMAGED, holder.now_ms)?;
     tell(path, &kept, &gleanings, started.elapsed());
     Ok(())
 }
@@ -64,7 +67,7 @@ pub(super) fn end_interrupted(path: &Path, now_ms: i64) -> Result<(), QueueError
     }
     let _turn = take_turn(path).map_err(|error| stuck(path, &error))?;
     if fresh_path(path).exists() {
-        quarantine::replace(path, &fresh_path(path), now_ms)?;
+        quarantine::replace(path, &fresh_path(path), DAMAGED, now_ms)?;
     }
     Ok(())
 }
@@ -85,11 +88,12 @@ pub(super) fn is_log_damaged(path: &Path) -> bool {
 }
 
 /// A complete fresh file, on its way to its place.
-fn fresh_path(path: &Path) -> PathBuf {
+pub(super) fn fresh_path(path: &Path) -> PathBuf {
     with_suffix(path, ".rescued")
 }
 
-fn take_turn(path: &Path) -> io::Result<File> {
+/// Others that would put a file into its place wait.
+pub(super) fn take_turn(path: &Path) -> io::Result<File> {
     let turn = File::options()
         .create(true)
         .truncate(false)
@@ -101,7 +105,7 @@ fn take_turn(path: &Path) -> io::Result<File> {
 
 /// Keeps others from committing to the file; closing it ends that.
 fn hold(path: &Path) -> Option<Connection> {
-    let connection = Connection::open(path).ok()?;
+    let connection = schema::open_existing(path).ok()?;
     // The last connection to close would copy a damaged log into the file and remove it.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).ok()?;
     schema::wait_when_busy(&connection).ok()?;

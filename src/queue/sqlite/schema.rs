@@ -7,9 +7,11 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior,
+};
 
-use super::fault;
+use super::{fault, with_suffix};
 use crate::queue::QueueError;
 
 /// Marks the file as ours: "WAHQ".
@@ -49,7 +51,9 @@ const BUSY_PAUSE: Duration = Duration::from_millis(1);
 /// - `checksum` is of all other columns of its row; none in rows that version 1 stored.
 /// - `counters`: `accepted` counts webhooks that were ever taken in, `held` those that are here,
 ///   `set_aside` and `missing` accepted ones that damage took. Each is kept a second time, because one
-///   page that can't be read must not lose them; but for `probes`, which nobody reads.
+///   page that can't be read must not lose them; but for `probes`, which nobody reads. `file_id` and
+///   `generation` say whose successor a file is (`file_mark`), `unsure_from_ms` and `unsure_until_ms`
+///   when a former file was lost with what was in it.
 /// - `deliveries_by_due` serves claims (oldest first) and, without touching the table, the depth.
 /// - `deliveries_by_age` serves the age of the oldest.
 const TABLES: &str = "
@@ -83,6 +87,10 @@ const TABLES: &str = "
     CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     INSERT INTO counters VALUES ('accepted', 0), ('held', 0);
 ";
+
+/// Which file it is; older ones get a name when they are next opened.
+const FILE_ID: &str =
+    "INSERT OR IGNORE INTO counters VALUES ('file_id', abs(random() / 2)), ('generation', 0);";
 
 /// The second copy of the counters, written in the same transactions.
 const COUNTER_COPIES: &str = "
@@ -118,16 +126,38 @@ pub(super) fn prepare(path: &Path) -> Result<(), QueueError> {
         make_tables(&mut connection, path)?;
     }
     settle(&connection)?;
+    connection.execute_batch(FILE_ID)?;
     probe(&connection)?;
     Ok(())
 }
 
-/// One more connection to a file that [`prepare`] has seen.
+/// Looks whether the file at `path` is one that [`prepare`] has seen; changes nothing.
+///
+/// [`QueueError::File`]: it isn't.
+pub(super) fn look(path: &Path) -> Result<(), QueueError> {
+    let connection = open_again(path)?;
+    match version(&connection, path)? {
+        Some(VERSION) => Ok(()),
+        _ => Err(unusable(path, "no process of this release has used it yet".to_owned())),
+    }
+}
+
+/// One more connection to a file that [`prepare`] has seen. Makes none.
 pub(super) fn open_again(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
+    // Who has the file open made both and removes the index first. One without the other: what the index
+    // knows is in a log that is gone, and a new log in its place would be taken for that one.
+    if with_suffix(path, "-shm").exists() && !with_suffix(path, "-wal").exists() {
+        return Err(fault::removed(path));
+    }
+    let connection = open_existing(path)?;
     wait_when_busy(&connection)?;
     settle(&connection)?;
     Ok(connection)
+}
+
+/// Opens a file that must be there.
+pub(super) fn open_existing(path: &Path) -> rusqlite::Result<Connection> {
+    Connection::open_with_flags(path, OpenFlags::default() - OpenFlags::SQLITE_OPEN_CREATE)
 }
 
 /// An empty queue file at `path` that nobody else sees yet: nothing is synced.
@@ -238,19 +268,20 @@ fn make_tables(connection: &mut Connection, path: &Path) -> Result<(), QueueErro
 
 fn make_all(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(TABLES)?;
+    connection.execute_batch(FILE_ID)?;
     connection.execute_batch(COUNTER_COPIES)?;
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;
     connection.pragma_update(None, "user_version", VERSION)
 }
 
-/// Meets damage now, and not at the first webhook. The small tables are walked whole, with their
-/// indexes: an entry that says something else than its row would hide that for ever. Of the bodies only
-/// the ends: walking all would hold up the start, and claims find the rest.
 /// Whether its tables are there: they are made in one transaction, which says so at its end.
 pub(super) fn is_made(connection: &Connection) -> rusqlite::Result<bool> {
     Ok(pragma(connection, "user_version")? > 0)
 }
 
+/// Meets damage now, and not at the first webhook. The small tables are walked whole, with their
+/// indexes: an entry that says something else than its row would hide that for ever. Of the bodies only
+/// the ends: walking all would hold up the start, and claims find the rest.
 fn probe(connection: &Connection) -> rusqlite::Result<()> {
     for table in ["counters", "counter_copies", "deliveries"] {
         let sql = format!("PRAGMA integrity_check({table})");

@@ -7,7 +7,7 @@
 use rusqlite::{Connection, params};
 
 use super::command::StoredForm;
-use super::lease::Hand;
+use super::lease::LeasedRow;
 use crate::queue::{Lane, Tag};
 use crate::webhook::Webhook;
 
@@ -77,8 +77,17 @@ pub(super) fn count(db: &Connection, name: &str, more: i64) -> rusqlite::Result<
     Ok(())
 }
 
+/// Sets a counter that is no sum.
+pub(super) fn set(db: &Connection, name: &str, value: i64) -> rusqlite::Result<()> {
+    db.execute(
+        "INSERT INTO counters VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        params![name, value],
+    )?;
+    Ok(())
+}
+
 /// Forgets a webhook; says how many that were, none if its lease was lost.
-pub(super) fn ack(db: &Connection, tag: Tag, hand: Hand) -> rusqlite::Result<usize> {
+pub(super) fn ack(db: &Connection, tag: Tag, hand: LeasedRow) -> rusqlite::Result<usize> {
     let ended = db
         .prepare_cached("DELETE FROM deliveries WHERE seq = ?1 AND lease = ?2")?
         .execute(params![hand.seq, tag.cast_signed()])?;
@@ -100,7 +109,7 @@ pub(super) fn remove(db: &Connection, seq: i64) -> rusqlite::Result<()> {
 pub(super) fn retry(
     db: &Connection,
     tag: Tag,
-    hand: Hand,
+    hand: LeasedRow,
     failures: &str,
     due: DueTime,
 ) -> rusqlite::Result<()> {
@@ -150,7 +159,7 @@ fn each_lane(mut step: impl FnMut(&str) -> rusqlite::Result<usize>) -> rusqlite:
 }
 
 /// Puts it back where it was before it was claimed.
-pub(super) fn give_back(db: &Connection, tag: Tag, hand: Hand) -> rusqlite::Result<()> {
+pub(super) fn give_back(db: &Connection, tag: Tag, hand: LeasedRow) -> rusqlite::Result<()> {
     db.prepare_cached(
         "UPDATE deliveries SET due_at_ms = ?3, wait_ms = 0, lease = NULL
          WHERE seq = ?1 AND lease = ?2",
@@ -163,7 +172,7 @@ pub(super) fn give_back(db: &Connection, tag: Tag, hand: Hand) -> rusqlite::Resu
 pub(super) fn renew(
     db: &Connection,
     tag: Tag,
-    hand: Hand,
+    hand: LeasedRow,
     until: DueTime,
 ) -> rusqlite::Result<bool> {
     let renewed = db

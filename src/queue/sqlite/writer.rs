@@ -2,9 +2,11 @@
 //!
 //! Started by `sqlite.rs`, ends when the last handle is dropped. What must stay true: answers go out
 //! after COMMIT; a command that fails alone does not fail its group; memory per group is bounded; a
-//! disk that was full or a file that was damaged needs no restart.
+//! disk that was full, and a file that was damaged or removed, need no restart.
 
-use std::sync::Arc;
+mod keep;
+
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender};
@@ -14,13 +16,17 @@ use super::Options;
 use super::claim::{Claimed, anything_due};
 use super::command::Command;
 use super::fault::{self, Fault};
-use super::file_connection::{FileConnection, FileIdentity};
+use super::file_connection::FileConnection;
+use super::file_mark::FileMark;
 use super::group::{self, Effect, Terms};
-use super::lease::Hands;
-use super::news::News;
+use super::held_file::HeldFile;
+use super::lane_notifier::LaneNotifier;
+use super::lease::Leases;
 use super::rescue::{Holder, rescue};
+use crate::open_files::FileIdentity;
 use crate::queue::{Delivery, Lane, QueueError, Tag};
 use crate::telemetry::cause::Causes;
+use crate::telemetry::outage_log::{DueLine, OutageLog};
 
 /// Commands that may wait for the thread, and the most that share a transaction.
 pub(super) const COMMANDS_MAX: usize = 1024;
@@ -39,16 +45,26 @@ const MEND_EVERY: Duration = Duration::from_secs(30);
 pub(super) struct Writer {
     pub(super) connection: FileConnection,
     pub(super) options: Options,
-    pub(super) hands: Hands,
+    pub(super) hands: Leases,
     pub(super) commands: Receiver<Command>,
     /// Deliveries that were dropped.
     pub(super) returned: UnboundedReceiver<Tag>,
     /// Where deliveries say so.
     pub(super) returns: UnboundedSender<Tag>,
-    pub(super) news: Arc<News>,
+    pub(super) news: Arc<LaneNotifier>,
     /// When times that are too far ahead were last looked for.
     pub(super) looked_at_ms: i64,
     pub(super) mended_at: Option<Instant>,
+    /// For counting beside the thread; what it has open may be the last of a file that was removed.
+    pub(super) reader: Arc<Mutex<FileConnection>>,
+    pub(super) held: HeldFile,
+    /// What the file was when it was last written.
+    pub(super) known: Option<FileMark>,
+    /// When its files were last seen in their place.
+    pub(super) seen_at_ms: i64,
+    pub(super) files_log: OutageLog,
+    /// What was logged of leases that could not be written.
+    pub(super) lease_failures: OutageLog,
 }
 
 impl Writer {
@@ -105,6 +121,11 @@ impl Writer {
 
     fn execute(&mut self, group: Vec<Command>) {
         let terms = self.terms();
+        match self.keep_files(terms.now_ms) {
+            // What is damaged is mended when it is written.
+            Err(error) if fault::of(&error) != Fault::Damage => return refuse(group, &error),
+            _ => {}
+        }
         let group = self.answer_idle(group, terms);
         let nothing_to_do = !self.hands.anything_to_write(terms) && !terms.looks_for_future;
         if group.is_empty() && nothing_to_do {
@@ -118,7 +139,7 @@ impl Writer {
             Err(error) if group.len() > 1 && fault::of(&error) == Fault::Command => {
                 self.execute_each(group, terms);
             }
-            Err(error) => fail(group, &error),
+            Err(error) => self.fail(group, &error),
         }
     }
 
@@ -147,7 +168,7 @@ impl Writer {
         let in_hand = self.hands.all();
         let holder =
             Holder { in_hand: &in_hand, now_ms: terms.now_ms, until_ms: terms.until().at_ms };
-        let mended = rescue(&path, damaged, &holder);
+        let mended = rescue(&path, damaged, &holder).and_then(|()| self.reopen(terms.now_ms));
         if let Err(error) = &mended {
             tracing::error!(
                 error = %Causes(error),
@@ -163,7 +184,7 @@ impl Writer {
             let alone = vec![command];
             match self.write(&alone, terms) {
                 Ok(effects) => self.answer(alone, effects),
-                Err(error) => fail(alone, &error),
+                Err(error) => self.fail(alone, &error),
             }
         }
     }
@@ -185,9 +206,12 @@ impl Writer {
 
     /// Executes a group and takes note of what became of the leases.
     fn write(&mut self, group: &[Command], terms: Terms) -> rusqlite::Result<Vec<Effect>> {
+        self.keep_files(terms.now_ms)?;
         let path = self.connection.path().to_owned();
         let hands = &mut self.hands;
         let written = self.connection.run(|db| group::write(db, &path, hands, group, terms))?;
+        self.known = written.mark;
+        self.held.set_mark(written.mark);
         if terms.looks_for_future {
             self.looked_at_ms = terms.now_ms;
         }
@@ -200,6 +224,7 @@ impl Writer {
                 "leases were lost to another process"
             );
         }
+        self.lease_failures.worked();
         self.hands.renewed(terms);
         for lane in self.hands.clear_given_back() {
             self.news.tell(lane);
@@ -233,6 +258,21 @@ impl Writer {
         }
     }
 
+    /// Tells each what failed all of them. Without any, what is in hand was to be renewed or given back,
+    /// which is tried at each tick.
+    fn fail(&self, group: Vec<Command>, error: &rusqlite::Error) {
+        if group.is_empty()
+            && let Some(DueLine { error, failures }) = self.lease_failures.failed(error)
+        {
+            tracing::warn!(
+                error,
+                failures,
+                "leases could not be renewed or given back; tried again soon"
+            );
+        }
+        refuse(group, error);
+    }
+
     fn hand_out(&mut self, rows: Vec<(Tag, Claimed)>) -> Vec<Delivery> {
         let mut deliveries = Vec::with_capacity(rows.len());
         for (tag, Claimed { hand, webhook, failures }) in rows {
@@ -261,13 +301,7 @@ fn is_idle(connection: &mut FileConnection, command: &Command, terms: Terms) -> 
 }
 
 /// Tells each what failed all of them.
-fn fail(group: Vec<Command>, error: &rusqlite::Error) {
-    if group.is_empty() {
-        tracing::warn!(
-            error = %Causes(error),
-            "leases could not be renewed or given back; tried again soon"
-        );
-    }
+fn refuse(group: Vec<Command>, error: &rusqlite::Error) {
     for command in group {
         command.fail(QueueError::Sqlite(fault::again(error)));
     }

@@ -13,6 +13,9 @@ use super::ConnectionLimits;
 use super::framing::BodyFraming;
 use super::registry::{ConnectionEntry, Standing};
 
+/// A handler with a deadline of its own for its body has so long to answer after it.
+const BODY_GRACE: Duration = Duration::from_secs(1);
+
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Phase {
@@ -26,7 +29,7 @@ pub(super) enum Phase {
     Body(BodyFraming),
     /// The request is here; its answer is not, or not all written.
     Answering,
-    /// The last answer: nothing more is handed on.
+    /// The last answer is encoded: nothing more is handed on.
     Closing,
 }
 
@@ -42,6 +45,10 @@ pub(super) struct ConnectionState {
     since: Cell<Instant>,
     /// Since when written bytes have been waiting for the client to read.
     blocked: Cell<Option<Instant>>,
+    /// The client does not go on after this request, or wants to speak something else then.
+    client_ends: Cell<bool>,
+    /// The answer that is given now is the last one.
+    ends: Cell<bool>,
     /// The answer is encoded; it is over when all is flushed.
     is_encoded: Cell<bool>,
     /// Somebody waits to read on.
@@ -60,6 +67,8 @@ impl ConnectionState {
             phase: Cell::new(Phase::Idle),
             since: Cell::new(now),
             blocked: Cell::default(),
+            client_ends: Cell::default(),
+            ends: Cell::default(),
             is_encoded: Cell::default(),
             reader: RefCell::default(),
         }
@@ -84,8 +93,9 @@ impl ConnectionState {
     }
 
     /// The handler takes the request over; it may read its body.
-    pub(super) fn begin(&self, body: Option<BodyFraming>) {
+    pub(super) fn begin(&self, body: Option<BodyFraming>, client_ends: bool) {
         self.is_encoded.set(false);
+        self.client_ends.set(client_ends);
         self.enter(body.map_or(Phase::Answering, Phase::Body));
         self.wake_reader();
     }
@@ -103,12 +113,29 @@ impl ConnectionState {
     pub(super) fn is_last(&self) -> bool {
         // Answered before the body was read: nobody is going to.
         let is_unread = matches!(self.phase.get(), Phase::Body(_));
-        is_unread || self.entry.must_end() || self.opened.elapsed() > self.age_max
+        let is_wanted = !is_unread && !self.client_ends.get();
+        !is_wanted || self.entry.must_end() || self.opened.elapsed() > self.age_max
     }
 
-    /// The answer was given to the dispatcher whole. A served client is no stranger any more.
+    /// Whether the handler still waits for a body whose time is over. Those that tell so themselves had
+    /// their time.
+    pub(super) fn is_body_late(&self) -> bool {
+        let is_body = matches!(self.phase.get(), Phase::Body(_));
+        is_body && self.since.get().elapsed() > self.limits.body_timeout + BODY_GRACE
+    }
+
+    /// The answer that is given now is the last one, however long it takes. No more is read.
+    pub(super) fn end(&self) {
+        self.ends.set(true);
+        self.enter(Phase::Answering);
+    }
+
+    /// The answer was given to the dispatcher whole.
     pub(super) fn answer_encoded(&self) {
         self.is_encoded.set(true);
+        if self.ends.get() {
+            self.enter(Phase::Closing);
+        }
     }
 
     /// All that was written has left.
@@ -176,7 +203,7 @@ impl ConnectionState {
                 }
                 Phase::Idle => passed > limits.head_timeout,
                 Phase::Head | Phase::Decoding => passed > limits.head_timeout,
-                // The door answers a late body itself; this is for who did not.
+                // A late body is answered; this is for who did not let that happen.
                 Phase::Body(_) => passed > limits.body_timeout + limits.write_timeout,
                 // Handlers have limits of their own.
                 Phase::Answering => false,

@@ -1,6 +1,7 @@
 //! Puts the parts together: a listener, actix' dispatcher around the guarded stream, an application.
 
-use std::future::poll_fn;
+use std::cell::RefCell;
+use std::future::{poll_fn, ready};
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,10 +17,12 @@ use actix_service::{
     map_config,
 };
 use actix_web::dev::AppConfig;
-use futures_util::future::LocalBoxFuture;
+use futures_util::FutureExt;
+use futures_util::future::{Either, LocalBoxFuture};
 use tokio::net::TcpStream;
 
-use super::phase::ConnectionState;
+use super::linger::linger;
+use super::phase::{ConnectionState, Phase};
 use super::registry::ConnectionRegistry;
 use super::stream::GuardedStream;
 use super::supervise::Supervised;
@@ -41,11 +44,13 @@ pub struct ListenerOptions {
 type Peer = Option<std::net::SocketAddr>;
 
 /// Runs an application on a listener until the server's handle is told to stop. `expect` refuses a
-/// request by its head before its client is told to go on (`Expect: 100-continue`).
-pub fn serve<F, I, S, B, E>(
+/// request by its head before its client is told to go on (`Expect: 100-continue`); `trim` takes from a head
+/// what the application does not need.
+pub fn serve<F, I, S, B, E, T>(
     listener: TcpListener,
     options: ListenerOptions,
     expect: E,
+    trim: T,
     application: F,
 ) -> std::io::Result<Server>
 where
@@ -60,6 +65,7 @@ where
     <S::Service as Service<Request>>::Future: 'static,
     B: MessageBody + 'static,
     E: Fn(&Request) -> Option<Response<BoxBody>> + Send + Clone + 'static,
+    T: Fn(&mut Request) + Send + Clone + 'static,
 {
     let registry = ConnectionRegistry::new(options.limits.connections_max);
     let mut server =
@@ -77,7 +83,7 @@ where
     });
     let limits = options.limits;
     let server = server.listen(options.name, listener, move || {
-        let h1 = h1(application().into_factory(), expect.clone());
+        let h1 = h1(application().into_factory(), expect.clone(), trim.clone());
         GuardFactory { h1: Rc::new(h1), registry: Arc::clone(&registry), limits }
     })?;
     Ok(server.run())
@@ -95,9 +101,10 @@ fn accepted_max(connections_max: usize, workers: usize) -> usize {
 
 /// Actix' dispatcher of HTTP/1 around the application. Its own deadlines are off: they belong to the
 /// first request only.
-fn h1<S, B, E>(
+fn h1<S, B, E, T>(
     application: S,
     expect: E,
+    trim: T,
 ) -> impl ServiceFactory<
     (GuardedStream, Peer),
     Config = (),
@@ -117,23 +124,27 @@ where
     <S::Service as Service<Request>>::Future: 'static,
     B: MessageBody + 'static,
     E: Fn(&Request) -> Option<Response<BoxBody>> + Clone + 'static,
+    T: Fn(&mut Request) + Clone + 'static,
 {
     let application = map_config(application, |()| AppConfig::default())
         .map_err(|error| Response::<BoxBody>::from(error.into().error_response()));
-    let gated = apply_fn_factory(application, |request: Request, application: &_| {
+    let gated = apply_fn_factory(application, move |mut request: Request, application: &_| {
         let state = gate::begin(&request);
-        let answer = Service::call(application, request);
+        let answer = if let Some(refused) = gate::refuse_tunnel(&request) {
+            Either::Left(ready(refused))
+        } else {
+            trim(&mut request);
+            Either::Right(Service::call(application, request).map(boxed::<S::Response, B>))
+        };
         async move {
-            let response = match answer.await {
-                Ok(response) => response.into().map_into_boxed_body(),
-                Err(response) => response,
-            };
-            Ok(gate::end(state, response))
+            let answer = gate::in_time(&state, answer).await;
+            Ok(gate::end(state, answer))
         }
     });
     let expect = fn_service(move |request: Request| {
-        let refused = expect(&request);
-        async move { refused.map_or(Ok(request), Err) }
+        let refused = gate::refuse_tunnel(&request).or_else(|| expect(&request));
+        let refused = refused.map(|answer| gate::end(gate::begin(&request), answer));
+        ready(refused.map_or(Ok(request), |answer| Err(answer.map_into_boxed_body())))
     });
     HttpService::build()
         .keep_alive(KeepAlive::Os)
@@ -144,6 +155,13 @@ where
         })
         .expect(expect)
         .h1(gated)
+}
+
+/// What an application answers, errors as well.
+fn boxed<R: Into<Response<B>>, B: MessageBody + 'static>(
+    answer: Result<R, Response<BoxBody>>,
+) -> Response<BoxBody> {
+    answer.map_or_else(|error| error, |response| response.into().map_into_boxed_body())
 }
 
 /// Makes a [`GuardService`] for each thread.
@@ -198,14 +216,27 @@ where
         let entry = peer.and_then(|peer| self.registry.enter(peer.ip().into()));
         let Some(entry) = entry else { return Box::pin(std::future::ready(Ok(()))) };
         let state = Rc::new(ConnectionState::new(self.limits, entry));
-        let (mut stream, h1) = (GuardedStream::new(tcp, Rc::clone(&state)), Rc::clone(&self.h1));
-        // The dispatcher and its buffers are made only for a client that has sent a head.
+        let tcp = Rc::new(RefCell::new(tcp));
+        let stream = GuardedStream::new(Rc::clone(&tcp), Rc::clone(&state));
+        let (h1, ending) = (Rc::clone(&self.h1), Rc::clone(&state));
         let work = Box::pin(async move {
-            if poll_fn(|context| stream.poll_head(context)).await? {
-                Box::pin(h1.call((stream, peer))).await?;
-            }
-            Ok(())
+            let ended = converse(&*h1, stream, peer).await;
+            ending.enter(Phase::Closing);
+            linger(&tcp).await;
+            ended
         });
         Box::pin(Supervised::new(work, state))
     }
+}
+
+/// All requests of a connection. The dispatcher and its buffers are made only for a client that has sent a
+/// head.
+async fn converse<H>(h1: &H, mut stream: GuardedStream, peer: Peer) -> Result<(), DispatchError>
+where
+    H: Service<(GuardedStream, Peer), Response = (), Error = DispatchError>,
+{
+    if poll_fn(|context| stream.poll_head(context)).await? {
+        Box::pin(h1.call((stream, peer))).await?;
+    }
+    Ok(())
 }

@@ -4,33 +4,31 @@
 //! reading while nobody reads its answers. So this stream gives it a head only when it is whole, then
 //! the bytes of its body, and nothing of the next request before the answer has left. What must stay
 //! true: a connection holds what was received of a head, never more than [`HEAD_BYTES_MAX`], and of a
-//! body what was taken by its handler and one turn.
+//! body what was taken by its handler and one turn, in one piece.
 
 use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Sleep, sleep};
 
+use super::chunks::ChunkDecoder;
 use super::framing::{BodyFraming, HeadScanner};
 use super::phase::{ConnectionState, Phase};
 
-/// Longest head of a request.
-pub(super) const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Longest head of a request: as much as the dispatcher's first buffer takes without growing. It keeps that
+/// buffer while the body arrives.
+const HEAD_BYTES_MAX: usize = 7 * 1024;
 /// How much is handed on before the dispatcher decodes it; its buffers grow no larger.
 const TURN_BYTES: usize = 8 * 1024;
-/// After a refusal so much is still read and thrown away, so that the answer arrives.
-const DRAIN_BYTES_MAX: usize = 64 * 1024;
-/// And for so long.
-const DRAIN_TIME_MAX: Duration = Duration::from_secs(1);
 const HEAD_TOO_LARGE: &[u8] =
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+const BAD_REQUEST: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 thread_local! {
     /// What one read brings, before it is known whose it is.
@@ -39,7 +37,8 @@ thread_local! {
 
 /// A connection's stream.
 pub(super) struct GuardedStream {
-    tcp: TcpStream,
+    /// Shared with who ends the connection after the dispatcher.
+    tcp: Rc<RefCell<TcpStream>>,
     state: Rc<ConnectionState>,
     /// Received and not handed on yet.
     ahead: BytesMut,
@@ -48,17 +47,10 @@ pub(super) struct GuardedStream {
     head_rest: usize,
     /// How much may still be handed on in this turn.
     turn_rest: usize,
-    drain: Option<Drain>,
-}
-
-/// What comes after a refusal is read and thrown away, within limits.
-struct Drain {
-    bytes: usize,
-    end: Pin<Box<Sleep>>,
 }
 
 impl GuardedStream {
-    pub(super) fn new(tcp: TcpStream, state: Rc<ConnectionState>) -> Self {
+    pub(super) fn new(tcp: Rc<RefCell<TcpStream>>, state: Rc<ConnectionState>) -> Self {
         Self {
             tcp,
             state,
@@ -66,7 +58,6 @@ impl GuardedStream {
             scanner: HeadScanner::default(),
             head_rest: 0,
             turn_rest: TURN_BYTES,
-            drain: None,
         }
     }
 
@@ -84,18 +75,24 @@ impl GuardedStream {
                 break;
             }
             if self.ahead.len() >= HEAD_BYTES_MAX {
-                // If even this finds no room, the client learns it from the closed connection.
-                let _ = self.tcp.try_write(HEAD_TOO_LARGE);
+                self.refuse(HEAD_TOO_LARGE);
                 return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
             }
             if !self.ahead.is_empty() && matches!(self.state.phase(), Phase::Idle) {
                 self.state.enter(Phase::Head);
             }
-            if ready!(self.poll_fill(context, TURN_BYTES))? == 0 {
+            if ready!(self.poll_fill(context, HEAD_BYTES_MAX - self.ahead.len()))? == 0 {
                 return Poll::Ready(Ok(false));
             }
         }
         Poll::Ready(Ok(true))
+    }
+
+    /// Answers what is no request. If even this finds no room, the client learns it from the closed
+    /// connection.
+    fn refuse(&self, answer: &[u8]) {
+        let _ = self.tcp.borrow().try_write(answer);
+        self.state.enter(Phase::Closing);
     }
 
     /// Receives more; 0 if the client is done.
@@ -107,7 +104,7 @@ impl GuardedStream {
         let Self { tcp, ahead, .. } = self;
         SCRATCH.with_borrow_mut(|scratch| {
             let mut received = ReadBuf::new(&mut scratch[..bytes_max.min(TURN_BYTES)]);
-            ready!(Pin::new(tcp).poll_read(context, &mut received))?;
+            ready!(Pin::new(&mut *tcp.borrow_mut()).poll_read(context, &mut received))?;
             ahead.extend_from_slice(received.filled());
             Poll::Ready(Ok(received.filled().len()))
         })
@@ -116,6 +113,10 @@ impl GuardedStream {
     /// Hands on the first bytes of what was received.
     fn hand_on(&mut self, bytes: usize, into: &mut ReadBuf<'_>) {
         into.put_slice(&self.ahead[..bytes]);
+        self.consume(bytes);
+    }
+
+    fn consume(&mut self, bytes: usize) {
         self.turn_rest -= bytes;
         if bytes == self.ahead.len() {
             // Idle connections keep no buffer.
@@ -139,21 +140,67 @@ impl GuardedStream {
         &mut self,
         context: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
-        mut framing: BodyFraming,
+        framing: BodyFraming,
     ) -> Poll<io::Result<()>> {
-        let room = self.room(into);
+        match framing {
+            BodyFraming::Length(rest) => self.poll_length(context, into, rest),
+            BodyFraming::Chunks(decoder) => self.poll_chunks(context, into, decoder),
+        }
+    }
+
+    fn poll_length(
+        &mut self,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+        rest: u64,
+    ) -> Poll<io::Result<()>> {
+        let room = usize::try_from(rest).unwrap_or(usize::MAX).min(self.room(into));
         if self.ahead.is_empty() && ready!(self.poll_fill(context, room))? == 0 {
             return Poll::Ready(Ok(()));
         }
-        let bytes = framing.take(&self.ahead[..room.min(self.ahead.len())]);
+        let bytes = room.min(self.ahead.len());
         self.hand_on(bytes, into);
-        self.state.follow_body(framing);
+        self.state.follow_body(BodyFraming::Length(rest - bytes as u64));
         Poll::Ready(Ok(()))
+    }
+
+    /// Reads on until there is something to hand on: nothing would mean the end of the stream.
+    fn poll_chunks(
+        &mut self,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+        mut decoder: ChunkDecoder,
+    ) -> Poll<io::Result<()>> {
+        let filled = into.filled().len();
+        while into.filled().len() == filled {
+            let room = self.turn_rest;
+            if room == 0 {
+                return self.end_turn(context);
+            }
+            if self.ahead.is_empty() && ready!(self.poll_fill(context, room))? == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            let bytes = decoder.hand_on(&self.ahead[..room.min(self.ahead.len())], into);
+            if bytes == 0 {
+                return self.end_turn(context);
+            }
+            self.consume(bytes);
+            self.state.follow_body(BodyFraming::Chunks(decoder));
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// The dispatcher reads until there is nothing more: now it decodes first.
+    fn end_turn(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        context.waker().wake_by_ref();
+        self.turn_rest = TURN_BYTES;
+        Poll::Pending
     }
 
     /// Nothing may be handed on now. Who waits is woken by what comes in, else when the phase changes.
     fn wait(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let has_more = !self.ahead.is_empty() || self.tcp.poll_read_ready(context).is_ready();
+        let has_more =
+            !self.ahead.is_empty() || self.tcp.borrow().poll_read_ready(context).is_ready();
         if has_more {
             self.state.wait_to_read(context);
         }
@@ -182,29 +229,6 @@ impl GuardedStream {
             Phase::Closing => Poll::Ready(Ok(())),
         }
     }
-
-    /// Reads on for a little while after the last answer: a socket that is closed with unread bytes
-    /// takes the answer back.
-    fn poll_drain(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let Self { tcp, drain, .. } = self;
-        let drain =
-            drain.get_or_insert_with(|| Drain { bytes: 0, end: Box::pin(sleep(DRAIN_TIME_MAX)) });
-        if drain.end.as_mut().poll(context).is_ready() {
-            return Poll::Ready(());
-        }
-        SCRATCH.with_borrow_mut(|scratch| {
-            while drain.bytes < DRAIN_BYTES_MAX {
-                let mut received = ReadBuf::new(&mut scratch[..]);
-                match ready!(Pin::new(&mut *tcp).poll_read(context, &mut received)) {
-                    Ok(()) if !received.filled().is_empty() => {
-                        drain.bytes += received.filled().len();
-                    }
-                    Ok(()) | Err(_) => break,
-                }
-            }
-            Poll::Ready(())
-        })
-    }
 }
 
 impl AsyncRead for GuardedStream {
@@ -214,10 +238,7 @@ impl AsyncRead for GuardedStream {
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.turn_rest == 0 {
-            // The dispatcher reads until there is nothing more: now it decodes first.
-            context.waker().wake_by_ref();
-            self.turn_rest = TURN_BYTES;
-            return Poll::Pending;
+            return self.end_turn(context);
         }
         let read = self.poll_phase(context, into);
         if read.is_pending() {
@@ -229,11 +250,16 @@ impl AsyncRead for GuardedStream {
 
 impl AsyncWrite for GuardedStream {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.tcp).poll_write(context, bytes);
+        if matches!(self.state.phase(), Phase::Decoding) {
+            // What came is no request. What actix says to that does not tell that it is the last answer.
+            self.refuse(BAD_REQUEST);
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        let written = Pin::new(&mut *self.tcp.borrow_mut()).poll_write(context, bytes);
         match &written {
             Poll::Ready(Ok(count)) => self.state.wrote(*count < bytes.len()),
             Poll::Ready(Err(_)) => {}
@@ -243,22 +269,16 @@ impl AsyncWrite for GuardedStream {
     }
 
     /// The dispatcher asks for it when all that it had is written.
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.tcp).poll_flush(context);
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut *self.tcp.borrow_mut()).poll_flush(context);
         if matches!(flushed, Poll::Ready(Ok(()))) {
             self.state.flushed(context);
         }
         flushed
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.drain.is_none() {
-            ready!(Pin::new(&mut self.tcp).poll_shutdown(context))?;
-        }
-        match self.state.phase() {
-            // Decoding: what came was no request.
-            Phase::Closing | Phase::Decoding => self.poll_drain(context).map(Ok),
-            Phase::Idle | Phase::Head | Phase::Body(_) | Phase::Answering => Poll::Ready(Ok(())),
-        }
+    /// Who ends the connection does it after the dispatcher.
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }

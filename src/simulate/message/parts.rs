@@ -2,9 +2,9 @@
 //! messages, and the made-up key material that gives `_data` its size.
 
 use super::{Content, Message, Shot};
-use crate::simulate::dice::{Dice, Purpose};
 use crate::simulate::json::{Null, Obj, obj};
 use crate::simulate::people::Person;
+use crate::simulate::seeded_rng::{Purpose, SeededRng};
 use crate::simulate::session::{Age, Engine};
 
 /// Random material of one message, the same in each of its events.
@@ -24,11 +24,11 @@ pub(super) struct Keys {
 
 impl Keys {
     pub(super) fn of(seed: u64, message: &Message) -> Self {
-        let mut dice = Dice::of(seed, message.turn, Purpose::Data);
+        let mut rng = SeededRng::of(seed, message.turn, Purpose::Data);
         let thumbnail_bytes = match message.content {
-            Content::Image { .. } => 500 + dice.below(1_200),
-            Content::Link { .. } | Content::Location { .. } => 400 + dice.below(600),
-            Content::Document { .. } => 300 + dice.below(500),
+            Content::Image { .. } => 500 + rng.below(1_200),
+            Content::Link { .. } | Content::Location { .. } => 400 + rng.below(600),
+            Content::Document { .. } => 300 + rng.below(500),
             Content::Text(_)
             | Content::Voice { .. }
             | Content::Contact(_)
@@ -37,15 +37,15 @@ impl Keys {
             | Content::Revoke { .. } => 0,
         };
         Self {
-            media_key: dice.base64(32),
-            sha256: dice.base64(32),
-            enc_sha256: dice.base64(32),
-            secret: dice.base64(32),
-            sender_hash: dice.base64(10),
-            recipient_hash: dice.base64(10),
-            thumbnail: dice.base64(usize::try_from(thumbnail_bytes).unwrap_or(0)),
-            bytes: 4_000 + dice.below(400_000),
-            download: dice.below(1_000),
+            media_key: rng.base64(32),
+            sha256: rng.base64(32),
+            enc_sha256: rng.base64(32),
+            secret: rng.base64(32),
+            sender_hash: rng.base64(10),
+            recipient_hash: rng.base64(10),
+            thumbnail: rng.base64(usize::try_from(thumbnail_bytes).unwrap_or(0)),
+            bytes: 4_000 + rng.below(400_000),
+            download: rng.below(1_000),
         }
     }
 }

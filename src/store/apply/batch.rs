@@ -42,8 +42,9 @@ impl Store {
         self.apply_counted(tasks, None).await
     }
 
-    /// The same with webhooks that no door accepted; counts them in the entry `log` of the audit log,
-    /// which the equation adds to what was accepted.
+    /// The same with webhooks that no door accepted; counts those that are new in the entry `log` of the
+    /// audit log, which the equation adds to what was accepted. One that the ledger has by now, as when two
+    /// import the same at once, is a duplicate that leaves nothing.
     pub async fn apply_imported(
         &self,
         tasks: &[ApplyTask<'_>],
@@ -87,9 +88,10 @@ impl Store {
             }
             None => 0,
         };
-        let (applied, found) = self.write(&transaction, tasks, told, known).await?;
+        let (applied, found) = self.write(&transaction, tasks, told, known, log.is_none()).await?;
         if let Some(log) = log {
-            audit::count(&transaction, log, tasks.len() as u64 - counted).await?;
+            let new = applied.iter().filter(|outcome| **outcome != Outcome::Duplicate).count();
+            audit::count(&transaction, log, new as u64 - counted).await?;
         }
         self.commit(transaction, &found).await?;
         self.ids.learn(found);
@@ -119,6 +121,7 @@ impl Store {
         tasks: &[ApplyTask<'_>],
         told: Changes,
         known: KnownRows,
+        keeps_duplicates: bool,
     ) -> Result<(BatchOutcomes, KnownRows), StoreError> {
         let now = self.clock.now();
         let owners = self.write_ledger(db, tasks, now).await?;
@@ -135,7 +138,9 @@ impl Store {
         for task in tasks {
             applied.push(ended(db, task, &owners, &written).await?);
         }
-        self.write_duplicates(db, tasks, &owners, now).await?;
+        if keeps_duplicates {
+            self.write_duplicates(db, tasks, &owners, now).await?;
+        }
         replay_end::end_replays(db, &replays(tasks, &applied), now).await?;
         Ok((applied, written.known))
     }

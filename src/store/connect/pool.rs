@@ -10,14 +10,16 @@ use sea_orm::sqlx;
 use sea_orm::sqlx::mysql::MySqlConnectOptions;
 use sea_orm::sqlx::pool::PoolOptions;
 use sea_orm::sqlx::postgres::PgConnectOptions;
-use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbBackend, DbErr};
 
 use super::hosts::ServerUrl;
 use super::limit::MessageLimit;
 use super::relay::Relay;
 use super::seen::SeenServers;
+use super::sqlite_file::{SqliteFile, file_of};
 use super::{ConnectError, release};
+use crate::store::sql::error::FileLost;
 use crate::telemetry::cause::Causes;
 
 /// How long a worker waits for a connection before it takes the database for away.
@@ -36,6 +38,8 @@ pub(in crate::store) struct PoolSettings {
     pub(in crate::store) limit: MessageLimit,
     /// Of this very pool.
     pub(in crate::store) seen: SeenServers,
+    /// Whether SQLite's file is made if it is not there.
+    pub(in crate::store) makes_file: bool,
 }
 
 /// Connections to one server.
@@ -44,16 +48,22 @@ pub(in crate::store) struct ServerPool {
     #[expect(dead_code, reason = "connections live as long as it does")]
     relay: Option<Relay>,
     pub(in crate::store) limit: MessageLimit,
+    /// Of SQLite.
+    pub(super) file: Option<SqliteFile>,
     /// Set when a use failed in a way that another server may be the right one by now.
     is_doubted: AtomicBool,
 }
 
 impl ServerPool {
-    /// Prepares connections, made when they are needed; makes the file of a new SQLite database.
+    /// Prepares connections, made when they are needed. SQLite's file is opened at once.
     pub(in crate::store) async fn open(
         server: &ServerUrl,
         settings: &PoolSettings,
     ) -> Result<Arc<Self>, ConnectError> {
+        let file = match server.backend {
+            DbBackend::Sqlite => open_file(&server.url, settings.makes_file).await?,
+            _ => None,
+        };
         let mut connect = ConnectOptions::new(server.url.clone());
         let relay = match server.backend {
             DbBackend::Postgres => postgres(&server.url, &mut connect)?,
@@ -67,19 +77,26 @@ impl ServerPool {
             .sqlx_logging(false)
             // A server that is away at start is an outage like any other: intake goes on.
             .connect_lazy(true)
-            .map_sqlx_sqlite_opts(|sqlite| {
-                // FULL: what is acked on the queue must not vanish from the tables in a power cut.
-                sqlite
-                    .statement_cache_capacity(STATEMENTS_KEPT)
-                    .create_if_missing(true)
-                    .journal_mode(SqliteJournalMode::Wal)
-                    .synchronous(SqliteSynchronous::Full)
-                    .busy_timeout(SQLITE_BUSY_TIMEOUT)
-                    .foreign_keys(true)
-            });
+            .map_sqlx_sqlite_opts(|sqlite| sqlite_options(sqlite, false));
         distrust(&mut connect, settings);
         let (db, limit) = (Database::connect(connect).await?, settings.limit.clone());
-        Ok(Arc::new(Self { db, relay, limit, is_doubted: AtomicBool::new(false) }))
+        Ok(Arc::new(Self { db, relay, limit, file, is_doubted: AtomicBool::new(false) }))
+    }
+
+    /// An error if SQLite's file is not where it was: what is written now is lost with the process.
+    pub(in crate::store) fn check_file(&self) -> Result<(), FileLost> {
+        self.file.as_ref().and_then(SqliteFile::lost).map_or(Ok(()), Err)
+    }
+
+    /// Closes all connections to SQLite's file. An error: somebody still uses one.
+    pub(super) async fn close_file(&self) -> Result<(), DbErr> {
+        let closing = self.db.get_sqlite_connection_pool().close();
+        let closed = tokio::time::timeout(ACQUIRE_TIMEOUT, closing).await;
+        closed.map_err(|_| driver(sqlx::Error::PoolTimedOut))?;
+        match &self.file {
+            Some(file) => file.close().await.map_err(driver),
+            None => Ok(()),
+        }
     }
 
     /// A use failed: whoever writes next looks first whether another server takes writes.
@@ -95,6 +112,26 @@ impl ServerPool {
     pub(in crate::store) fn is_doubted(&self) -> bool {
         self.is_doubted.load(Ordering::Acquire)
     }
+}
+
+/// Memory is no file, and gone when its connection is closed.
+async fn open_file(url: &str, makes_file: bool) -> Result<Option<SqliteFile>, ConnectError> {
+    if file_of(url).is_none() {
+        return Ok(None);
+    }
+    let options: SqliteConnectOptions = url.parse().map_err(driver)?;
+    Ok(SqliteFile::open(&sqlite_options(options, makes_file)).await.map_err(driver)?)
+}
+
+fn sqlite_options(sqlite: SqliteConnectOptions, makes_file: bool) -> SqliteConnectOptions {
+    // FULL: what is acked on the queue must not vanish from the tables in a power cut.
+    sqlite
+        .statement_cache_capacity(STATEMENTS_KEPT)
+        .create_if_missing(makes_file)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(SQLITE_BUSY_TIMEOUT)
+        .foreign_keys(true)
 }
 
 /// Has the pool look at each connection that is taken and comes back, and new ones ask what they lead to
@@ -184,6 +221,6 @@ fn relay(host: &str, port: u16, name: &str) -> Option<Relay> {
         .ok()
 }
 
-fn driver(error: sqlx::Error) -> DbErr {
+pub(super) fn driver(error: sqlx::Error) -> DbErr {
     DbErr::Conn(sea_orm::RuntimeErr::SqlxError(error.into()))
 }

@@ -10,6 +10,7 @@ mod probe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use sea_orm::DbBackend;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::ConnectError;
 use super::hosts::{ServerUrl, servers_of};
 use super::limit::MessageLimit;
-use super::pool::{PoolSettings, ServerPool};
+use super::pool::{self, PoolSettings, ServerPool};
 use super::seen::SeenServers;
 use super::server::ServerIdentity;
 use crate::store::sql::error::StoreError;
@@ -41,6 +42,7 @@ pub(in crate::store) struct PrimaryPool {
     probing: tokio::sync::Mutex<LastProbe>,
     rivals_log: OutageLog,
     wanted_log: OutageLog,
+    file_log: OutageLog,
 }
 
 #[derive(Clone)]
@@ -64,10 +66,11 @@ impl PrimaryPool {
     pub(in crate::store) async fn open(
         url: &str,
         connections_max: u32,
+        makes_file: bool,
     ) -> Result<Self, ConnectError> {
         let servers: Arc<[ServerUrl]> = servers_of(url)?.into();
         let (limit, seen) = (MessageLimit::unknown(), SeenServers::nothing());
-        let settings = PoolSettings { connections_max, limit, seen };
+        let settings = PoolSettings { connections_max, limit, seen, makes_file };
         let (rivals_log, mut chosen) = (OutageLog::new(), None);
         if servers.len() > 1 {
             let found = probe_servers(&servers, None, None).await;
@@ -80,12 +83,14 @@ impl PrimaryPool {
         if servers.len() > 1 && chosen.is_none() {
             pool.doubt();
         }
+        let settings = PoolSettings { makes_file: false, ..settings };
         Ok(Self {
             current: RwLock::new(CurrentPool { servers, server, pool, settings }),
             wanted: Mutex::default(),
             probing: tokio::sync::Mutex::default(),
             rivals_log,
             wanted_log: OutageLog::new(),
+            file_log: OutageLog::new(),
         })
     }
 
@@ -107,6 +112,10 @@ impl PrimaryPool {
     /// The pool to begin a transaction on: after an error, that of the server that takes writes now.
     pub(in crate::store) async fn trusted(&self) -> Result<Arc<ServerPool>, StoreError> {
         let current = self.current();
+        if current.pool.check_file().is_err() {
+            // Rare, and deep: of a type that says so to no caller.
+            self.keep_file().boxed().await?;
+        }
         let has_choice = current.servers.len() > 1 || self.wanted().is_some();
         if current.pool.is_doubted() && has_choice {
             // Rare, and deep: boxed, every transaction is spared its size.
@@ -133,6 +142,8 @@ impl PrimaryPool {
         let mut probed_at = Instant::now();
         while stop.run_until_cancelled(tokio::time::sleep(TEND_EVERY)).await.is_some() {
             let current = self.current();
+            // Whoever needs the file says that it is not there; the log says so here.
+            let _ = self.keep_file().await;
             let is_due = current.pool.is_doubted() || probed_at.elapsed() >= PROBE_EVERY;
             if self.wanted().is_some() || (current.servers.len() > 1 && is_due) {
                 // Whoever needs the database says that none takes writes.
@@ -140,6 +151,33 @@ impl PrimaryPool {
                 probed_at = Instant::now();
             }
         }
+    }
+
+    /// Looks whether SQLite's file is where it was. One whose log was removed is opened again, with all that
+    /// was in the log; of any other an error says what helps.
+    async fn keep_file(&self) -> Result<(), StoreError> {
+        let _turn = self.probing.lock().await;
+        let CurrentPool { servers, server, pool, .. } = self.current();
+        let (Some(file), Err(lost)) = (&pool.file, pool.check_file()) else {
+            self.file_log.worked();
+            return Ok(());
+        };
+        if let Some(DueLine { error, .. }) = self.file_log.failed(&lost) {
+            tracing::error!(
+                error,
+                "the tables can't be written: webhooks wait, no attempt is used"
+            );
+        }
+        if !file.save_log(&lost).await.map_err(pool::driver)? {
+            return Err(lost.into());
+        }
+        pool.close_file().await?;
+        self.use_server(servers, server, None).await.map_err(|error| match error {
+            ConnectError::Database(error) => StoreError::Database(error),
+            _ => StoreError::File(lost),
+        })?;
+        tracing::warn!(path = %file.path().display(), "the file of the tables was opened again");
+        Ok(())
     }
 
     /// Finds the server that takes writes, and uses it. Who comes while somebody looks shares that look.

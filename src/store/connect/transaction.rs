@@ -11,6 +11,8 @@
 //! - A commit counts only if the database had this very transaction open (`boundary.rs`).
 //! - A connection whose transaction did not end well is closed, never used again: what state it is in
 //!   is not reasoned about. The database rolls back when it ends.
+//! - A commit of SQLite counts only if the path leads to the file that it went to, before and after it
+//!   (`sqlite_file`).
 //! - A commit that gets no answer is given up after [`COMMIT_MAX`]: one that waits for a synchronous
 //!   standby that is away would wait for ever.
 //!
@@ -66,11 +68,14 @@ impl CheckedTransaction {
         if session.is_poisoned() {
             return Err(CommitError::Poisoned.into());
         }
+        session.check_file()?;
         let commit = session.run(boundary::commit(self.backend));
         let answer = timeout(COMMIT_MAX, commit).await.map_err(|_| CommitError::Unanswered)??;
         if !boundary::is_committed(self.backend, &answer)? {
             return Err(CommitError::Gone.into());
         }
+        // In between it may have been removed.
+        session.check_file()?;
         session.release();
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! How many dead letters and sessions there are, by state and status. Called by `observer`.
+//! How many dead letters and sessions there are, by state and status. Called by `monitor`.
 
 use sea_orm::sea_query::{Alias, Expr, Func, Query};
 use sea_orm::{ConnectionTrait, TryGetable};

@@ -1,7 +1,7 @@
 //! Dead letters: webhooks we stopped retrying, kept as rows with all that an operator needs.
 //!
 //! One row per webhook, however often it is replayed. `apply/burial` makes them; here is what operators do
-//! with them, through `desk`. `job` takes them for a replay.
+//! with them, through `operations`. `job` takes them for a replay.
 
 mod edit;
 mod filter;

@@ -1,6 +1,6 @@
 //! Whether the tables could be written now: asked when no webhook was applied for a while.
 //!
-//! Called by `observer` and by workers that wait for the end of an outage. Leaves nothing behind: the
+//! Called by `monitor` and by workers that wait for the end of an outage. Leaves nothing behind: the
 //! statements on webhooks' tables are of no rows, and their transaction is rolled back. A database that
 //! is read-only, that lacks a right or a table, or that hangs says so all the same. Whether the disk
 //! takes anything shows only at a commit, so the time in one row of `waha_processes` is written.

@@ -1,6 +1,6 @@
 //! The processes that work, by their own word: who runs, and what each has in hand.
 //!
-//! Written by `lifecycle::beat`, read by `equation` and `status`. A process that stops takes its row
+//! Written by `lifecycle::beat`, read by `accounting` and `status`. A process that stops takes its row
 //! away, so a row that is old is of one that ended without a word; others take it away after
 //! [`KEPT`]. Invariant: whether a process lives is told by its beats, which grow, and never
 //! by comparing clocks of different machines.
@@ -11,7 +11,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use entity::waha_processes::{ActiveModel, Column, Entity, Model};
 
-use crate::queue::{InHand, Lane};
+use crate::queue::{InFlightCounts, Lane};
 use crate::store::Store;
 use crate::store::audit::fitting;
 use crate::store::sql::error::StoreError;
@@ -20,6 +20,9 @@ pub use entity::waha_processes::Model as ProcessRow;
 
 /// How long the row of a process that ended without a word is kept.
 pub const KEPT: Duration = Duration::hours(24);
+
+/// A time further ahead than this is no time at which a process was heard of: its clock was wrong.
+pub const AHEAD_MAX: Duration = Duration::hours(1);
 
 /// Who beats.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +45,7 @@ pub struct ProcessBeat {
     /// How many came before.
     pub number: u64,
     /// What it has in hand; none if it could not tell, or has no broker.
-    pub in_hand: Option<InHand>,
+    pub in_hand: Option<InFlightCounts>,
 }
 
 impl Store {
@@ -64,6 +67,15 @@ impl Store {
         if changed.rows_affected == 0 {
             Entity::insert(first_row(process, beat, now)).exec(&db).await?;
         }
+        // Of one that lives on with its clock the next beat says so again; of a dead one this is the time
+        // from which its row gets old.
+        let bounded = ActiveModel { seen_at: Set(now), ..ActiveModel::default() };
+        Entity::update_many()
+            .set(bounded)
+            .filter(Column::SeenAt.gt(now + AHEAD_MAX))
+            .filter(Column::Instance.ne(&process.instance))
+            .exec(&db)
+            .await?;
         Entity::delete_many()
             .filter(Column::SeenAt.lt(now - KEPT))
             .filter(Column::Instance.ne(&process.instance))
@@ -119,7 +131,7 @@ fn whole(count: u64) -> i64 {
 }
 
 /// What a row says its process had in hand; none if it could not tell.
-pub fn in_hand(row: &Model) -> Option<InHand> {
+pub fn in_hand(row: &Model) -> Option<InFlightCounts> {
     let whole = |count: Option<i64>| count.map(i64::unsigned_abs);
     let mut lanes = [0; Lane::ALL.len()];
     for lane in Lane::ALL {
@@ -131,5 +143,5 @@ pub fn in_hand(row: &Model) -> Option<InHand> {
         })?;
     }
     let (consumers, given_up) = (whole(row.consumers)?, whole(row.in_hand_given_up)?);
-    Some(InHand { consumers, lanes, given_up })
+    Some(InFlightCounts { consumers, lanes, given_up })
 }

@@ -1,4 +1,4 @@
-//! Sessions as operators see them, and when something came from them. Called by `silence` and `admin`.
+//! Sessions as operators see them, and when something came from them. Called by `quiet_sessions` and `admin`.
 //!
 //! What the ledger is asked here walks its index on session and time: a few rows, however many the
 //! session has.

@@ -1,7 +1,7 @@
 //! What operators have settled of the equation: webhooks that are known to be lost, webhooks that a
 //! killed door took and did not count.
 //!
-//! Written by `status settle` as entries of the audit log, summed up by `equation`. Invariant:
+//! Written by `status settle` as entries of the audit log, summed up by `accounting`. Invariant:
 //! the entry is the settlement, so there is none without who, when and why.
 
 use std::collections::BTreeMap;

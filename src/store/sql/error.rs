@@ -39,12 +39,18 @@
 //! | damage, which some rows have and others have not | XX | 1034, 1035, 1194, 1195, 1712, 1817, 1877 | CORRUPT, IOERR_CORRUPTFS, IOERR_DATA |
 //! | our own mistakes, and all else | 00, 01, 02, 03, 0F, 0Z, 21, 42601 | 1064, 1105 | ERROR, INTERNAL, NOTFOUND, EMPTY, MISUSE, FORMAT, RANGE, NOTICE, WARNING |
 //!
+//! A NOT NULL of a column that is not in our statement's list is none of the contradictions (23502,
+//! CONSTRAINT_NOTNULL; MySQL has 1364 for it): somebody added it to a table of ours (`foreign_column.rs`). It is an outage on all
+//! three, told with table, column and remedy.
+//!
 //! Errors of the driver are outages if they are about the connection, else unknown. Whatever refuses a
 //! connection, under any code, is an outage: no webhook was there.
 
 #![expect(clippy::doc_markdown, reason = "a test reads the names of the table as they stand")]
 
 mod commit;
+mod file;
+mod foreign_column;
 mod mysql;
 mod postgres;
 mod sqlite;
@@ -56,6 +62,8 @@ use sea_orm::{DbErr, RuntimeErr, SqlxMySqlError, SqlxPostgresError, SqlxSqliteEr
 
 pub(in crate::store) use commit::COMMIT_MAX;
 pub use commit::CommitError;
+pub use file::{FileChange, FileLost};
+pub(in crate::store) use foreign_column::{ForeignColumn, named};
 
 /// Why the tables could not be read or written. Nothing of the batch was written.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +88,9 @@ pub enum StoreError {
     /// None of the servers that the URL names is the one to write to.
     #[error("no database server takes writes: {0}")]
     NoPrimary(String),
+    /// SQLite's file is not where it was.
+    #[error(transparent)]
+    File(#[from] FileLost),
     /// Another server took the place of the one whose ids were used.
     #[error("another database server has taken over")]
     Switched,
@@ -130,7 +141,9 @@ impl StoreError {
             Self::Timeout(_) | Self::Commit(CommitError::Gone | CommitError::Unanswered) => {
                 ErrorClass::Outage
             }
-            Self::ReadOnly | Self::NoPrimary(_) | Self::Switched => ErrorClass::Outage,
+            Self::ReadOnly | Self::NoPrimary(_) | Self::File(_) | Self::Switched => {
+                ErrorClass::Outage
+            }
             Self::Vanished(_) | Self::Commit(CommitError::Poisoned) => ErrorClass::Unknown,
             Self::Filter(_) => ErrorClass::Contradiction,
             Self::Database(error) => classify(error),
@@ -145,11 +158,14 @@ impl StoreError {
             | Self::Commit(_)
             | Self::ReadOnly
             | Self::NoPrimary(_)
+            | Self::File(_)
             | Self::Switched
             | Self::Filter(_) => self.to_string(),
             Self::Database(error) => match driver_error(error) {
                 Some(sqlx::Error::Database(error)) => refusal(error.as_ref()),
-                Some(sqlx::Error::Encode(error)) if error.is::<MessageTooLong>() => {
+                Some(sqlx::Error::Encode(error))
+                    if error.is::<MessageTooLong>() || error.is::<ForeignColumn>() =>
+                {
                     error.to_string()
                 }
                 _ => "the database failed".to_owned(),
@@ -201,6 +217,7 @@ fn classify(error: &DbErr) -> ErrorClass {
     match driver_error(error) {
         Some(sqlx::Error::Database(database)) => classify_database(database.as_ref()),
         Some(sqlx::Error::Encode(error)) if error.is::<MessageTooLong>() => ErrorClass::TooLarge,
+        Some(sqlx::Error::Encode(error)) if error.is::<ForeignColumn>() => ErrorClass::Outage,
         Some(
             sqlx::Error::Configuration(_)
             | sqlx::Error::Io(_)

@@ -6,7 +6,7 @@ use std::error::Error;
 
 use sea_orm::{DbErr, sqlx};
 
-use super::error::{code, driver_error};
+use super::error::{ForeignColumn, code, driver_error};
 
 /// What a link of a chain of errors may say; none if it is no error of a database.
 pub(crate) fn loggable(link: &(dyn Error + 'static)) -> Option<String> {
@@ -22,6 +22,7 @@ fn of_driver(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::Database(database) => format!("code {}", code(database.as_ref())),
         sqlx::Error::Io(error) => error.to_string(),
+        sqlx::Error::Encode(error) if error.is::<ForeignColumn>() => error.to_string(),
         sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed

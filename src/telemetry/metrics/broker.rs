@@ -1,5 +1,5 @@
 //! What the broker's management API told: nodes, queues with too few members, policies that break
-//! promises. Set by `observer`; no series where it is not asked or does not answer.
+//! promises. Set by `monitor`; no series where it is not asked or does not answer.
 
 use prometheus::core::Collector;
 use prometheus::{GaugeVec, IntGaugeVec};

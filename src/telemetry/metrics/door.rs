@@ -9,6 +9,7 @@ use prometheus::{Gauge, Histogram, IntCounterVec};
 
 use super::source_clocks::SourceClocks;
 use super::{OTHER, family};
+use crate::telemetry::refusals::Refusals;
 use crate::webhook::{EventType, Webhook};
 
 const BODY_BUCKETS: [f64; 8] =
@@ -82,6 +83,8 @@ pub struct DoorMetrics {
     publish_seconds: Histogram,
     last_received: Gauge,
     clocks: SourceClocks,
+    /// What it refused, and why.
+    pub refusals: Refusals,
 }
 
 impl DoorMetrics {
@@ -114,6 +117,7 @@ impl DoorMetrics {
                 "When the last webhook was accepted, in Unix time; 0 before the first.",
             ),
             clocks: SourceClocks::new(),
+            refusals: Refusals::default(),
         };
         for source in sources {
             metrics.begin(source);

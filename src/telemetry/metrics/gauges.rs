@@ -1,6 +1,6 @@
 //! What the observer sees: depth and age of the lanes, sizes of files, dead letters, sessions.
 //!
-//! Set by `observer`, shortly before they are read.
+//! Set by `monitor`, shortly before they are read.
 
 use prometheus::core::Collector;
 use prometheus::{GaugeVec, IntCounter, IntGauge, IntGaugeVec};
@@ -21,6 +21,7 @@ const NO_STATUS: &str = "unknown";
 pub struct Gauges {
     queue_webhooks: IntGaugeVec,
     oldest_age: GaugeVec,
+    retries_late: GaugeVec,
     queue_bytes: IntGauge,
     queue_bytes_max: IntGauge,
     set_aside: IntGauge,
@@ -58,6 +59,11 @@ impl Gauges {
             oldest_age: family::times(
                 "oldest_waiting_age_seconds",
                 "Since when the oldest ready webhook of a lane waits, by its arrival at the door; 0 when none waits. No series where this process can't know it.",
+                &["lane"],
+            ),
+            retries_late: family::times(
+                "retries_late_seconds",
+                "For how long nothing has left the retry queues of a lane beyond their longest wait; 0 while all go in time.",
                 &["lane"],
             ),
             queue_bytes: gauge("queue_bytes", "Used size of the embedded queue."),
@@ -102,6 +108,9 @@ impl Gauges {
             families.push(Box::new(self.set_aside.clone()));
             families.push(Box::new(self.missing.clone()));
         }
+        if scope.works && scope.has_broker {
+            families.push(Box::new(self.retries_late.clone()));
+        }
         if scope.works {
             families.push(Box::new(self.dead_letters.clone()));
             families.push(Box::new(self.sessions.clone()));
@@ -119,6 +128,9 @@ impl Gauges {
             };
             set("ready", lane.ready);
             set("retrying", lane.retrying);
+            if let Some(late) = lane.retries_late {
+                self.retries_late.with_label_values(&[name]).set(late.as_secs_f64());
+            }
             match lane.oldest_received_at_ms {
                 Some(oldest) => {
                     let age = seconds((now_ms - oldest).max(0));
@@ -158,6 +170,7 @@ impl Gauges {
     pub fn forget_depth(&self) {
         self.queue_webhooks.reset();
         self.oldest_age.reset();
+        self.retries_late.reset();
     }
 
     /// Dead letters by state; a state that is not named has none.

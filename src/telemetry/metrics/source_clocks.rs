@@ -30,6 +30,8 @@ pub(super) struct SourceClocks {
 struct Window {
     began_at_ms: i64,
     offset: ClockOffset,
+    /// Those of the time before.
+    earlier: Option<ClockOffset>,
     /// When the log last said that the clock disagrees; none if it agrees.
     told_at_ms: Option<i64>,
 }
@@ -65,7 +67,7 @@ impl SourceClocks {
         if let Some(ahead_ms) = window.offset.ahead_ms() {
             self.ahead_seconds.with_label_values(&[source]).set(super::gauges::seconds(ahead_ms));
             window.log(source, now_ms);
-            window.offset = ClockOffset::default();
+            window.earlier = Some(std::mem::take(&mut window.offset));
             window.began_at_ms = now_ms;
         }
     }
@@ -77,7 +79,7 @@ impl SourceClocks {
 
 impl Window {
     fn log(&mut self, source: &str, now_ms: i64) {
-        let disagreement_ms = self.offset.disagreement_ms();
+        let disagreement_ms = self.offset.disagreement_ms(self.earlier.as_ref());
         match (disagreement_ms, self.told_at_ms) {
             (Some(_), Some(told_at_ms)) if now_ms - told_at_ms < REMIND_EVERY_MS => {}
             (Some(ahead_ms), _) => {

@@ -92,7 +92,7 @@ impl WorkerMetrics {
         self.apply_seconds.observe(took.as_secs_f64());
     }
 
-    /// A delivery ended; the outcome is committed.
+    /// A delivery ended: the outcome was committed at `now_ms`, and the delivery is acked.
     pub fn ended(&self, webhook: &Webhook, outcome: Outcome, now_ms: i64) {
         let lane = lane(webhook);
         self.deliveries.with_label_values(&[lane, outcome.name()]).inc();
@@ -119,7 +119,7 @@ impl WorkerMetrics {
         self.deliveries.with_label_values(&[lane(webhook), RETRIED]).inc();
     }
 
-    /// A delivery was given back with no attempt used.
+    /// A delivery was given back with no attempt used, or could not be acked.
     pub fn returned(&self, webhook: &Webhook) {
         self.deliveries.with_label_values(&[lane(webhook), RETURNED]).inc();
     }

@@ -66,7 +66,7 @@ fn jump(round: &mut Round, members: usize) -> Jump {
     use rand::RngExt;
     let kills = round.index(2) == 0;
     Jump {
-        ahead_ms: round.dice.random_range(-JUMP_MS..JUMP_MS),
+        ahead_ms: round.rng.random_range(-JUMP_MS..JUMP_MS),
         lasting: round.ms(500..6_000),
         killed: kills.then(|| round.index(members)),
     }

@@ -135,7 +135,9 @@ async fn full_spool(round: &mut Round, servers: &Servers) -> Account {
         tokio::time::sleep(outage).await;
         disks.iter().for_each(Disk::mend);
     };
-    let account = round.play(&fleet, Permitted::default(), acting).await;
+    // Refused for lack of space, and the broker died before it said whether it has it.
+    let permitted = Permitted { uncounted: is_away, ..Permitted::default() };
+    let account = round.play(&fleet, permitted, acting).await;
     servers.end(fleet).await;
     account
 }

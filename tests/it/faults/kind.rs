@@ -4,6 +4,7 @@ use super::account::Account;
 use super::clock::ClockFault;
 use super::disk::DiskFault;
 use super::failover::FailoverFault;
+use super::files::FileFault;
 use super::nodes::NodeFault;
 use super::pages::PageFault;
 use super::process::ProcessFault;
@@ -75,6 +76,7 @@ groups!(
     Process(ProcessFault) in process,
     Disk(DiskFault) in disk,
     Page(PageFault) in pages,
+    File(FileFault) in files,
     Stranger(StrangerFault) in strangers,
     Rights(RightsFault) in rights,
     Clock(ClockFault) in clock,

@@ -8,7 +8,7 @@ use std::path::Path;
 use rand::RngExt;
 use rand::rngs::StdRng;
 use rusqlite::Connection;
-use waha_ingest::queue::spool::Books;
+use waha_ingest::queue::spool::DoorCounts;
 
 use super::account::{Account, Permitted};
 use super::kind::faults;
@@ -79,7 +79,7 @@ async fn damage_spool(round: &mut Round, servers: &Servers) -> Account {
     let acting = async {
         node.does("kill");
         wait_for("spooled webhooks", PATIENCE, || async {
-            Books::read(&spool).await.ok().filter(|books| books.waiting >= SPOOLED).map(drop)
+            DoorCounts::read(&spool).await.ok().filter(|books| books.waiting >= SPOOLED).map(drop)
         })
         .await;
         door.kill().await;
@@ -98,7 +98,7 @@ struct Damage {
     places: usize,
     /// Its log instead, where it has one.
     is_of_log: bool,
-    dice: StdRng,
+    rng: StdRng,
 }
 
 impl Damage {
@@ -106,7 +106,7 @@ impl Damage {
         use rand::SeedableRng;
         let places = 1 + round.index(3);
         let is_of_log = round.index(3) == 0;
-        Self { places, is_of_log, dice: StdRng::seed_from_u64(round.dice.random()) }
+        Self { places, is_of_log, rng: StdRng::seed_from_u64(round.rng.random()) }
     }
 
     fn happen(&mut self, database: &Path) {
@@ -124,7 +124,7 @@ impl Damage {
     fn strike(&mut self, path: &Path) {
         let mut bytes = std::fs::read(path).unwrap();
         for _ in 0..self.places {
-            strike(&mut bytes, &mut self.dice);
+            strike(&mut bytes, &mut self.rng);
         }
         overwrite(path, &bytes);
     }
@@ -132,7 +132,7 @@ impl Damage {
     fn flip(&mut self, path: &Path) {
         let mut bytes = std::fs::read(path).unwrap();
         for _ in 0..self.places {
-            let place = self.dice.random_range(0..bytes.len());
+            let place = self.rng.random_range(0..bytes.len());
             bytes[place] ^= 0x10;
         }
         overwrite(path, &bytes);

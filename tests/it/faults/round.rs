@@ -37,7 +37,7 @@ pub enum Length {
 
 /// One round.
 pub struct Round {
-    pub dice: StdRng,
+    pub rng: StdRng,
     pub length: Length,
     seed: u64,
     /// Webhooks per second.
@@ -48,12 +48,12 @@ pub struct Round {
 
 impl Round {
     pub fn new(seed: u64, length: Length) -> Self {
-        let mut dice = StdRng::seed_from_u64(seed);
+        let mut rng = StdRng::seed_from_u64(seed);
         let (rate, seconds) = match length {
-            Length::Short => (dice.random_range(80..120), 6.0),
-            Length::Full => (dice.random_range(100..400), 10.0),
+            Length::Short => (rng.random_range(80..120), 6.0),
+            Length::Full => (rng.random_range(100..400), 10.0),
         };
-        Self { dice, length, seed, rate: f64::from(rate), seconds }
+        Self { rng, length, seed, rate: f64::from(rate), seconds }
     }
 
     /// The load goes on for longer, at a lower rate.
@@ -68,20 +68,20 @@ impl Round {
             Length::Short => range.start + (range.end - range.start).div_ceil(4),
             Length::Full => range.end,
         };
-        Duration::from_millis(self.dice.random_range(range.start..end))
+        Duration::from_millis(self.rng.random_range(range.start..end))
     }
 
     pub fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
-        *all.choose(&mut self.dice).unwrap()
+        *all.choose(&mut self.rng).unwrap()
     }
 
     /// A seed for what takes a byte.
     pub fn seed_byte(&mut self) -> u8 {
-        self.dice.random()
+        self.rng.random()
     }
 
     pub fn index(&mut self, count: usize) -> usize {
-        self.dice.random_range(0..count)
+        self.rng.random_range(0..count)
     }
 
     /// All webhooks of the round, in order and each once.
@@ -193,6 +193,7 @@ fn counts(status: &Value) -> Value {
         "excess",
         "balanced",
         "reason",
+        "dead_letter_groups",
     ];
     kept.iter().map(|key| ((*key).to_owned(), status[key].clone())).collect()
 }

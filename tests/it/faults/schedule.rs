@@ -9,12 +9,12 @@ use super::kind::Kind;
 /// So many rounds: each kind as often as any other, give or take one, in an order of the seed. Each round
 /// has a seed of its own, the first one that of the campaign, so that it can be repeated alone.
 pub fn schedule(kinds: &[Kind], rounds: u64, seed: u64) -> Vec<(Kind, u64)> {
-    let mut dice = StdRng::seed_from_u64(seed);
+    let mut rng = StdRng::seed_from_u64(seed);
     let mut deck: Vec<Kind> = Vec::new();
     let mut next = || {
         if deck.is_empty() {
             deck.extend_from_slice(kinds);
-            deck.shuffle(&mut dice);
+            deck.shuffle(&mut rng);
         }
         deck.pop()
     };

@@ -201,23 +201,23 @@ pub fn webhook(number: usize) -> Webhook {
 
 /// Flips a bit, or makes a page or a sector something else. The first hundred bytes say what the file is, and
 /// which release's: those are not struck alone.
-pub fn strike(bytes: &mut [u8], dice: &mut StdRng) {
+pub fn strike(bytes: &mut [u8], rng: &mut StdRng) {
     let pages = bytes.len() / PAGE;
-    match dice.random_range(0..4) {
+    match rng.random_range(0..4) {
         0 => {
-            let at = dice.random_range(100..bytes.len());
-            bytes[at] ^= 1 << dice.random_range(0..8);
+            let at = rng.random_range(100..bytes.len());
+            bytes[at] ^= 1 << rng.random_range(0..8);
         }
         1 => {
-            let page = dice.random_range(0..pages);
+            let page = rng.random_range(0..pages);
             bytes[page * PAGE..(page + 1) * PAGE].fill(0);
         }
         2 => {
-            let sector = dice.random_range(1..bytes.len() / 512);
-            dice.fill_bytes(&mut bytes[sector * 512..(sector + 1) * 512]);
+            let sector = rng.random_range(1..bytes.len() / 512);
+            rng.fill_bytes(&mut bytes[sector * 512..(sector + 1) * 512]);
         }
         _ => {
-            let (from, to) = (dice.random_range(1..pages), dice.random_range(1..pages));
+            let (from, to) = (rng.random_range(1..pages), rng.random_range(1..pages));
             bytes.copy_within(from * PAGE..(from + 1) * PAGE, to * PAGE);
         }
     }

@@ -12,10 +12,10 @@ async fn whatever_is_damaged_the_sum_comes_out() {
     let whole = QueueFile::filled().await;
     for seed in 0..SEEDS {
         let file = whole.copy();
-        let mut dice = StdRng::seed_from_u64(seed);
+        let mut rng = StdRng::seed_from_u64(seed);
         file.damage(|bytes| {
             for _ in 0..=seed % 3 {
-                strike(bytes, &mut dice);
+                strike(bytes, &mut rng);
             }
         });
         let case = format!("seed {seed}");

@@ -6,12 +6,12 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::which::check;
+use super::filter_query::check;
 use crate::admin::api::error::{Refused, RefusedBody};
-use crate::admin::api::wish::{check_note, check_rate};
+use crate::admin::api::validation::{check_note, check_rate};
 use crate::admin::api::{ApiError, Problem, actor};
 use crate::admin::{Admin, Caller};
-use crate::desk::{Forecast, forecast};
+use crate::operations::{Preview, forecast};
 use crate::replay;
 use crate::store::Store;
 use crate::store::apply::burial::state::DeadLetterState;
@@ -28,7 +28,7 @@ use crate::webhook::Receipt;
     json!({ "filter": { "reasons": ["malformed"] }, "rate": 50, "note": "a release reads them" }),
     json!({ "all": true, "dry_run": true })
 ))]
-pub(in crate::admin::api) struct ReplayWish {
+pub(in crate::admin::api) struct ReplayBody {
     /// Which dead letters; their state is pending.
     #[serde(default, deserialize_with = "object")]
     filter: DeadLetterFilter,
@@ -52,7 +52,7 @@ pub(in crate::admin::api) struct ReplayWish {
     json!({ "filter": { "sessions": ["shop"] }, "note": "of a test" }),
     json!({ "all": true, "dry_run": true, "note": "to see how many" })
 ))]
-pub(in crate::admin::api) struct ResolutionWish {
+pub(in crate::admin::api) struct ResolutionBody {
     /// Which dead letters; their state is the one that this is for.
     #[serde(default, deserialize_with = "object")]
     filter: DeadLetterFilter,
@@ -89,9 +89,9 @@ pub(in crate::admin::api) struct Resolved {
 ///
 /// A job of this filter that was interrupted goes on.
 #[utoipa::path(
-    post, path = "/api/v1/dead-letters/replay", tag = "dead letters", request_body = ReplayWish,
+    post, path = "/api/v1/dead-letters/replay", tag = "dead letters", request_body = ReplayBody,
     responses(
-        (status = 200, body = Forecast, description = "What would be done."),
+        (status = 200, body = Preview, description = "What would be done."),
         (status = 202, body = StartedJob, description = "The job was started."),
         (status = 409, body = Problem, content_type = "application/problem+json"),
         RefusedBody,
@@ -102,21 +102,21 @@ pub(in crate::admin::api) async fn replay(
     admin: web::Data<Admin>,
     caller: web::ReqData<Caller>,
     request: HttpRequest,
-    wish: web::Json<Object<ReplayWish>>,
+    request_body: web::Json<Object<ReplayBody>>,
 ) -> Result<HttpResponse, ApiError> {
-    let Object(wish) = wish.into_inner();
-    let filter = named(wish.filter, wish.all, DeadLetterState::Pending)?;
-    check_note(wish.note.as_deref())?;
-    check_rate(wish.rate)?;
-    if wish.dry_run {
+    let Object(request_body) = request_body.into_inner();
+    let filter = named(request_body.filter, request_body.all, DeadLetterState::Pending)?;
+    check_note(request_body.note.as_deref())?;
+    check_rate(request_body.rate)?;
+    if request_body.dry_run {
         return foresee(&admin, &filter).await;
     }
     let store = Arc::clone(admin.store()?);
     let actor = actor(&caller, &request);
     let owner = format!("{:016x}", Receipt::new().0);
-    let (rate, note) = (wish.rate, wish.note.as_deref());
-    let wish = ReplayRequest { filter: &filter, rate, actor: &actor, note, owner: &owner };
-    let job = match store.start_job(&wish).await? {
+    let (rate, note) = (request_body.rate, request_body.note.as_deref());
+    let request_body = ReplayRequest { filter: &filter, rate, actor: &actor, note, owner: &owner };
+    let job = match store.start_job(&request_body).await? {
         JobStart::Started(job) | JobStart::Resumed(job) => job,
         JobStart::Busy(job) => {
             let detail = format!("job {} replays the same, or did a moment ago", job.id);
@@ -142,9 +142,9 @@ fn go_on(admin: &Admin, store: Arc<Store>, job: ReplayJob) {
 /// Give dead letters up; they stay as rows.
 #[utoipa::path(
     post, path = "/api/v1/dead-letters/discard", tag = "dead letters",
-    request_body = ResolutionWish,
+    request_body = ResolutionBody,
     responses(
-        (status = 200, body = inline(ResolvedOrForecast)),
+        (status = 200, body = inline(ResolvedOrPreview)),
         RefusedBody,
         Refused
     )
@@ -153,17 +153,17 @@ pub(in crate::admin::api) async fn discard(
     admin: web::Data<Admin>,
     caller: web::ReqData<Caller>,
     request: HttpRequest,
-    wish: web::Json<Object<ResolutionWish>>,
+    request_body: web::Json<Object<ResolutionBody>>,
 ) -> Result<HttpResponse, ApiError> {
-    resolve(&admin, &caller, &request, wish.into_inner().0, DeadLetterState::Pending).await
+    resolve(&admin, &caller, &request, request_body.into_inner().0, DeadLetterState::Pending).await
 }
 
 /// Take discarding back: dead letters are pending again.
 #[utoipa::path(
     post, path = "/api/v1/dead-letters/restore", tag = "dead letters",
-    request_body = ResolutionWish,
+    request_body = ResolutionBody,
     responses(
-        (status = 200, body = inline(ResolvedOrForecast)),
+        (status = 200, body = inline(ResolvedOrPreview)),
         RefusedBody,
         Refused
     )
@@ -172,39 +172,40 @@ pub(in crate::admin::api) async fn restore(
     admin: web::Data<Admin>,
     caller: web::ReqData<Caller>,
     request: HttpRequest,
-    wish: web::Json<Object<ResolutionWish>>,
+    request_body: web::Json<Object<ResolutionBody>>,
 ) -> Result<HttpResponse, ApiError> {
-    resolve(&admin, &caller, &request, wish.into_inner().0, DeadLetterState::Discarded).await
+    resolve(&admin, &caller, &request, request_body.into_inner().0, DeadLetterState::Discarded)
+        .await
 }
 
 /// How many were changed; after a dry run what would be. For descriptions only.
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "utoipa reads it, nobody makes one")]
-pub(in crate::admin::api) enum ResolvedOrForecast {
+pub(in crate::admin::api) enum ResolvedOrPreview {
     Resolved(Resolved),
-    Forecast(Forecast),
+    Preview(Preview),
 }
 
 async fn resolve(
     admin: &Admin,
     caller: &Caller,
     request: &HttpRequest,
-    wish: ResolutionWish,
+    request_body: ResolutionBody,
     from: DeadLetterState,
 ) -> Result<HttpResponse, ApiError> {
-    let filter = named(wish.filter, wish.all, from)?;
-    if wish.note.trim().is_empty() {
+    let filter = named(request_body.filter, request_body.all, from)?;
+    if request_body.note.trim().is_empty() {
         return Err(ApiError::BadRequest("note is empty".to_owned()));
     }
-    check_note(Some(&wish.note))?;
-    if wish.dry_run {
+    check_note(Some(&request_body.note))?;
+    if request_body.dry_run {
         return foresee(admin, &filter).await;
     }
     let resolution = DeadLetterResolution {
         filter: &filter,
         actor: &actor(caller, request),
-        note: &wish.note,
+        note: &request_body.note,
         gives_up: from == DeadLetterState::Pending,
         last_id: i64::MAX,
     };

@@ -6,10 +6,10 @@ use utoipa::ToSchema;
 
 use super::show::find;
 use crate::admin::api::error::{Refused, RefusedBody};
-use crate::admin::api::wish::check_note;
+use crate::admin::api::validation::check_note;
 use crate::admin::api::{ApiError, Problem, actor};
 use crate::admin::{Admin, Caller};
-use crate::desk::{EditError, Reading, edit};
+use crate::operations::{DryRun, EditError, edit};
 use crate::strict_json::Object;
 
 /// A mended body.
@@ -29,7 +29,7 @@ pub(in crate::admin::api) struct NewBody {
     put, path = "/api/v1/dead-letters/{id}/body", tag = "dead letters",
     params(("id" = i64, Path)), request_body = NewBody,
     responses(
-        (status = 200, body = Reading, description = "What the normalizer says of the new body."),
+        (status = 200, body = DryRun, description = "What the normalizer says of the new body."),
         (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json"),
         RefusedBody,
@@ -42,7 +42,7 @@ pub(in crate::admin::api) async fn replace_body(
     request: HttpRequest,
     id: web::Path<i64>,
     new: web::Json<Object<NewBody>>,
-) -> Result<web::Json<Reading>, ApiError> {
+) -> Result<web::Json<DryRun>, ApiError> {
     let Object(NewBody { body, note }) = new.into_inner();
     check_note(note.as_deref())?;
     let letter = find(&admin, *id).await?;

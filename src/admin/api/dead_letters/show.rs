@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::admin::api::error::Refused;
 use crate::admin::api::{ApiError, Problem, read};
 use crate::admin::{Admin, Caller};
-use crate::desk::Reading;
+use crate::operations::DryRun;
 use crate::store::operations::dead_letter::{
     DeadLetter, DeadLetterEdit, DeadLetterFilter, DeadLetterPage, DeadLetterReplay,
     DeadLetterSummary,
@@ -29,7 +29,7 @@ pub(in crate::admin::api) struct Detail {
     /// The request's headers that were kept.
     headers: Headers,
     /// What the normalizer says of it now.
-    now: Reading,
+    now: DryRun,
     /// The body as text, if the token's role may read bodies. What is no UTF-8 is replaced: `/body` has
     /// the bytes.
     body: Option<String>,
@@ -57,7 +57,7 @@ pub(in crate::admin::api) struct ReplayReport {
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(in crate::admin::api) struct WhichBody {
+pub(in crate::admin::api) struct FilterBody {
     /// The one that WAHA signed, if it was edited since.
     #[serde(default)]
     original: bool,
@@ -91,7 +91,7 @@ pub(in crate::admin::api) async fn show(
     let summary = store.dead_letters(&filter, DeadLetterPage::first(1)).await?.pop();
     let dead_letter = summary.ok_or(ApiError::NotFound("dead letter"))?;
     let letter = find(&admin, *id).await?;
-    let now = Reading::of(&letter.webhook(), &admin.rules);
+    let now = DryRun::of(&letter.webhook(), &admin.rules);
     let failures = letter.failures.iter().map(|failure| FailedAttempt {
         at: DateTime::from_timestamp_millis(failure.at_ms).unwrap_or_default(),
         error: failure.error.clone(),
@@ -115,7 +115,7 @@ pub(in crate::admin::api) async fn show(
 /// The body of a dead letter, byte for byte.
 #[utoipa::path(
     get, path = "/api/v1/dead-letters/{id}/body", tag = "dead letters",
-    params(("id" = i64, Path), WhichBody),
+    params(("id" = i64, Path), FilterBody),
     responses(
         (status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
@@ -127,7 +127,7 @@ pub(in crate::admin::api) async fn body(
     caller: web::ReqData<Caller>,
     request: HttpRequest,
     id: web::Path<i64>,
-    which: web::Query<WhichBody>,
+    which: web::Query<FilterBody>,
 ) -> Result<HttpResponse, ApiError> {
     let mut body = find(&admin, *id).await?.row.body;
     read::log(&admin, &caller, &request, json!({ "dead_letter": *id })).await?;

@@ -38,12 +38,10 @@ pub(super) fn expected_queues(options: &Options) -> Vec<ExpectedQueue> {
             Place::Dead => QueueRole::Dead,
         }),
     });
-    let rungs = Lane::ALL.into_iter().flat_map(|lane| {
-        let names = topology.rung_queues(lane).into_iter();
-        names.zip(topology.rungs()).map(|(name, rung)| ExpectedQueue {
-            name: name.to_string(),
-            role: Some(QueueRole::Rung(*rung)),
-        })
+    let rungs = Lane::ALL.into_iter().flat_map(|lane| topology.rungs_of(lane));
+    let rungs = rungs.map(|rung| ExpectedQueue {
+        name: rung.queue.to_string(),
+        role: Some(QueueRole::Rung(rung.wait)),
     });
     let probe = ExpectedQueue { name: topology.probe_queue().to_string(), role: None };
     places.into_iter().chain(rungs).chain([probe]).collect()

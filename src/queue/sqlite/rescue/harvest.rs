@@ -12,7 +12,7 @@ use super::page_file::PageContent;
 use super::record::Cell;
 use super::row::{DeliveryRow, IndexEntry, StoredRow, WebhookRow};
 use crate::queue::sqlite::damaged_row::DamagedRow;
-use crate::queue::sqlite::lease::Hand;
+use crate::queue::sqlite::lease::LeasedRow;
 use crate::queue::{Lane, Tag};
 use crate::webhook::EventType;
 
@@ -94,7 +94,7 @@ impl<'a> Harvest<'a> {
     /// counters go on. Gives what did not come over.
     pub(super) fn finish(
         mut self,
-        in_hand: &[(Tag, Hand)],
+        in_hand: &[(Tag, LeasedRow)],
         until_ms: i64,
     ) -> rusqlite::Result<Gleanings> {
         self.forget_ended()?;
@@ -157,7 +157,7 @@ impl<'a> Harvest<'a> {
     }
 
     /// What this process has in hand can be ended, also if its row or its body was lost.
-    fn keep_in_hand(&self, in_hand: &[(Tag, Hand)], until_ms: i64) -> rusqlite::Result<()> {
+    fn keep_in_hand(&self, in_hand: &[(Tag, LeasedRow)], until_ms: i64) -> rusqlite::Result<()> {
         for (tag, hand) in in_hand {
             self.db.prepare_cached(
                 "INSERT INTO deliveries (seq, lane, due_at_ms, wait_ms, lease, handed_out, replay, received_at_ms)
@@ -231,6 +231,7 @@ impl<'a> Harvest<'a> {
         *self.counters.entry("set_aside".to_owned()).or_default() += set_aside;
         *self.counters.entry("missing".to_owned()).or_default() += missing;
         self.counters.insert("held".to_owned(), carried);
+        *self.counters.entry("generation".to_owned()).or_default() += 1;
         if !self.counters.contains_key("accepted") {
             let known = self.number("SELECT count(*) FROM deliveries WHERE replay = 0")?;
             self.counters.insert("accepted".to_owned(), known + set_aside + missing);

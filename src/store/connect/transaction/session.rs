@@ -9,7 +9,7 @@ use sea_orm::{DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
 use sea_query_sqlx::SqlxValues;
 
 use crate::store::connect::pool::ServerPool;
-use crate::store::sql::error::is_outage;
+use crate::store::sql::error::{FileLost, is_outage, named};
 
 /// A connection on its way through a transaction. Dropped before [`TransactionSession::release`], it is closed.
 pub(super) struct TransactionSession {
@@ -56,6 +56,11 @@ impl TransactionSession {
         self.pool.doubt();
     }
 
+    /// An error if what is written goes to a file that nothing leads to any more.
+    pub(super) fn check_file(&self) -> Result<(), FileLost> {
+        self.pool.check_file()
+    }
+
     /// Whether a statement failed, or its answer was not waited for.
     pub(super) fn is_poisoned(&self) -> bool {
         self.is_poisoned
@@ -89,11 +94,12 @@ impl TransactionSession {
     pub(super) async fn execute(&mut self, statement: Statement) -> Result<ExecResult, DbErr> {
         self.begin_statement()?;
         self.pool.limit.check(&statement)?;
+        let head = head(&statement);
         let (sql, values) = parts(statement);
         let done = with_driver!(&mut self.connection, driver => {
             sqlx::query_with(sql, values).execute(&mut **driver).await.map(ExecResult::from)
         });
-        self.trusting(done, DbErr::Exec)
+        self.trusting(done.map_err(|error| named(error, &head)), DbErr::Exec)
     }
 
     pub(super) async fn query_one(
@@ -102,12 +108,13 @@ impl TransactionSession {
     ) -> Result<Option<QueryResult>, DbErr> {
         self.begin_statement()?;
         self.pool.limit.check(&statement)?;
+        let head = head(&statement);
         let (sql, values) = parts(statement);
         let row = with_driver!(&mut self.connection, driver => {
             let row = sqlx::query_with(sql, values).fetch_optional(&mut **driver).await;
             row.map(|row| row.map(QueryResult::from))
         });
-        self.trusting(row, DbErr::Query)
+        self.trusting(row.map_err(|error| named(error, &head)), DbErr::Query)
     }
 
     pub(super) async fn query_all(
@@ -116,12 +123,13 @@ impl TransactionSession {
     ) -> Result<Vec<QueryResult>, DbErr> {
         self.begin_statement()?;
         self.pool.limit.check(&statement)?;
+        let head = head(&statement);
         let (sql, values) = parts(statement);
         let rows = with_driver!(&mut self.connection, driver => {
             let rows = sqlx::query_with(sql, values).fetch_all(&mut **driver).await;
             rows.map(|rows| rows.into_iter().map(QueryResult::from).collect())
         });
-        self.trusting(rows, DbErr::Query)
+        self.trusting(rows.map_err(|error| named(error, &head)), DbErr::Query)
     }
 
     /// Until its answer is there the connection is not believed. After an error nothing more is sent:
@@ -175,6 +183,11 @@ impl DriverConnection {
 fn parts(statement: Statement) -> (AssertSqlSafe<String>, SqlxValues) {
     let values = statement.values.unwrap_or(Values(Vec::new()));
     (AssertSqlSafe(statement.sql), SqlxValues(values))
+}
+
+/// What an error may be about: of an insert, the table and its list of columns.
+fn head(statement: &Statement) -> String {
+    statement.sql.split_inclusive(')').next().unwrap_or_default().to_owned()
 }
 
 fn driver_error(error: sqlx::Error) -> RuntimeErr {

@@ -32,7 +32,7 @@ impl Bench {
         let others = Database::connect(&url).await.unwrap();
         others.execute_unprepared("CREATE TABLE numbers (number INT)").await.unwrap();
         let (limit, seen) = (MessageLimit::unknown(), SeenServers::nothing());
-        let settings = PoolSettings { connections_max: 1, limit, seen };
+        let settings = PoolSettings { connections_max: 1, limit, seen, makes_file: true };
         let servers = servers_of(&url).unwrap();
         let ours = ServerPool::open(&servers[0], &settings).await.unwrap();
         Self { ours, others, _folder: folder }

@@ -1,0 +1,48 @@
+//! `dead-letters export` and `dead-letters import`.
+
+use std::process::ExitCode;
+
+use anyhow::ensure;
+use clap::Args;
+use serde_json::json;
+
+use super::Context;
+use super::filter_args::FilterArgs;
+use super::known::ensure_known;
+use crate::cli::actor::log_reading;
+use crate::cli::output::errln;
+use crate::cli::transfer::{ExportOptions, ImportOptions};
+use crate::operations::{export_letters, import_letters};
+use crate::store::apply::burial::state::DeadLetterState;
+
+/// Options of `dead-letters export`.
+#[derive(Args)]
+pub(super) struct Export {
+    #[command(flatten)]
+    which: FilterArgs,
+    #[command(flatten)]
+    options: ExportOptions,
+}
+
+pub(super) async fn export(context: &Context<'_>, export: Export) -> anyhow::Result<ExitCode> {
+    let Export { which, options } = export;
+    let store = &context.store;
+    let filter = which.filter(&[DeadLetterState::Pending]);
+    ensure!(filter.is_named() || options.all, "say which, such as --group, or --all");
+    log_reading(store, json!({ "dead_letters": &filter })).await;
+    let count = options.export(async |out| export_letters(store, &filter, out).await).await?;
+    if count == 0 {
+        ensure_known(context, &filter).await?;
+    }
+    errln!("exported {count}");
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn import(
+    context: &Context<'_>,
+    options: ImportOptions,
+) -> anyhow::Result<ExitCode> {
+    let (store, rules) = (&context.store, &context.config.rules);
+    let import = async |mut file, log| import_letters(store, rules, &mut file, log).await;
+    options.import(store, "dead letters", import).await
+}

@@ -1,0 +1,79 @@
+//! What is in this process' hands: received from the broker and not ended.
+//!
+//! Used by `consume`.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::ack_channel::{AckChannel, Room};
+use crate::queue::{Failure, Lane, Tag};
+use crate::webhook::Webhook;
+
+/// One message in hand.
+pub(super) struct InFlightMessage {
+    /// The broker's tag, on its channel.
+    pub(super) broker_tag: u64,
+    pub(super) received_at_ms: i64,
+    /// The channel it came in on, and the room its body takes up there until it is ended.
+    pub(super) room: Room,
+    /// What it holds, if giving it back means publishing it anew.
+    pub(super) copy: Option<(Webhook, Vec<Failure>)>,
+}
+
+impl InFlightMessage {
+    /// The channel it came in on.
+    pub(super) fn flow(&self) -> &Arc<AckChannel> {
+        self.room.flow()
+    }
+}
+
+/// All that is in hand, by our own tags, which are never used again.
+#[derive(Default)]
+pub(super) struct InFlightMessages(Mutex<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    by_tag: HashMap<Tag, InFlightMessage>,
+    next: Tag,
+}
+
+impl InFlightMessages {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn take(&self, hand: InFlightMessage) -> Tag {
+        let mut inner = self.lock();
+        inner.next += 1;
+        let tag = inner.next;
+        inner.by_tag.insert(tag, hand);
+        tag
+    }
+
+    /// None if its channel broke: then it is somebody else's.
+    pub(super) fn remove(&self, tag: Tag) -> Option<InFlightMessage> {
+        self.lock().by_tag.remove(&tag)
+    }
+
+    /// Forgets what came in on a channel that broke.
+    pub(super) fn forget(&self, flow: &Arc<AckChannel>) {
+        self.lock().by_tag.retain(|_, hand| !Arc::ptr_eq(hand.flow(), flow));
+    }
+
+    /// How many are in hand that the broker gave up.
+    pub(super) fn count_given_up(&self) -> u64 {
+        let inner = self.lock();
+        let given_up = inner.by_tag.values().filter(|hand| hand.flow().place().lane().is_none());
+        given_up.count() as u64
+    }
+
+    /// How many are in hand of a lane, and when the oldest was received.
+    pub(super) fn count(&self, lane: Lane) -> (u64, Option<i64>) {
+        let inner = self.lock();
+        let hands = inner.by_tag.values().filter(|hand| hand.flow().place().lane() == Some(lane));
+        hands.fold((0, None), |(count, oldest), hand| {
+            let received_at_ms = hand.received_at_ms;
+            (count + 1, Some(oldest.map_or(received_at_ms, |at: i64| at.min(received_at_ms))))
+        })
+    }
+}

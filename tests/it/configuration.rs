@@ -1,0 +1,96 @@
+//! What is wrong with a configuration, said so that it can be mended: place, key and reason, nearest names,
+//! and variables that only look like settings.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::cli::run;
+
+fn error(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn check(folder: &Path, file: &str) -> (Option<i32>, String) {
+    std::fs::write(folder.join("waha-ingest.toml"), file).unwrap();
+    let output = run(folder, &[("SOURCES__DEFAULT__HMAC_KEYS", "hush")], &["check"]);
+    (output.status.code(), error(&output))
+}
+
+/// Runs `check` with a variable under its whole name.
+fn check_with(folder: &Path, name: &str, value: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_waha-ingest"));
+    command.arg("check").env_clear().current_dir(folder).env(name, value);
+    command.env("WAHA_INGEST__SOURCES__DEFAULT__HMAC_KEYS", "hush").output().unwrap()
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_told_with_place_key_and_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, said) = check(folder.path(), "[server]\nlisten = here\n");
+    assert_eq!(code, Some(1), "{said}");
+    for part in ["waha-ingest.toml", "line 2, column 10", "server.listen", "quoted"] {
+        assert!(said.contains(part), "{part} is missing in {said}");
+    }
+    let secret = "[sources.default]\nhmac_keys = c2VjcmV0\n";
+    let (_, said) = check(folder.path(), secret);
+    assert!(said.contains("sources.default.hmac_keys") && !said.contains("c2VjcmV0"), "{said}");
+    let (_, said) = check(folder.path(), "[log]\nlevel = \"info\"\nlevel = \"warn\"\n");
+    assert!(said.contains("duplicate key") && said.contains("log.level"), "{said}");
+}
+
+#[test]
+fn an_unknown_key_is_told_with_the_nearest_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, said) = check(folder.path(), "[server]\nlisen = \"0.0.0.0:1\"\n");
+    assert_eq!(code, Some(1));
+    assert!(said.contains("server.lisen: unknown key; near it: server.listen"), "{said}");
+    assert!(said.contains("WAHA_INGEST__SERVER__LISTEN"), "{said}");
+}
+
+#[test]
+fn a_level_that_means_nothing_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for level in ["loud", "info,nonsense", "waha_ingest=loud"] {
+        let (code, said) = check(folder.path(), &format!("[log]\nlevel = \"{level}\"\n"));
+        assert_eq!(code, Some(1), "{level}: {said}");
+        assert!(said.contains("log.level: ") && said.contains("error, warn, info"), "{said}");
+    }
+    std::fs::remove_file(folder.path().join("waha-ingest.toml")).unwrap();
+    let output = check_with(folder.path(), "RUST_LOG", "loud");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(error(&output).contains("RUST_LOG: \"loud\""), "{}", error(&output));
+    assert_eq!(check_with(folder.path(), "RUST_LOG", "warn,other=debug").status.code(), Some(0));
+}
+
+#[test]
+fn a_variable_that_only_looks_like_a_setting_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, meant) in [
+        ("WAHA_INGEST_SERVER_LISTEN", "WAHA_INGEST__SERVER__LISTEN"),
+        ("WAHA_INGEST_SERVER__LISTEN", "WAHA_INGEST__SERVER__LISTEN"),
+        ("WAHA_INGEST_SOURCES_SHOP_HMAC_KEYS", "WAHA_INGEST__SOURCES__NAME__HMAC_KEYS"),
+        ("WAHA_INGEST__SERVER_LISTEN", "WAHA_INGEST__SERVER__LISTEN"),
+    ] {
+        let output = check_with(folder.path(), name, "127.0.0.1:1");
+        assert_eq!(output.status.code(), Some(1), "{name}: {}", error(&output));
+        assert!(error(&output).contains(meant), "{name}: {}", error(&output));
+    }
+    let output = check_with(folder.path(), "WAHA_INGEST_TAG", "0.1.0");
+    assert_eq!(output.status.code(), Some(0), "{}", error(&output));
+    assert!(error(&output).contains("WAHA_INGEST_TAG is no setting"), "{}", error(&output));
+    // What Kubernetes makes for a Service of this name.
+    let output = check_with(folder.path(), "WAHA_INGEST_PORT", "tcp://10.0.0.1:8080");
+    assert_eq!((output.status.code(), error(&output).as_str()), (Some(0), ""));
+}
+
+#[test]
+fn check_finds_the_key_that_up_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::write(data.join("hmac-key"), "a-key\n").unwrap();
+    let output = run(folder.path(), &[], &["check"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("data/hmac-key") && !text.contains("a-key\n"), "{text}");
+}
