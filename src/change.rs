@@ -14,6 +14,7 @@ pub mod edit;
 pub mod group;
 pub mod label;
 pub mod message;
+pub mod own;
 pub mod person;
 pub mod rename;
 pub mod session;
@@ -33,10 +34,17 @@ pub use group::{
 };
 pub use label::{ChatLabelChange, ChatLabelKey, LabelChange, LabelKey, LabelLook};
 pub use merge::Merge;
-pub use message::{Content, Media, MessageChange, MessageKey, MessageStatus, Origin, Reply, Told};
+pub use message::{
+    Content, Media, MessageChange, MessageKey, MessageStatus, Origin, Referral, ReferralChange,
+    Reply, Told,
+};
+pub use own::{ME, OwnMessageChange, Witness};
 pub use person::{ContactChange, Link, Names, PersonKey};
 pub use rename::{InChat, Named};
-pub use session::{Identity, SessionChange, SessionKey, SessionStatus, StatusPoint};
+pub use session::{
+    Identity, IdentityVersions, Metadata, SessionChange, SessionKey, SessionStatus, Software,
+    StatusPoint,
+};
 pub use version::{Register, Version};
 
 /// What webhooks tell, by row, in the canonical order in which rows are locked.
@@ -46,12 +54,16 @@ pub struct Changes {
     pub sessions: BTreeMap<SessionKey, SessionChange>,
     /// Chats. Every chat named below is in here.
     pub chats: BTreeMap<ChatKey, ChatChange>,
-    /// Messages. Every message named in the next six is in here.
+    /// Messages. Every message named in the next seven is in here.
     pub messages: BTreeMap<MessageKey, MessageChange>,
+    /// Of the messages: own ones in direct chats, under the names that were told.
+    pub own_messages: BTreeMap<MessageKey, OwnMessageChange>,
     /// Edits, whoever made them.
     pub edits: BTreeMap<EditKey, EditChange>,
     /// Revocations, whoever made them.
     pub revocations: BTreeMap<RevocationKey, Revocation>,
+    /// From which ads or posts the authors of messages came.
+    pub referrals: BTreeMap<AnswerKey, ReferralChange>,
     /// Reactions.
     pub reactions: BTreeMap<AnswerKey, ReactionChange>,
     /// Votes in polls.
@@ -108,6 +120,12 @@ impl Changes {
         self.revocations.merge_in(BTreeMap::from([(key, revocation)]));
     }
 
+    /// Says from which ad or post the author of a message came.
+    pub fn refer(&mut self, key: AnswerKey, referral: ReferralChange) {
+        self.message(&key.message);
+        self.referrals.merge_in(BTreeMap::from([(key, referral)]));
+    }
+
     /// Says how somebody reacts to a message.
     pub fn react(&mut self, key: AnswerKey, reaction: ReactionChange) {
         self.message(&key.message);
@@ -159,8 +177,8 @@ impl Changes {
 
 impl Merge for Changes {
     fn merge_in(&mut self, other: Self) {
-        merge_fields!(self, other: sessions, chats, messages, edits, revocations, reactions, votes,
-            event_responses, member_acks, calls, reads, contacts, links, participants,
+        merge_fields!(self, other: sessions, chats, messages, own_messages, edits, revocations,
+            referrals, reactions, votes, event_responses, member_acks, calls, reads, contacts, links, participants,
             join_requests, labels, chat_labels);
     }
 }

@@ -4,9 +4,12 @@
 //! the same changes, always. Unknown fields never fail. One file per family of event types.
 
 mod ack;
+mod act;
 mod author;
 mod body;
 mod call;
+mod call_log;
+mod cards;
 mod chat;
 mod details;
 mod edit;
@@ -18,12 +21,17 @@ mod ids;
 mod kind;
 mod label;
 mod link;
+mod media;
 mod message;
 mod name;
+mod own;
 mod poll;
 mod reaction;
+mod referral;
+mod reply;
 mod revoke;
 mod session;
+mod text;
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -36,7 +44,7 @@ use crate::webhook::{EventType, Webhook};
 use body::Body;
 
 /// Raised when the normalizer maps something anew, so that old rows of the ledger can be found.
-pub const NORMALIZER_VERSION: i32 = 3;
+pub const NORMALIZER_VERSION: i32 = 4;
 
 /// What the configuration decides.
 #[derive(Clone, Debug)]
@@ -147,33 +155,40 @@ fn map(webhook: &Webhook, rules: &Rules) -> Result<Normalized, NormalizeError> {
     let webhook = named.as_ref().unwrap_or(webhook);
     let text = readable(webhook)?;
     let value = json::parse(&text)?;
-    let body = Body::new(webhook, &value);
-    match webhook.event_type() {
-        EventType::SessionStatus => session::status(&body, rules),
+    let mut normalized = by_event_type(&Body::new(webhook, &value), rules)?;
+    if let Normalized::Changes(changes) = &mut normalized {
+        own::set_apart(changes);
+    }
+    Ok(normalized)
+}
+
+fn by_event_type(body: &Body<'_>, rules: &Rules) -> Result<Normalized, NormalizeError> {
+    match body.webhook.event_type() {
+        EventType::SessionStatus => session::status(body, rules),
         EventType::Message | EventType::MessageAny | EventType::MessageWaiting => {
-            message::message(&body, rules)
+            message::message(body, rules)
         }
-        EventType::MessageAck | EventType::MessageAckGroup => ack::ack(&body, rules),
-        EventType::MessageReaction => reaction::reaction(&body, rules),
-        EventType::MessageEdited => edit::edited(&body, rules),
-        EventType::MessageRevoked => revoke::revoked(&body, rules),
-        EventType::PollVote | EventType::PollVoteFailed => poll::vote(&body, rules),
+        EventType::MessageAck | EventType::MessageAckGroup => ack::ack(body, rules),
+        EventType::MessageReaction => reaction::reaction(body, rules),
+        EventType::MessageEdited => edit::edited(body, rules),
+        EventType::MessageRevoked => revoke::revoked(body, rules),
+        EventType::PollVote | EventType::PollVoteFailed => poll::vote(body, rules),
         EventType::EventResponse | EventType::EventResponseFailed => {
-            event_response::response(&body, rules)
+            event_response::response(body, rules)
         }
-        EventType::CallReceived => call::call(&body, rules, CallState::Received),
-        EventType::CallAccepted => call::call(&body, rules, CallState::Accepted),
-        EventType::CallRejected => call::call(&body, rules, CallState::Rejected),
-        EventType::ChatArchive => chat::archive(&body, rules),
-        EventType::GroupJoin => group::join(&body, rules),
-        EventType::GroupLeave => group::leave(&body, rules),
-        EventType::GroupUpdate => group::update(&body, rules),
-        EventType::GroupParticipants => group::participants(&body, rules),
-        EventType::GroupJoinRequest => group::join_request(&body, rules),
-        EventType::GroupJoinV1 => group::join_v1(&body, rules),
-        EventType::GroupLeaveV1 => group::leave_v1(&body, rules),
-        EventType::LabelUpsert | EventType::LabelDeleted => label::label(&body, rules),
-        EventType::LabelChatAdded | EventType::LabelChatDeleted => label::on_chat(&body, rules),
+        EventType::CallReceived => call::call(body, rules, CallState::Received),
+        EventType::CallAccepted => call::call(body, rules, CallState::Accepted),
+        EventType::CallRejected => call::call(body, rules, CallState::Rejected),
+        EventType::ChatArchive => chat::archive(body, rules),
+        EventType::GroupJoin => group::join(body, rules),
+        EventType::GroupLeave => group::leave(body, rules),
+        EventType::GroupUpdate => group::update(body, rules),
+        EventType::GroupParticipants => group::participants(body, rules),
+        EventType::GroupJoinRequest => group::join_request(body, rules),
+        EventType::GroupJoinV1 => group::join_v1(body, rules),
+        EventType::GroupLeaveV1 => group::leave_v1(body, rules),
+        EventType::LabelUpsert | EventType::LabelDeleted => label::label(body, rules),
+        EventType::LabelChatAdded | EventType::LabelChatDeleted => label::on_chat(body, rules),
         EventType::PresenceUpdate | EventType::StateChange | EventType::EngineEvent => {
             Ok(Normalized::Ignored(Ignored::Ephemeral))
         }

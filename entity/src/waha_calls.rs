@@ -1,4 +1,5 @@
-//! A call to the account. WAHA tells neither its end nor its length.
+//! A call. WAHA tells of calls to the account, and not of their end; the entry that WhatsApp leaves in the
+//! chat tells outcome and length, where an engine passes it on.
 
 use sea_orm::entity::prelude::*;
 
@@ -20,7 +21,7 @@ pub struct Model {
     pub chat_id: Option<i64>,
     /// Who called.
     pub from_jid: Option<String>,
-    /// Who was called: the account.
+    /// Who was called: the account, or whom it called.
     pub to_jid: Option<String>,
     /// Group of a group call, from the engine's own data.
     pub group_jid: Option<String>,
@@ -43,10 +44,20 @@ pub struct Model {
     pub accepted_at: Option<DateTimeUtc>,
     /// Earliest time told by a `call.rejected`.
     pub rejected_at: Option<DateTimeUtc>,
-    /// Why, as far as the engine says: `timeout` for a missed call, `reject`, `terminate`, `api`.
+    /// Why, as far as the engine says: declined on purpose (`reject`, `api`), rang out (`timeout`), or
+    /// only that it ended (`terminate`), which replaces none of the others.
     pub rejected_reason: Option<String>,
     /// Version of `rejected_reason`.
     pub rejected_reason_version: i64,
+    /// How it ended, by the call's entry in the chat: `connected`, `missed`, `failed`, `rejected`,
+    /// `accepted_elsewhere`, `ongoing`, `silenced_by_dnd`, `silenced_unknown_caller`.
+    pub outcome: Option<String>,
+    /// Version of `outcome`.
+    pub outcome_version: i64,
+    /// How many seconds they spoke, by the same entry.
+    pub duration_s: Option<i32>,
+    /// Version of `duration_s`.
+    pub duration_version: i64,
     /// When the row was made, by the database's clock.
     pub created_at: DateTimeUtc,
     /// When the row was last written.

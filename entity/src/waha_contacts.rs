@@ -28,6 +28,11 @@ pub struct Model {
     pub push_name: Option<String>,
     /// Version of `push_name`: the hour, and a hash of the name.
     pub push_name_version: i64,
+    /// Name under which WhatsApp finds the person without a number. Kept in the row that has
+    /// `push_name`.
+    pub username: Option<String>,
+    /// Version of `username`: the hour, and a hash of it.
+    pub username_version: i64,
     /// When the row was made, by the database's clock.
     pub created_at: DateTimeUtc,
     /// When the row was last written.

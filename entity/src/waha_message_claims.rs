@@ -33,10 +33,16 @@ pub struct Model {
     #[sea_orm(column_type = "Text")]
     pub sender_name: Option<String>,
     /// As in `waha_messages`.
+    pub sender_name_version: Option<i64>,
+    /// As in `waha_messages`.
     pub r#type: Option<String>,
+    /// As in `waha_messages`.
+    pub is_notice: bool,
     /// As in `waha_messages`.
     #[sea_orm(column_type = "Text")]
     pub content: Option<String>,
+    /// As in `waha_messages`.
+    pub text_version: Option<i64>,
     /// As in `waha_messages`.
     #[sea_orm(column_type = "Text")]
     pub details: Option<String>,
@@ -47,6 +53,8 @@ pub struct Model {
     /// As in `waha_messages`.
     #[sea_orm(column_type = "Text")]
     pub reply_to_content: Option<String>,
+    /// As in `waha_messages`.
+    pub reply_version: Option<i64>,
     /// As in `waha_messages`.
     pub is_forwarded: Option<bool>,
     /// As in `waha_messages`.

@@ -37,16 +37,25 @@ pub struct Model {
     pub from_me: Option<bool>,
     /// Id of the author as WAHA told it: the participant in groups, else the other side or `me`.
     pub sender: Option<String>,
-    /// Name that the author shows, from the engine's own data. Often missing for own messages.
+    /// Name that the author shows, from the engine's own data; of a business that shows none the one that
+    /// WhatsApp verified. Often missing for own messages.
     #[sea_orm(column_type = "Text")]
     pub sender_name: Option<String>,
+    /// Version of `sender_name`, or null.
+    pub sender_name_version: Option<i64>,
     /// `text`, `image`, `video`, `audio`, `document`, `sticker`, `location`, `contact`, `poll` and
     /// so on, derived from the engine's own data.
     pub r#type: Option<String>,
-    /// Text or caption; after `message.edited` the newest text of the message's own author. Kept
-    /// when the message is revoked.
+    /// Whether WhatsApp or a client tells something and nobody wrote it: a key or a setting changed,
+    /// somebody joined a group, pinned a message, called.
+    pub is_notice: bool,
+    /// What a person reads: text, caption, what was chosen of a list; after `message.edited` the newest
+    /// text of the message's own author. Kept when the message is revoked.
     #[sea_orm(column_type = "Text")]
     pub content: Option<String>,
+    /// Version of `content` as it was told. Null in rows of a release before 2026-11-27, as other
+    /// versions below: then `content_version` holds for it.
+    pub text_version: Option<i64>,
     /// The text before it was edited; null while it was not, or is a stub.
     #[sea_orm(column_type = "Text")]
     pub original_content: Option<String>,
@@ -60,13 +69,16 @@ pub struct Model {
     /// Text of the answered message, as quoted.
     #[sea_orm(column_type = "Text")]
     pub reply_to_content: Option<String>,
+    /// Version of `reply_to*`, or null.
+    pub reply_version: Option<i64>,
     /// Whether the message was forwarded, as far as the engine says.
     pub is_forwarded: Option<bool>,
     /// `api` if WAHA's API sent it, else `app`.
     pub origin: Option<String>,
     /// When it was sent, by the sender's clock or WhatsApp's. May be absurd; orders nothing.
     pub sent_at: Option<DateTimeUtc>,
-    /// Version of the content: `type`, `content`, `details`, `reply_to*`, `is_forwarded`.
+    /// Version of what the engine tells with the `type`: `waha_id`, `from_me`, `sender`, `is_notice`,
+    /// `details`, `is_forwarded`, `has_media`, `origin`, `sent_at`.
     pub content_version: i64,
     /// Whether the message has a file. No promise that it could be loaded.
     pub has_media: Option<bool>,
@@ -81,7 +93,7 @@ pub struct Model {
     /// Why WAHA could not load the file.
     #[sea_orm(column_type = "Text")]
     pub media_error: Option<String>,
-    /// Version of `has_media` and `media_*`.
+    /// Version of `media_*`.
     pub media_version: i64,
     /// `pending`, `failed`, `sent`, `delivered`, `read` or `played`. From `message.ack`,
     /// `message.ack.group` and the ack inside messages. Only forward.
@@ -91,6 +103,14 @@ pub struct Model {
     /// Order of the statuses: -1 unknown, 0 pending, 1 failed, 2 sent, 3 delivered, 4 read,
     /// 5 played.
     pub status_rank: i16,
+    /// Why it could not be sent, as last told. Stays when a later try succeeds.
+    #[sea_orm(column_type = "Text")]
+    pub status_reason: Option<String>,
+    /// Version of `status_reason`.
+    pub status_reason_version: i64,
+    /// Order of the status as far as it was told of what others wrote, in direct chats: what stays
+    /// if an own message of the same id turns out to be in another chat. Null as long as not told.
+    pub received_rank: Option<i16>,
     /// When it was last edited, from `message.edited`.
     pub edited_at: Option<DateTimeUtc>,
     /// Version of the newest edit.

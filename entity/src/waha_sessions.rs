@@ -29,19 +29,29 @@ pub struct Model {
     pub waha_version: Option<String>,
     /// The account by phone number, `…@c.us`. From the envelope's `me`; null before pairing.
     pub me_id: Option<String>,
+    /// Version of `me_id`; null in rows of a release before 2026-11-27, where `identity_version` holds.
+    pub me_id_version: Option<i64>,
     /// The account by WhatsApp's anonymous id, `…@lid`. From `me`; not every engine knows it.
     pub me_lid: Option<String>,
+    /// Version of `me_lid`; null in rows of a release before 2026-11-27, where `identity_version` holds.
+    pub me_lid_version: Option<i64>,
     /// The account with its device, `…:14@s.whatsapp.net`. From `me`; GOWS and some NOWEB only.
     pub me_jid: Option<String>,
+    /// Version of `me_jid`; null in rows of a release before 2026-11-27, where `identity_version` holds.
+    pub me_jid_version: Option<i64>,
     /// Name that the account shows to others. From `me`.
     #[sea_orm(column_type = "Text")]
     pub push_name: Option<String>,
+    /// Version of `push_name`; null in rows of a release before 2026-11-27, where `identity_version` holds.
+    pub push_name_version: Option<i64>,
     /// The envelope's `metadata`: a JSON object that the owner of the session gave to WAHA.
     #[sea_orm(column_type = "Text")]
     pub metadata: Option<String>,
     /// User of the application who owns the session: the value of the configured metadata key.
     pub user_id: Option<String>,
-    /// Version of `engine`, `waha_version`, `me_*`, `push_name`, `metadata` and `user_id`.
+    /// Version of `metadata` and `user_id`; null in rows of a release before 2026-11-27, where `identity_version` holds.
+    pub metadata_version: Option<i64>,
+    /// Version of `engine` and `waha_version`.
     pub identity_version: i64,
     /// Whether WhatsApp keeps the account from writing to strangers, a JSON object of
     /// `session.status` since WAHA 2026.7.

@@ -35,6 +35,9 @@ mod m20261123_000004_index_ledger_by_session;
 mod m20261126_000001_create_dead_letter_parts;
 mod m20261126_000002_compare_trailing_spaces;
 mod m20261126_000003_create_processes;
+mod m20261127_000001_create_own_messages;
+mod m20261127_000002_index_calls_by_time;
+mod m20261127_000010_add_meanings;
 mod ownership;
 mod plan;
 mod schema;
@@ -109,6 +112,9 @@ pub(crate) fn steps() -> Vec<Step> {
         step(m20261126_000001_create_dead_letter_parts::Migration, &["dead_letter_parts"]),
         step(m20261126_000002_compare_trailing_spaces::Migration, &[]),
         step(m20261126_000003_create_processes::Migration, &["waha_processes"]),
+        step(m20261127_000001_create_own_messages::Migration, &["waha_own_messages"]),
+        step(m20261127_000002_index_calls_by_time::Migration, &[]),
+        step(m20261127_000010_add_meanings::Migration, &["waha_message_referrals"]),
     ]
 }
 

@@ -59,7 +59,16 @@ impl MigrationTrait for Migration {
     }
 }
 
-async fn collation(manager: &SchemaManager<'_>) -> Result<&'static str, DbErr> {
+/// The same for a table that is made later; again what is done already, should a run have been cut off.
+pub(crate) async fn tell_apart(manager: &SchemaManager<'_>, table: &str) -> Result<(), DbErr> {
+    if manager.get_database_backend() != DbBackend::MySql {
+        return Ok(());
+    }
+    convert_table(manager, table, collation(manager).await?).await
+}
+
+/// The collation of texts in tables that are made from here on.
+pub(crate) async fn collation(manager: &SchemaManager<'_>) -> Result<&'static str, DbErr> {
     for collation in COLLATIONS {
         let question = Statement::from_sql_and_values(
             DbBackend::MySql,
@@ -78,9 +87,17 @@ async fn collation(manager: &SchemaManager<'_>) -> Result<&'static str, DbErr> {
 /// Again what is done already, should a run have been cut off.
 async fn convert(manager: &SchemaManager<'_>, collation: &str) -> Result<(), DbErr> {
     for table in TABLES {
-        let sql =
-            format!("ALTER TABLE {table} CONVERT TO CHARACTER SET utf8mb4 COLLATE {collation}");
-        manager.get_connection().execute_unprepared(&sql).await?;
+        convert_table(manager, table, collation).await?;
     }
+    Ok(())
+}
+
+async fn convert_table(
+    manager: &SchemaManager<'_>,
+    table: &str,
+    collation: &str,
+) -> Result<(), DbErr> {
+    let sql = format!("ALTER TABLE {table} CONVERT TO CHARACTER SET utf8mb4 COLLATE {collation}");
+    manager.get_connection().execute_unprepared(&sql).await?;
     Ok(())
 }

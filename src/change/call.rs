@@ -31,6 +31,10 @@ pub struct CallChange {
     pub rejected_at: Option<DateTime<Utc>>,
     /// Why it was rejected, as far as the engine says.
     pub rejected_reason: Option<Register<String>>,
+    /// How it ended, in the words of the call's entry in the chat: `connected`, `missed`, ….
+    pub outcome: Option<Register<String>>,
+    /// How many seconds they spoke, by the same entry.
+    pub duration_s: Option<Register<i32>>,
 }
 
 /// Who calls whom.
@@ -85,6 +89,8 @@ impl Merge for CallChange {
             accepted_at,
             rejected_at,
             rejected_reason,
+            outcome,
+            duration_s,
         } = other;
         forward(&mut self.state, state);
         self.details.merge_in(details);
@@ -93,5 +99,7 @@ impl Merge for CallChange {
         earliest(&mut self.accepted_at, accepted_at);
         earliest(&mut self.rejected_at, rejected_at);
         self.rejected_reason.merge_in(rejected_reason);
+        self.outcome.merge_in(outcome);
+        self.duration_s.merge_in(duration_s);
     }
 }

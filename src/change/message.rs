@@ -25,15 +25,22 @@ pub struct MessageChange {
     /// there can be two; the one with the lowest [`Told::first`] owns the row. Authors are `me`,
     /// in direct chats `contact`, else their ids.
     pub told: BTreeMap<String, Told>,
-    /// How far it got; only forward.
+    /// How far it got, unless that is told of an own message of a direct chat; only forward.
     pub status: Option<MessageStatus>,
+    /// Why it could not be sent, when that was last told.
+    pub status_reason: Option<Register<String>>,
+    /// How far an own message of a direct chat got, under whichever name that was told; only forward.
+    /// Filled by the store, from [`OwnMessageChange`](super::OwnMessageChange).
+    pub own_status: Option<MessageStatus>,
 }
 
 impl Merge for MessageChange {
     fn merge_in(&mut self, other: Self) {
-        let Self { told, status } = other;
+        let Self { told, status, status_reason, own_status } = other;
         self.told.merge_in(told);
         forward(&mut self.status, status);
+        self.status_reason.merge_in(status_reason);
+        forward(&mut self.own_status, own_status);
     }
 }
 
@@ -47,27 +54,38 @@ impl MessageChange {
     }
 }
 
-/// One author's telling of a message.
+/// One author's telling of a message. What a telling may lack is a register apart, so that one that
+/// lacks it erases nothing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Told {
     /// The lowest version under which this author told it.
     pub first: Version,
     /// The message itself.
     pub content: Register<Content>,
+    /// What a person reads: text, caption, or what was chosen.
+    pub text: Option<Register<String>>,
+    /// The name the sender chose, else the one that WhatsApp verified of a business.
+    pub sender_name: Option<Register<String>>,
+    /// What it replies to.
+    pub reply: Option<Register<Reply>>,
     /// Its file, once WAHA has loaded it or given up.
     pub media: Option<Register<Media>>,
 }
 
 impl Merge for Told {
     fn merge_in(&mut self, other: Self) {
-        let Self { first, content, media } = other;
+        let Self { first, content, text, sender_name, reply, media } = other;
         self.first = self.first.min(first);
         self.content.merge_in(content);
+        self.text.merge_in(text);
+        self.sender_name.merge_in(sender_name);
+        self.reply.merge_in(reply);
         self.media.merge_in(media);
     }
 }
 
-/// The message itself.
+/// The message itself: what the engine's form says. A telling without that form is a poorer one
+/// ([`Version::poorer`]).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Content {
     /// WAHA's serialized id, for calls back to WAHA.
@@ -76,20 +94,16 @@ pub struct Content {
     pub from_me: bool,
     /// Who sent it.
     pub sender: Option<String>,
-    /// The name the sender chose.
-    pub sender_name: Option<String>,
     /// Kind of message: `text`, `image`, `location`, …
     pub kind: Cow<'static, str>,
-    /// Text or caption.
-    pub text: Option<String>,
+    /// Whether WhatsApp or a client tells something, and nobody wrote it.
+    pub is_notice: bool,
     /// What some kinds have beyond text, as JSON text: location, contacts, mentions, ….
     pub details: Option<String>,
-    /// What it replies to.
-    pub reply: Option<Reply>,
-    /// Whether it was forwarded.
-    pub is_forwarded: bool,
-    /// Whether a file belongs to it.
-    pub has_media: bool,
+    /// Whether it was forwarded, as far as anything says.
+    pub is_forwarded: Option<bool>,
+    /// Whether a file belongs to it, as far as anything says.
+    pub has_media: Option<bool>,
     /// Sent over WAHA's API or in the app; absent in old versions.
     pub origin: Option<Origin>,
     /// The sender's time; may be absurd or absent, so nothing is ordered by it.
@@ -106,6 +120,34 @@ pub struct Reply {
     /// What it said.
     pub text: Option<String>,
 }
+
+/// From which ad or post somebody came who wrote a message.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Referral {
+    /// `ad`, `post` or what else WhatsApp says.
+    pub source_type: Option<String>,
+    /// The id of the ad or post.
+    pub source_id: Option<String>,
+    /// The link to it.
+    pub source_url: Option<String>,
+    /// The id of the click, for reports of conversions (`ctwa_clid`).
+    pub click_id: Option<String>,
+    /// What the ad said.
+    pub headline: Option<String>,
+    /// What stood below that.
+    pub body: Option<String>,
+    /// Where it was shown, such as `FB_Ads`.
+    pub conversion_source: Option<String>,
+    /// Seconds from the click to the message.
+    pub conversion_delay_s: Option<i32>,
+    /// How the chat was opened, such as `ctwa_ad`.
+    pub entry_point: Option<String>,
+    /// In which app.
+    pub entry_point_app: Option<String>,
+}
+
+/// The newest telling counts.
+pub type ReferralChange = Register<Referral>;
 
 /// Where a message was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

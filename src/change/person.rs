@@ -41,11 +41,13 @@ pub fn is_lid(jid: &str) -> bool {
 pub struct ContactChange {
     /// The name that the person chose. Its version is coarse, because messages repeat it.
     pub push_name: Option<Register<String>>,
+    /// The name under which WhatsApp finds the person without a number; coarse, too.
+    pub username: Option<Register<String>>,
 }
 
 impl Merge for ContactChange {
     fn merge_in(&mut self, other: Self) {
-        merge_fields!(self, other: push_name);
+        merge_fields!(self, other: push_name, username);
     }
 }
 

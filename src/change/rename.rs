@@ -85,12 +85,14 @@ impl Changes {
             calls: _,
             labels: _,
             chat_labels: _,
+            own_messages: _,
             // See `people`.
             links: _,
             chats,
             messages,
             edits,
             revocations,
+            referrals,
             reactions,
             votes,
             event_responses,
@@ -110,6 +112,7 @@ impl Changes {
         named.extend(messages.iter().flat_map(|(key, change)| authors((key, change))));
         named.extend(beside(edits));
         named.extend(beside(revocations));
+        named.extend(beside(referrals));
         named.extend(beside(reactions));
         named.extend(beside(votes));
         named.extend(beside(event_responses));
@@ -130,8 +133,10 @@ impl Changes {
             sessions,
             chats,
             mut messages,
+            own_messages,
             edits,
             revocations,
+            referrals,
             reactions,
             votes,
             event_responses,
@@ -155,8 +160,10 @@ impl Changes {
             sessions,
             chats: renamed(chats, names),
             messages: renamed(messages, names),
+            own_messages: renamed(own_messages, names),
             edits: renamed(edits, names),
             revocations: renamed(revocations, names),
+            referrals: renamed(referrals, names),
             reactions: renamed(reactions, names),
             votes: renamed(votes, names),
             event_responses: renamed(event_responses, names),

@@ -53,10 +53,17 @@ impl Version {
         Self((self.0 - 1).max(0))
     }
 
-    /// The version of a placeholder, below every retelling: any real telling replaces it.
+    /// The version of a placeholder, below every poorer telling: any real telling replaces it.
     #[must_use]
     pub fn placeholder(self) -> Self {
         Self(self.0 >> 6)
+    }
+
+    /// The version of a telling that lacks what others of its kind have, such as a message without the
+    /// engine's form: below every retelling, so that it replaces nothing that is known.
+    #[must_use]
+    pub fn poorer(self) -> Self {
+        Self(self.0 >> 5)
     }
 
     /// As read from a column.

@@ -48,7 +48,7 @@ pub(super) fn check_changes(changes: &Changes) {
         for point in &session.history {
             assert!(is_word(&point.status, STATUS_BYTES_MAX), "{point:?}");
         }
-        let user = session.identity.as_ref().and_then(|it| it.value.user_id.as_deref());
+        let user = session.identity.metadata.as_ref().and_then(|it| it.value.user_id.as_deref());
         user.into_iter().for_each(check_text);
     }
     changes.chats.keys().for_each(check_chat);

@@ -4,8 +4,8 @@
 //!
 //! | `fromMe` | chat | ack | who did it | written |
 //! | --- | --- | --- | --- | --- |
-//! | true | direct | -1 to 2 | the server, the other side's phone | message status |
-//! | true | direct | 3, 4 | the other side | message status, `chat_reads` of the chat's person |
+//! | true | direct | -1 to 2 | the server, the other side's phone | message status, wherever the message is (`own`) |
+//! | true | direct | 3, 4 | the other side | the same, and `chat_reads` of the person who is named |
 //! | true | group | 1 (server) | the server; no participant | message status |
 //! | true | group | 1 to 4 | `participant` | message status, `waha_message_acks`; from 3 on `chat_reads` |
 //! | false | any | 3, 4 | the own account on another device (GOWS) | message status, `chat_reads` of the account |
@@ -21,9 +21,10 @@ use super::author::ME;
 use super::body::Body;
 use super::ids::{id, is_direct};
 use super::{Ignored, NormalizeError, Normalized, Rules, envelope, message};
+use crate::change::own::is_person;
 use crate::change::{
-    AnswerKey, ChatKey, MemberAckChange, MessageKey, MessageStatus, Read, ReadKey, Register,
-    Version,
+    AnswerKey, Changes, ChatKey, MemberAckChange, MessageKey, MessageStatus, OwnMessageChange,
+    Read, ReadKey, Register, Version, Witness,
 };
 use crate::waha::message_id::MessageId;
 use crate::waha::time::time;
@@ -41,7 +42,8 @@ pub(super) fn ack(body: &Body<'_>, rules: &Rules) -> Result<Normalized, Normaliz
         message::tell(&mut changes, body, &message_id, &chat, body.version.retold());
     }
     let key = MessageKey { chat, message_id: message_id.bare.clone() };
-    changes.message(&key).status = Some(status);
+    changes.message(&key).status_reason = message::status_reason(body, Some(status));
+    tell_status(&mut changes, body, &message_id, &key, status);
     if let Some(member) = member(body, &message_id, &key) {
         changes.ack_by(
             AnswerKey { message: key.clone(), author: member },
@@ -57,6 +59,23 @@ pub(super) fn ack(body: &Body<'_>, rules: &Rules) -> Result<Normalized, Normaliz
         changes.read(ReadKey { chat: key.chat, reader }, Register::new(version, read));
     }
     Ok(Normalized::Changes(changes))
+}
+
+/// Says how far a message got: in direct chats whatever name of the chat the ack tells.
+fn tell_status(
+    changes: &mut Changes,
+    body: &Body<'_>,
+    message_id: &MessageId,
+    key: &MessageKey,
+    status: MessageStatus,
+) {
+    if body.from_me(message_id) && is_person(&key.chat) {
+        let own =
+            OwnMessageChange { status: Some(status), ..OwnMessageChange::new(Witness::Acked) };
+        changes.own_message(key, own);
+    } else {
+        changes.message(key).status = Some(status);
+    }
 }
 
 /// NOWEB tells a member's delivery receipt as SERVER though it means delivered to that member.

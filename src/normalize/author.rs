@@ -6,11 +6,10 @@
 use super::body::Body;
 use super::ids::{id, is_direct};
 use crate::change::ChatKey;
+pub(super) use crate::change::ME;
 use crate::waha::json::Node;
 use crate::waha::message_id::MessageId;
 
-/// The own account, whatever id the engine gives it.
-pub(super) const ME: &str = "me";
 /// The other side of a direct chat, which has two names (phone and LID).
 const CONTACT: &str = "contact";
 

@@ -3,11 +3,13 @@
 use super::body::Body;
 use super::ids::id;
 use super::{NormalizeError, Normalized, Rules, envelope};
-use crate::change::{CallChange, CallDetails, CallKey, CallState, Register, Version};
+use crate::change::{CallChange, CallDetails, CallKey, CallState, PersonKey, Register, Version};
 use crate::waha::jid::ChatKind;
 use crate::waha::time::time;
 use crate::webhook::envelope::is_key_text;
 
+/// The reason of a call that only ended: the caller gave up, or whoever had taken it hung up.
+const TERMINATED: &str = "terminate";
 /// Longest call id that fits its column.
 const CALL_ID_CHARS_MAX: usize = 255;
 
@@ -24,6 +26,11 @@ pub(super) fn call(
     if let Some(chat) = &details.chat {
         changes.chat(chat);
     }
+    // Who calls a group has no chat that would make a contact.
+    let caller = details.from.as_deref().and_then(|from| PersonKey::of(&body.session, from));
+    if let Some(caller) = caller {
+        changes.contacts.entry(caller).or_default();
+    }
     let key = CallKey { session: body.session.clone(), call_id };
     *changes.call(&key) = change(body, details, state);
     Ok(Normalized::Changes(changes))
@@ -35,7 +42,7 @@ fn change(body: &Body<'_>, details: CallDetails, state: CallState) -> CallChange
     let mut change = CallChange {
         state: Some(state),
         // The offer tells most; what the others tell is kept only where there was no offer.
-        details: Some(Register::new(details_version(body, state), details)),
+        details: Some(Register::new(details_version(body, state, &details), details)),
         is_video: is_video.map(|is_video| Register::new(body.version, is_video)),
         ..CallChange::default()
     };
@@ -44,14 +51,16 @@ fn change(body: &Body<'_>, details: CallDetails, state: CallState) -> CallChange
         CallState::Accepted => change.accepted_at = at,
         CallState::Rejected => {
             change.rejected_at = at;
-            change.rejected_reason = reason(body).map(|it| Register::new(body.version, it));
+            change.rejected_reason =
+                reason(body).map(|it| Register::new(reason_version(body, &it), it));
         }
     }
     change
 }
 
-/// Why a call ended, such as `timeout` for a missed one (GOWS); a rejection over WAHA's API says so
-/// (WEBJS), others name what the caller's or the own side did (NOWEB, GOWS).
+/// Why a call ended, such as `timeout` for one that rang out (GOWS); a rejection over WAHA's API says so
+/// (WEBJS), others tell `reject`, which somebody did on purpose, from `terminate` (NOWEB, GOWS). NOWEB
+/// tells nothing of a call that rang out, WPP nothing of how any ended.
 fn reason(body: &Body<'_>) -> Option<String> {
     let data = body.data();
     if data.at("api").flag() == Some(true) {
@@ -62,6 +71,11 @@ fn reason(body: &Body<'_>) -> Option<String> {
         .or_else(|| data.path("Data.Attrs.reason").text())
         .or_else(|| data.path("Data.Tag").text())
         .or_else(|| data.at("status").text())
+}
+
+/// That a call ended says nothing of why, and is told after a decline, too: the decline stays.
+fn reason_version(body: &Body<'_>, reason: &str) -> Version {
+    if reason == TERMINATED { body.version.retold() } else { body.version }
 }
 
 fn details(body: &Body<'_>) -> CallDetails {
@@ -81,6 +95,8 @@ fn details(body: &Body<'_>) -> CallDetails {
     }
 }
 
-fn details_version(body: &Body<'_>, state: CallState) -> Version {
-    if state == CallState::Received { body.version } else { body.version.retold() }
+/// One that lacks the caller or the account, which may not be known yet, is a poorer one.
+fn details_version(body: &Body<'_>, state: CallState, details: &CallDetails) -> Version {
+    let told = if state == CallState::Received { body.version } else { body.version.retold() };
+    if details.from.is_some() && details.to.is_some() { told } else { told.poorer() }
 }

@@ -5,9 +5,12 @@
 
 use serde_json::{Map, Value, json};
 
+use super::body::Body;
 use super::fields::{Field, Is, field, pick};
 use super::ids::id;
-use super::kind::Kind;
+use super::kind::{Kind, form};
+use super::{cards, name, referral};
+use crate::change::ChatKey;
 use crate::waha::json::Node;
 
 /// WAHA's own `location`; latitude and longitude are texts in most engines.
@@ -20,10 +23,23 @@ const LOCATION: &[Field] = &[
     field("description", &["description"], Is::Text),
 ];
 
-/// The details of a message, if there are any.
-pub(super) fn of(payload: Node<'_>, kind: &Kind<'_>) -> Option<String> {
+/// What the engine says of any message beside its content.
+const CONTEXT: &[Field] = &[
+    field("group_mentions", &["groupMentions"], Is::List(GROUP_MENTION)),
+    field("forwarding_score", &["forwardingScore"], Is::Int),
+    field("quoted_product", &["quotedMessage.productMessage"], Is::Object(form::PRODUCT)),
+];
+const GROUP_MENTION: &[Field] = &[
+    field("chat", &["groupJid", "groupJID"], Is::Jid),
+    field("name", &["groupSubject"], Is::Text),
+];
+
+/// The details of a message in a chat, if there are any.
+pub(super) fn of(body: &Body<'_>, chat: &ChatKey, kind: &Kind<'_>) -> Option<String> {
     let mut details = own_part(kind);
-    common(payload, &mut details);
+    common(body.payload, &mut details);
+    cards::add_numbers(&mut details);
+    beside(body, chat, kind, &mut details);
     let mentions: Vec<String> = kind.mentions.items().filter_map(id).collect();
     if !mentions.is_empty() {
         details.insert("mentions".into(), mentions.into());
@@ -35,6 +51,32 @@ pub(super) fn of(payload: Node<'_>, kind: &Kind<'_>) -> Option<String> {
         details.insert("expires_after_s".into(), seconds.into());
     }
     (!details.is_empty()).then(|| Value::Object(details).to_string())
+}
+
+/// What any message can have.
+fn beside(body: &Body<'_>, chat: &ChatKey, kind: &Kind<'_>, details: &mut Map<String, Value>) {
+    details.extend(pick(kind.context, CONTEXT));
+    if details.get("forwarding_score").and_then(Value::as_i64).is_some_and(|score| score <= 0) {
+        details.remove("forwarding_score");
+    }
+    if kind.context.at_like("nonJidMentions").int().is_some_and(|count| count > 0) {
+        details.insert("mentions_everybody".into(), true.into());
+    }
+    // An answer to a story, or to what was said in a group, in private.
+    let elsewhere = id(kind.context.at_any(&["remoteJid", "remoteJID", "quotedRemoteJid"]));
+    if let Some(elsewhere) = elsewhere.filter(|it| *it != chat.chat_id) {
+        details.insert("reply_to_chat".into(), elsewhere.into());
+    }
+    if let Some(album) = &kind.album {
+        details.insert("album_id".into(), album.as_str().into());
+    }
+    if let Some(username) = name::username(body) {
+        details.insert("sender_username".into(), username.into());
+    }
+    let referral = referral::details(kind);
+    if !referral.is_empty() {
+        details.insert("referral".into(), referral.into());
+    }
 }
 
 /// Buttons and lists are wrapped as if they were to be seen once; only what is seen or heard is.

@@ -5,7 +5,7 @@
 use super::body::Body;
 use super::ids::id;
 use super::{Rules, name};
-use crate::change::{Changes, Identity, Register, Version};
+use crate::change::{Changes, Identity, Metadata, Register, Software, Version};
 use crate::webhook::envelope::is_key_text;
 use crate::webhook::{EventType, hash_texts};
 
@@ -21,37 +21,49 @@ pub(super) fn changes(body: &Body<'_>, rules: &Rules) -> Changes {
     changes
 }
 
-/// Who the session is, as the envelope tells it at the time of sending.
+/// Who the session is, as the envelope tells it at the time of sending. What WAHA does not know yet, such as
+/// the account of a client that is starting, is not told and stays what it was.
 ///
 /// Envelopes of 2022 tell nothing. `session.status` is ordered exactly, all others by the minute:
 /// see [`Version::coarse`].
-fn identity(body: &Body<'_>, rules: &Rules) -> Option<Register<Identity>> {
-    let engine = body.engine()?;
+fn identity(body: &Body<'_>, rules: &Rules) -> Identity {
     let me = body.root.at("me");
+    let register = |text| register(body, text);
+    Identity {
+        software: software(body),
+        me_id: id(me.at("id")).map(register),
+        me_lid: id(me.at("lid")).map(register),
+        me_jid: me.at("jid").text().map(register),
+        push_name: me.at("pushName").text().map(register),
+        metadata: metadata(body, rules),
+    }
+}
+
+fn software(body: &Body<'_>) -> Option<Register<Software>> {
+    let engine = body.engine()?;
+    let waha_version = body.root.at("environment").at("version").text();
+    let version = version(body, [&engine, waha_version.as_deref().unwrap_or_default()]);
+    let version = if waha_version.is_some() { version } else { version.poorer() };
+    Some(Register::new(version, Software { engine, waha_version }))
+}
+
+fn metadata(body: &Body<'_>, rules: &Rules) -> Option<Register<Metadata>> {
     let metadata = body.root.at("metadata");
+    let json = metadata.to_json()?;
     // One that is cut could be another user's.
     let user_id = metadata.at(&rules.user_id_key).text();
     let user_id = user_id.filter(|id| is_key_text(id, USER_ID_BYTES_MAX));
-    let identity = Identity {
-        engine: Some(engine),
-        waha_version: body.root.at("environment").at("version").text(),
-        me_id: id(me.at("id")),
-        me_lid: id(me.at("lid")),
-        me_jid: me.at("jid").text(),
-        push_name: me.at("pushName").text(),
-        metadata: metadata.to_json(),
-        user_id,
-    };
-    Some(Register::new(identity_version(body, &identity), identity))
+    let version = version(body, [&json, user_id.as_deref().unwrap_or_default()]);
+    Some(Register::new(version, Metadata { json, user_id }))
 }
 
-fn identity_version(body: &Body<'_>, identity: &Identity) -> Version {
+fn register(body: &Body<'_>, text: String) -> Register<String> {
+    Register::new(version(body, [&text]), text)
+}
+
+fn version<const N: usize>(body: &Body<'_>, texts: [&str; N]) -> Version {
     if body.webhook.event_type() == EventType::SessionStatus {
         return body.version;
     }
-    let Identity { engine, waha_version, me_id, me_lid, me_jid, push_name, metadata, user_id } =
-        identity;
-    let texts = [engine, waha_version, me_id, me_lid, me_jid, push_name, metadata, user_id];
-    let hash = hash_texts(texts.map(|text| text.as_deref().unwrap_or_default()));
-    Version::coarse(body.webhook.ordering_at_ms(), hash)
+    Version::coarse(body.webhook.ordering_at_ms(), hash_texts(texts))
 }

@@ -1,13 +1,17 @@
 //! The kind of a message, which WAHA does not name: it is derived from the engine's own form.
 
-mod form;
-mod proto;
-mod web;
+pub(super) mod form;
+pub(super) mod proto;
+pub(super) mod web;
 
 use super::fields::Field;
 use crate::waha::json::Node;
 
+/// Kinds that nobody wrote: WhatsApp or a client tells something.
+const NOTICES: [&str; 3] = ["system", "pin", "call_log"];
+
 /// What the engine's form says of a message.
+#[derive(Default)]
 pub(super) struct Kind<'a> {
     /// Our word for it.
     pub(super) name: &'static str,
@@ -25,8 +29,31 @@ pub(super) struct Kind<'a> {
     pub(super) is_view_once: bool,
     /// To vanish after so many seconds.
     pub(super) expires_after_s: Option<i64>,
-    /// The payload's `body` is no text but the thumbnail of a place, or a contact card.
+    /// The payload's `body` is no text but a thumbnail or a contact card.
     pub(super) body_is_no_text: bool,
+    /// The bare id of the album that it belongs to.
+    pub(super) album: Option<String>,
+    /// Whether the engine's form names a file.
+    pub(super) has_file: bool,
+    /// What says so.
+    pub(super) told_by: ToldBy,
+}
+
+/// What says which kind a message is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum ToldBy {
+    /// The engine's form.
+    #[default]
+    Engine,
+    /// WAHA's common fields alone, which say less.
+    CommonFields,
+}
+
+impl Kind<'_> {
+    /// Whether nobody wrote it.
+    pub(super) fn is_notice(&self) -> bool {
+        NOTICES.contains(&self.name)
+    }
 }
 
 /// The kind of a payload.
@@ -53,13 +80,11 @@ fn by_common_fields(payload: Node<'_>) -> Kind<'_> {
     };
     Kind {
         name,
-        part: "",
-        fields: &[],
         form: payload,
         context: payload.at("contextInfo"),
         mentions: payload.at("mentions"),
         is_view_once,
-        expires_after_s: None,
-        body_is_no_text: false,
+        told_by: ToldBy::CommonFields,
+        ..Kind::default()
     }
 }

@@ -63,6 +63,8 @@ fn tell_look(
     };
     if look.name.is_some() {
         let key = LabelKey { session: body.session.clone(), label_id: label_id.to_owned() };
+        // A telling without the colour is a poorer one.
+        let version = if look.color.is_some() { version } else { version.poorer() };
         changes.label(&key).look = Some(Register::new(version, look));
     }
 }

@@ -1,11 +1,17 @@
 //! Messages: `message` (of others), `message.any` (all) and `message.waiting`, told alike.
 
+use chrono::{DateTime, Utc};
+
 use super::author::Author;
 use super::body::Body;
-use super::ids::{id, is_direct};
-use super::{NormalizeError, Normalized, Rules, author, details, envelope, kind};
+use super::ids::is_direct;
+use super::kind::{Kind, ToldBy};
+use super::{
+    NormalizeError, Normalized, Rules, act, author, call_log, details, envelope, kind, media, name,
+    referral, reply, text,
+};
 use crate::change::{
-    Changes, ChatKey, Content, Media, MessageKey, MessageStatus, Origin, Register, Reply, Told,
+    AnswerKey, Changes, ChatKey, Content, MessageKey, MessageStatus, Origin, Register, Reply, Told,
     Version,
 };
 use crate::waha::ack;
@@ -14,16 +20,35 @@ use crate::waha::json::Node;
 use crate::waha::message_id::MessageId;
 use crate::waha::time::time;
 
-/// `message`, `message.any` and `message.waiting`.
+/// `message`, `message.any` and `message.waiting`. Some are no messages but act on one.
 pub(super) fn message(body: &Body<'_>, rules: &Rules) -> Result<Normalized, NormalizeError> {
     let message_id = body.message_id()?;
     let chat = body.message_chat(&message_id)?;
     let mut changes = envelope::changes(body, rules);
+    if let Some(act) = act::of(body) {
+        act.tell(&mut changes, body, &message_id, &chat);
+        return Ok(Normalized::Changes(changes));
+    }
     tell(&mut changes, body, &message_id, &chat, body.version);
     let key = MessageKey { chat, message_id: message_id.bare.clone() };
     let from_me = author::of(body, body.payload, &message_id, &key.chat).is_me;
-    changes.message(&key).status = status(body, &key.chat, from_me);
+    let change = changes.message(&key);
+    change.status = status(body, &key.chat, from_me);
+    change.status_reason = status_reason(body, change.status);
     Ok(Normalized::Changes(changes))
+}
+
+/// Why a message could not be sent, as far as the engine says: WEBJS in words, NOWEB by the server's
+/// number.
+pub(super) fn status_reason(
+    body: &Body<'_>,
+    status: Option<MessageStatus>,
+) -> Option<Register<String>> {
+    let data = body.data();
+    let told = body.payload.at("ackReason").text().or_else(|| data.at("ackReason").text());
+    let told = told.or_else(|| data.at("messageStubParameters").first().text());
+    let is_failed = status == Some(MessageStatus::Failed);
+    told.filter(|_| is_failed).map(|reason| Register::new(body.version, reason))
 }
 
 /// How far a message got. What somebody else sent has arrived, whatever WPP says by default; and
@@ -40,7 +65,7 @@ pub(super) fn status(body: &Body<'_>, chat: &ChatKey, from_me: bool) -> Option<M
     })
 }
 
-/// Tells a message's content, its file, and what it says of its chat.
+/// Tells a message's content, its file, and what it says of its chat; nothing of what is no message.
 pub(super) fn tell(
     changes: &mut Changes,
     body: &Body<'_>,
@@ -48,18 +73,55 @@ pub(super) fn tell(
     chat: &ChatKey,
     version: Version,
 ) {
+    if act::of(body).is_some() {
+        return;
+    }
+    let kind = kind::of(body.payload);
     let author = author::of(body, body.payload, message_id, chat);
-    let key = author.key.clone();
-    let content = content(body, author);
+    let key = AnswerKey {
+        message: MessageKey { chat: chat.clone(), message_id: message_id.bare.clone() },
+        author: author.key.clone(),
+    };
+    let content = content(body, chat, &kind, author);
     tell_chat(changes, body, chat, &content);
-    let version = if is_placeholder(&content) { body.version.placeholder() } else { version };
-    let told = Told {
+    call_log::tell(changes, body, &key, &kind);
+    let version = band(body, &kind, &content, version);
+    if let Some(referral) = referral::of(&kind) {
+        changes.refer(key.clone(), Register::new(version, referral));
+    }
+    let AnswerKey { message, author } = key;
+    changes.message(&message).told.insert(author, told(body, &kind, content, version));
+}
+
+fn told(body: &Body<'_>, kind: &Kind<'_>, content: Content, version: Version) -> Told {
+    let register = |reply: Reply| {
+        // One engine quotes the text, another only names the message.
+        let version = if reply.text.is_some() { version } else { version.poorer() };
+        Register::new(version, reply)
+    };
+    Told {
         first: body.version,
         content: Register::new(version, content),
-        media: media(body.payload.at("media")).map(|media| Register::new(version, media)),
-    };
-    let message = MessageKey { chat: chat.clone(), message_id: message_id.bare.clone() };
-    changes.message(&message).told.insert(key, told);
+        text: text::of(body.payload, kind).map(|text| Register::new(version, text)),
+        sender_name: sender_name(body),
+        reply: reply::of(body.payload.at("replyTo"), kind.context).map(register),
+        media: media::of(body.payload).map(|media| {
+            // A file that was loaded once is not lost by a telling without it.
+            let version = if media.url.is_some() { version } else { version.poorer() };
+            Register::new(version, media)
+        }),
+    }
+}
+
+/// The version of a telling, lower the less it has.
+fn band(body: &Body<'_>, kind: &Kind<'_>, content: &Content, version: Version) -> Version {
+    if is_placeholder(content) {
+        body.version.placeholder()
+    } else if kind.told_by == ToldBy::CommonFields || content.sent_at.is_none() {
+        version.poorer()
+    } else {
+        version
+    }
 }
 
 /// Whether the engine tells only that there is a message, or that there was one: what is known of
@@ -68,77 +130,53 @@ fn is_placeholder(content: &Content) -> bool {
     matches!(content.kind.as_ref(), "waiting" | "revoked" | "view_once")
 }
 
-/// When the chat's last message was sent, and the name that its person chose.
+/// When the chat's last message was sent, and the name that its person chose. A notice is no message.
 fn tell_chat(changes: &mut Changes, body: &Body<'_>, chat: &ChatKey, content: &Content) {
     let change = changes.chat(chat);
-    change.last_message_at = Some(body.ordering_time(content.sent_at));
+    if !content.is_notice {
+        change.last_message_at = Some(body.ordering_time(content.sent_at));
+    }
     if !content.from_me && is_direct(chat) {
-        change.name = content.sender_name.clone().map(|name| Register::new(body.version, name));
+        change.name = sender_name(body);
     }
 }
 
-fn content(body: &Body<'_>, author: Author) -> Content {
+fn content(body: &Body<'_>, chat: &ChatKey, kind: &Kind<'_>, author: Author) -> Content {
     let payload = body.payload;
-    let kind = kind::of(payload);
     Content {
         waha_id: payload.at("id").text().unwrap_or_default(),
         from_me: author.is_me,
         sender: author.jid,
-        sender_name: sender_name(body.data()),
         kind: kind.name.into(),
-        text: payload.at("body").text().filter(|_| !kind.body_is_no_text),
-        details: details::of(payload, &kind),
-        reply: reply(payload.at("replyTo")).or_else(|| quoted(kind.context)),
-        is_forwarded: kind.context.at("isForwarded").flag().unwrap_or(false),
-        has_media: payload.at("hasMedia").flag().unwrap_or(payload.at("media").is_there()),
+        is_notice: kind.is_notice(),
+        details: details::of(body, chat, kind),
+        is_forwarded: is_forwarded(kind.context),
+        has_media: has_media(payload, kind),
         origin: payload.at("source").str().and_then(Origin::parse),
-        sent_at: time(payload.at("timestamp")),
+        sent_at: time(payload.at("timestamp")).or_else(|| sent_at(body.data())),
     }
 }
 
-/// The name that the sender chose: WEBJS and WPP, NOWEB, GOWS.
-fn sender_name(data: Node<'_>) -> Option<String> {
-    data.at_any(&["notifyName", "pushName"])
-        .text()
-        .or_else(|| data.at("Info").at("PushName").text())
-        .or_else(|| data.at("sender").at("pushname").text())
+fn is_forwarded(context: Node<'_>) -> Option<bool> {
+    let score = context.at("forwardingScore").int().filter(|score| *score > 0);
+    context.at("isForwarded").flag().or(score.map(|_| true))
 }
 
-/// The quoted message; WPP names it by its serialized id, the others by its bare one.
-fn reply(node: Node<'_>) -> Option<Reply> {
-    let message_id = MessageId::parse(&node.at("id").text()?)?;
-    Some(Reply {
-        message_id: message_id.bare,
-        sender: id(node.at("participant")).or(message_id.participant),
-        text: node.at("body").text(),
-    })
+/// Whether there is a file: WAHA says no of some kinds that have one.
+fn has_media(payload: Node<'_>, kind: &Kind<'_>) -> Option<bool> {
+    let told = payload.at("hasMedia").flag();
+    let is_there = kind.has_file || media::of(payload).is_some_and(|it| it.url.is_some());
+    told.filter(|_| !is_there).or(is_there.then_some(true))
 }
 
-/// The quoted message as the engine tells it, where WAHA (before 2024) says nothing of it.
-fn quoted(context: Node<'_>) -> Option<Reply> {
-    let message_id = context.at_any(&["stanzaId", "stanzaID", "quotedStanzaID"]).text()?;
-    let message = context.at_any(&["quotedMessage", "quotedMsg"]);
-    let text = message.at_any(&["conversation", "body", "caption"]).text();
-    Some(Reply {
-        message_id: MessageId::parse(&message_id)?.bare,
-        sender: id(context.at_any(&["quotedParticipant", "participant"])),
-        text: text.or_else(|| message.at("extendedTextMessage").at("text").text()),
-    })
+/// The time of the engine's form: WEBJS and WPP, NOWEB, GOWS.
+fn sent_at(data: Node<'_>) -> Option<DateTime<Utc>> {
+    time(data.at_any(&["t", "messageTimestamp"])).or_else(|| time(data.at("Info").at("Timestamp")))
 }
 
-/// The file: none told while WAHA says `null`, which also stands for "not loaded".
-fn media(node: Node<'_>) -> Option<Media> {
-    node.is_there().then(|| Media {
-        url: node.at("url").text(),
-        mime_type: node.at("mimetype").text(),
-        file_name: node.at("filename").text(),
-        error: media_error(node.at("error")),
-    })
-}
-
-/// One line of the error, whose shape varies; `details` is a stack trace.
-fn media_error(node: Node<'_>) -> Option<String> {
-    let text = node.at_any(&["message", "details", "code"]).text().or_else(|| node.text());
-    let text = text.or_else(|| node.is_there().then(|| "unknown".to_owned()))?;
-    text.lines().next().map(str::to_owned)
+/// The name that the sender chose, else the one that WhatsApp verified, which never replaces it.
+fn sender_name(body: &Body<'_>) -> Option<Register<String>> {
+    let data = body.data();
+    let verified = || Some(Register::new(body.version.poorer(), name::verified(data)?));
+    name::chosen(data).map(|name| Register::new(body.version, name)).or_else(verified)
 }

@@ -76,7 +76,7 @@ fn actor(body: &Body<'_>, after: Node<'_>, act: Option<MessageId>, chat: &ChatKe
 
 /// WEBJS and WPP report what WhatsApp's own client did, and that obeys only who may revoke. NOWEB
 /// passes nothing on that tells an admin from somebody who claims to be one.
-fn is_verified(body: &Body<'_>, after: Node<'_>) -> bool {
+pub(super) fn is_verified(body: &Body<'_>, after: Node<'_>) -> bool {
     let info = [after.at("_data"), body.data()].map(|data| data.at("Info").at("Edit").text());
     body.is_browser() || info.into_iter().flatten().any(|edit| edit == ADMIN_REVOKE)
 }

@@ -1,7 +1,7 @@
 //! Every file of `tests/fixtures` against its snapshot (add a file, get a test), and what must hold
 //! for any input.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Debug, Write};
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{Normalized, Rules, normalize};
-use crate::change::{Changes, Merge};
+use crate::change::{Changes, Merge, Version};
 use crate::fixtures::fixtures;
 use crate::simulate::{Plan, history};
 use crate::webhook::envelope::Envelope;
@@ -79,6 +79,31 @@ fn a_fixture_is_of_the_event_type_that_its_folder_names() {
     }
 }
 
+/// What one engine makes of a message is what the other makes of it: fixtures of one input, as NOWEB and
+/// as GOWS tell it, under one id.
+#[test]
+fn noweb_and_gows_tell_the_same_alike() {
+    let mut pairs = 0;
+    for path in fixtures() {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let Some(name) = name.strip_prefix("noweb-same-") else { continue };
+        let twin = path.with_file_name(format!("gows-same-{name}"));
+        assert_eq!(of_any_engine(&path), of_any_engine(&twin), "{name}");
+        pairs += 1;
+    }
+    assert!(pairs > 30, "{pairs} pairs");
+}
+
+/// What a webhook tells beside its session.
+fn of_any_engine(path: &Path) -> Changes {
+    match normalize(&webhook(&std::fs::read(path).unwrap()), &rules()).unwrap() {
+        Normalized::Changes(changes) => {
+            Changes { sessions: BTreeMap::new(), links: BTreeSet::new(), ..changes }
+        }
+        Normalized::Ignored(ignored) => panic!("{}: {}", path.display(), ignored.reason()),
+    }
+}
+
 /// A result as text for people: what is absent is left out.
 fn shown(result: &Result<Normalized, super::NormalizeError>) -> String {
     match result {
@@ -121,6 +146,10 @@ fn shown_changes(changes: &Changes) -> String {
         let key = format!("{} in {}", key.message_id, key.chat.chat_id);
         part(&mut text, "message", &key, message);
     }
+    for (key, own) in &changes.own_messages {
+        let key = format!("{} in {}", key.message_id, key.chat.chat_id);
+        part(&mut text, "own message", &key, own);
+    }
     for (key, edit) in &changes.edits {
         let key = format!("{} of {} by {}", key.edit_id, key.message.message_id, key.author);
         part(&mut text, "edit", &key, edit);
@@ -129,6 +158,7 @@ fn shown_changes(changes: &Changes) -> String {
         let key = format!("of {} by {}", key.message.message_id, key.author);
         part(&mut text, "revocation", &key, revocation);
     }
+    answers(&mut text, "referral", &changes.referrals);
     answers(&mut text, "reaction", &changes.reactions);
     answers(&mut text, "vote", &changes.votes);
     answers(&mut text, "event response", &changes.event_responses);
@@ -223,7 +253,7 @@ fn a_state_or_user_that_can_not_be_stored_as_it_is_is_none() {
     let session = changes.sessions.values().next().unwrap();
     let kept: Vec<&str> = session.history.iter().map(|point| &*point.status).collect();
     assert_eq!(kept, ["WORKING", "WORKING "]);
-    assert_eq!(session.identity.as_ref().unwrap().value.user_id, None);
+    assert_eq!(session.identity.metadata.as_ref().unwrap().value.user_id, None);
 }
 
 /// Values that no field expects.
@@ -357,6 +387,46 @@ proptest! {
         told.sort_by_cached_key(|_| order.next());
         told.extend(told.clone().into_iter().step_by(3));
         prop_assert_eq!(&merged(&told), &in_order);
+    }
+}
+
+proptest! {
+    /// Fixtures of all kinds at once: many speak of the same people, and some of the same message.
+    #[test]
+    fn merging_fixtures_knows_no_order(order in proptest::collection::vec(any::<u64>(), 400)) {
+        // Of a pair one is enough: both have one id.
+        let of_pair = |path: &Path| path.file_name().unwrap().to_str().unwrap().starts_with("gows-same");
+        let bodies = fixtures().into_iter().filter(|path| !of_pair(path));
+        let told = bodies.filter_map(|path| {
+            match normalize(&webhook(&std::fs::read(path).unwrap()), &rules()) {
+                Ok(Normalized::Changes(changes)) => Some(changes),
+                Ok(Normalized::Ignored(_)) | Err(_) => None,
+            }
+        });
+        let mut told: Vec<Changes> = told.collect();
+        let in_order = merged(&told);
+        let mut order = order.into_iter();
+        told.sort_by_cached_key(|_| order.next());
+        let pairs: Vec<Changes> = told.chunks(2).map(merged).collect();
+        prop_assert_eq!(&merged(&pairs), &in_order);
+        told.extend(told.clone().into_iter().step_by(3));
+        prop_assert_eq!(&merged(&told), &in_order);
+    }
+}
+
+#[test]
+fn a_telling_that_has_less_is_below_each_that_has_more() {
+    // From 2010 to 2040.
+    let times = [1_262_304_000_000_i64, 1_785_000_000_000, 2_208_988_800_000];
+    let bands = times.map(|at| {
+        let told = Version::at(at, u64::MAX);
+        [told, told.retold(), told.poorer(), told.placeholder()]
+    });
+    for one in &bands {
+        for other in &bands {
+            let below = one.iter().zip(&other[1..]).all(|(upper, lower)| upper > lower);
+            assert!(below, "{one:?} and {other:?}");
+        }
     }
 }
 

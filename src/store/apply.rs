@@ -3,9 +3,9 @@
 //! Called by `worker`, and by `operations` and `renormalize`, which apply what they read.
 //!
 //! Reading order: `batch`, the transaction; `contacts`, the short one before it that says who exists;
-//! `ledger` and `outcome`; `write` and its parts, the order in which tables are written; `message_rows` and
-//! `conflicts`, what a message shows if several authors, edits and revocations decide about it; `burial`;
-//! `halves`, for a batch that fails.
+//! `ledger` and `outcome`; `write` and its parts, the order in which tables are written; `own_messages`, the
+//! chats that the account's own messages are in; `message_rows` and `conflicts`, what a message shows if several
+//! authors, edits and revocations decide about it; `burial`; `halves`, for a batch that fails.
 //!
 //! Invariant: either all of a batch is written or nothing, but who exists and who is who; writing it again
 //! changes nothing. Rows are locked in one canonical order, so workers don't deadlock.
@@ -20,4 +20,5 @@ pub mod halves;
 pub(super) mod ledger;
 mod message_rows;
 pub mod outcome;
+mod own_messages;
 mod write;

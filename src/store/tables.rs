@@ -21,8 +21,10 @@ pub(super) mod edit;
 mod keyed;
 pub(super) mod label;
 pub(super) mod message;
+pub(super) mod own_message;
 pub(super) mod participant;
 pub(super) mod read;
+pub(super) mod referral;
 pub(super) mod session;
 pub(super) mod status;
 #[cfg(test)]

@@ -97,7 +97,7 @@ fn code_unit(text: &str) -> Option<u16> {
 }
 
 /// A place in a body, which may not be there.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Node<'a>(Option<&'a Value<'a>>);
 
 impl<'a> From<&'a Value<'a>> for Node<'a> {
@@ -137,6 +137,23 @@ impl<'a> Node<'a> {
     #[must_use]
     pub fn path(self, path: &str) -> Self {
         path.split('.').fold(self, Self::at_like)
+    }
+
+    /// The same; where the protocol has alternatives, Go writes one more level, named with a capital:
+    /// it is looked through.
+    #[must_use]
+    pub fn oneof_path(self, path: &str) -> Self {
+        path.split('.').fold(self, Self::at_oneof)
+    }
+
+    fn at_oneof(self, field: &str) -> Self {
+        let own = self.at_like(field);
+        if own.is_there() {
+            return own;
+        }
+        let levels = self.fields().filter(|name| name.starts_with(|it: char| it.is_uppercase()));
+        let found = levels.map(|level| self.at(level).at_like(field)).find(|it| it.is_there());
+        found.unwrap_or(Self(None))
     }
 
     /// The first item of a list; anything else as it is.
@@ -274,6 +291,18 @@ mod tests {
         let repeated = |body: &str| Node::from(&parse(body).unwrap()).repeated_name().is_some();
         assert!(repeated(r#"{"a":1,"b":2,"a":1}"#) && repeated(r#"[0,{"a":[{"b":1,"b":2}]}]"#));
         assert!(!repeated(r#"{"a":{"a":1},"b":[{"a":1},{"a":2}]}"#));
+    }
+
+    #[test]
+    fn levels_of_alternatives_are_looked_through() {
+        let body = parse(
+            r#"{"HydratedButton":{"UrlButton":{"displayText":"Go"}},"Title":null,"title":"T"}"#,
+        );
+        let body = body.unwrap();
+        let node = Node::from(&body);
+        assert_eq!(node.oneof_path("urlButton.displayText").str(), Some("Go"));
+        assert_eq!(node.oneof_path("title").str(), Some("T"));
+        assert!(!node.path("urlButton").is_there());
     }
 
     #[test]

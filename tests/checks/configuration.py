@@ -35,10 +35,10 @@ def of_overlays():
             if resource["kind"] not in ("Deployment", "StatefulSet", "Job"):
                 continue
             spec = resource["spec"]["template"]["spec"]
-            container = spec["containers"][0]
-            environment = {it["name"]: value_of(it) for it in container.get("env", [])}
-            name = f"{path.stem} {resource['kind']}"
-            yield name, container["args"][0], environment, mounted(spec, container, files)
+            for container in spec.get("initContainers", []) + spec["containers"]:
+                environment = {it["name"]: value_of(it) for it in container.get("env", [])}
+                name = f"{path.stem} {container['name']}"
+                yield name, container["args"][0], environment, mounted(spec, container, files)
 
 
 def value_of(variable):
@@ -90,8 +90,8 @@ def problems(name, command, environment, files):
         yield run.stderr.strip()
     wanted = {
         "serve": ["sources.default.hmac_keys"],
-        "up": ["sources.default.hmac_keys", 'queue.url = "embedded"', "waha.db"],
-        "work": ['queue.url = ["amqp://', 'database.url = "postgres'],
+        "up": ["sources.default.hmac_keys", "embedded", "waha.db", "ledger.body_days = 30"],
+        "work": ['queue.url = ["amqp://', 'database.url = "postgres', "ledger.body_days = 30"],
         "migrate": ['database.url = "postgres'],
     }[command]
     yield from (f"{it} is not in effect" for it in wanted if it not in run.stdout)

@@ -1,6 +1,6 @@
 """Looks through built manifests and the compose file: schemas, and rules that no schema knows.
 
-Called by tests/checks/manifests with one file for each overlay, compose.json and the Dockerfile. Prints
+Called by tests/checks/manifests with one file for each overlay (overlay+component+… where one has more), compose.json and the Dockerfile. Prints
 every problem; fails if there is one.
 """
 
@@ -60,11 +60,14 @@ def pod(resource):
         "no host path": all("hostPath" not in it for it in spec.get("volumes", [])),
     }
     yield from (name for name, is_right in wanted.items() if not is_right)
+    if resource["kind"] != "Job":
+        probes = {"startupProbe", "livenessProbe", "readinessProbe"}
+        yield from (f"{it['name']}: probes" for it in spec["containers"] if not probes <= it.keys())
     for container in spec["containers"] + spec.get("initContainers", []):
-        yield from (f"{container['name']}: {it}" for it in in_container(container, resource))
+        yield from (f"{container['name']}: {it}" for it in in_container(container))
 
 
-def in_container(container, resource):
+def in_container(container):
     security = container.get("securityContext", {})
     resources = container.get("resources", {})
     image = container["image"]
@@ -82,9 +85,6 @@ def in_container(container, resource):
         wanted["a role of its own for Prometheus"] = (
             roles.get("WAHA_INGEST__ADMIN__TOKENS__PROMETHEUS__ROLE") == "metrics"
         )
-    if resource["kind"] != "Job":
-        probes = {"startupProbe", "livenessProbe", "readinessProbe"}
-        wanted["probes"] = probes <= container.keys()
     yield from (name for name, is_right in wanted.items() if not is_right)
     for variable in container.get("env", []):
         is_secret = any(word in variable["name"] for word in ("PASSWORD", "KEYS", "SECRET", "TOKEN"))
@@ -189,21 +189,56 @@ def matches(selector, labels):
     )
 
 
+def kept(resource):
+    """What may change tables is seen by what migrates alone; bodies have an end; a spool has room."""
+    spec = resource["spec"]["template"]["spec"]
+    container = spec["containers"][0]
+    volumes = {it["name"]: it.get("secret", {}).get("secretName") or "" for it in spec.get("volumes", [])}
+    for mount in container["volumeMounts"]:
+        if volumes.get(mount["name"], "").endswith("-migrate"):
+            yield f"{container['name']} sees the Secret {volumes[mount['name']]}"
+    days = [it["value"] for it in container["env"] if it["name"] == "WAHA_INGEST__LEDGER__BODY_DAYS"]
+    if container["args"][0] in ("work", "up") and not (days and int(days[0]) > 0):
+        yield "bodies are kept without an end"
+    for claim in resource["spec"].get("volumeClaimTemplates", []):
+        size = gigabytes(claim["spec"]["resources"]["requests"]["storage"])
+        if size < 1.5 * DEFAULTS["queue"]["spool_bytes_max"] / 2**30:
+            yield f"{size} GiB are too few for a spool and its log"
+
+
+def gigabytes(quantity):
+    return float(re.fullmatch(r"(\d+)Gi", quantity)[1])
+
+
+def budgets(resources):
+    """A pod that is not ready holds up no drain; no door is scaled by anything."""
+    for resource in resources:
+        name = resource["metadata"]["name"]
+        if resource["kind"] == "PodDisruptionBudget" and resource["spec"].get("unhealthyPodEvictionPolicy") != "AlwaysAllow":
+            yield f"PodDisruptionBudget {name}: pods that are not ready can't be evicted"
+        target = resource["spec"].get("scaleTargetRef", {}) if "spec" in resource else {}
+        if target.get("name", "").endswith("-serve"):
+            yield f"{resource['kind']} {name}: a door that is scaled down takes its spool along"
+
+
 def whole(resources, text):
     """What only the whole overlay shows."""
     if any(it["kind"] == "Secret" for it in resources):
         yield "a Secret: they are named, never held"
-    header = text.split("apiVersion:")[0]
     made = {"waha-ingest-postgres-ca"}
     for resource in workloads(resources):
         for volume in resource["spec"]["template"]["spec"].get("volumes", []):
             name = volume.get("secret", {}).get("secretName")
-            if name and name not in made and name not in header:
+            if name and name not in made and name not in text:
                 yield f"the head of kustomization.yaml does not name the Secret {name}"
     for resource in resources:
         if resource["metadata"].get("namespace", "waha-ingest") != "waha-ingest":
             yield f"{resource['metadata']['name']} is in another namespace"
     yield from shared(resources)
+
+
+def heads(path):
+    return path.read_text().split("apiVersion:")[0]
 
 
 def shared(resources):
@@ -223,13 +258,15 @@ def problems(overlay, resources):
         yield from (f"{name}: {it}" for it in schema(resource))
     for resource in workloads(resources):
         name = f"{overlay}: {resource['kind']} {resource['metadata']['name']}"
-        for rule in (pod(resource), grace(resource), covered(resource, resources)):
+        for rule in (pod(resource), grace(resource), covered(resource, resources), kept(resource)):
             yield from (f"{name}: {it}" for it in rule)
     for resource in resources:
         if resource["kind"] in OPERATED:
             yield from (f"{overlay}: {resource['kind']}: {it}" for it in operated(resource, resources))
-    yield from (f"{overlay}: {it}" for it in network(resources))
-    text = (HERE / f"../../deploy/kubernetes/overlays/{overlay}/kustomization.yaml").read_text()
+    yield from (f"{overlay}: {it}" for it in [*network(resources), *budgets(resources)])
+    base, *components = overlay.split("+")
+    files = [f"overlays/{base}", *(f"components/{it}" for it in components)]
+    text = "".join(heads(HERE / "../../deploy/kubernetes" / it / "kustomization.yaml") for it in files)
     yield from (f"{overlay}: {it}" for it in whole(resources, text))
 
 

@@ -1,6 +1,7 @@
 //! A person's two ids are one conversation, no matter when that is told, in which order, how often,
 //! and by how many workers.
 
+mod own_messages;
 mod tables;
 mod told;
 
@@ -28,6 +29,7 @@ on_each_database!(
     contradictory_links_end_the_same,
     two_phones_of_one_lid_that_alone_is_told,
     a_worker_with_an_old_cache_does_not_write_beside_the_union,
+    a_name_goes_to_who_stands_for_the_person_by_then,
     the_author_of_a_group_message_is_one_person,
     what_happens_to_messages_meets_too,
     whole_histories_end_the_same,
@@ -162,7 +164,8 @@ async fn a_link_before_between_and_after_gives_one_conversation(kind: Kind) {
 async fn without_a_link_the_two_ids_stay_apart(kind: Kind) {
     let tables = Tables::create(kind).await;
     let dump = in_order(&tables, &story(99).0).await;
-    assert_eq!(lines(&dump, "waha_messages").len(), 7, "{dump:#?}");
+    // What the account wrote is one message under both; what the other side wrote are two.
+    assert_eq!(lines(&dump, "waha_messages").len(), 6, "{dump:#?}");
     assert!(!dump.iter().any(|line| line.contains("merged_into=")), "{dump:#?}");
 }
 
@@ -253,6 +256,20 @@ async fn a_worker_with_an_old_cache_does_not_write_beside_the_union(kind: Kind) 
     }
     assert_equal(&expected, &tables.dump().await, "old cache");
     assert!(!expected.iter().any(|line| line.starts_with("chat_reads") && line.contains(LID)));
+}
+
+/// A worker knows a person by one phone number, and is told the name and another number at once.
+async fn a_name_goes_to_who_stands_for_the_person_by_then(kind: Kind) {
+    let story = Story::default()
+        .member("join", LID, Some(PHONE))
+        .text("3EB0K1", LID, false)
+        .member("join", LID, Some("12025550101@c.us"));
+    let tables = Tables::create(kind).await;
+    let expected = in_order(&tables, &story.0).await;
+    tables.clear().await;
+    apply(&tables.workers[0], &[&story.0[0]]).await;
+    apply(&tables.workers[0], &[&story.0[1], &story.0[2]]).await;
+    assert_equal(&expected, &tables.dump().await, "name and link at once");
 }
 
 /// Somebody whom a group calls by a LID and the chat by a phone number writes one message's id

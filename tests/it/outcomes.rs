@@ -90,6 +90,7 @@ fn tables(changes: &Changes) -> impl Iterator<Item = &'static str> {
         (!changes.messages.is_empty(), "messages"),
         (!changes.edits.is_empty(), "edits"),
         (!changes.revocations.is_empty(), "revocations"),
+        (!changes.referrals.is_empty(), "referrals"),
         (!changes.reactions.is_empty(), "reactions"),
         (!changes.votes.is_empty(), "poll votes"),
         (!changes.event_responses.is_empty(), "event responses"),

@@ -7,12 +7,14 @@ use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, QueryResult, Statement};
 
 /// Every table whose rows depend on the webhooks alone, parents first.
-const TABLES: [(&str, &[&str]); 20] = [
+const TABLES: [(&str, &[&str]); 22] = [
     ("waha_sessions", &["source", "name"]),
     ("waha_chats", &["session_id", "chat_id"]),
     ("waha_messages", &[]),
+    ("waha_own_messages", &[]),
     ("waha_message_edits", &[]),
     ("waha_message_revocations", &[]),
+    ("waha_message_referrals", &[]),
     ("waha_message_claims", &[]),
     ("waha_message_acks", &[]),
     ("waha_reactions", &[]),

@@ -49,7 +49,7 @@ async fn every_fixture_makes_the_rows_of_its_snapshot(kind: Kind) {
 }
 
 /// Bodies by the name of their fixture: `{event type}/{case}`.
-fn fixtures() -> BTreeMap<String, Vec<u8>> {
+pub fn fixtures() -> BTreeMap<String, Vec<u8>> {
     let files = crate::fixtures::fixtures().into_iter();
     files.map(|file| (name(&file), std::fs::read(&file).unwrap())).collect()
 }
@@ -60,7 +60,7 @@ fn name(file: &Path) -> String {
 }
 
 /// As the door makes it; nothing in it is left to chance.
-fn webhook(name: &str, body: &[u8]) -> Webhook {
+pub fn webhook(name: &str, body: &[u8]) -> Webhook {
     let request = RawRequest {
         hmac: None,
         hmac_algorithm: None,

@@ -1,5 +1,7 @@
-//! What the details take out of the protobuf messages of NOWEB and GOWS. GOWS has one more level
-//! where the protocol has alternatives (`response`, `hydratedButton`).
+//! What the details take out of the protobuf messages of NOWEB and GOWS.
+//!
+//! GOWS has one more level where the protocol has alternatives (`Response`, `HydratedButton`), which is
+//! looked through, and numbers for the protocol's words, which are given their names.
 
 use crate::normalize::fields::{Field, Is, field};
 
@@ -37,6 +39,7 @@ pub(super) const POLL: &[Field] = &[
     field("options", &["options"], Is::Texts("optionName")),
     field("selectable_count", &["selectableOptionsCount"], Is::Int),
     field("ends_at", &["endTime"], Is::Time),
+    field("answer", &["correctAnswer.optionName"], Is::Text),
 ];
 
 pub(super) const ROW: &[Field] = &[
@@ -63,11 +66,7 @@ pub(super) const LIST_RESPONSE: &[Field] = &[
 ];
 
 pub(super) const BUTTON: &[Field] = &[
-    field(
-        "id",
-        &["buttonId", "quickReplyButton.id", "hydratedButton.quickReplyButton.id", "id"],
-        Is::Text,
-    ),
+    field("id", &["buttonId", "quickReplyButton.id", "id"], Is::Text),
     field(
         "title",
         &[
@@ -75,14 +74,11 @@ pub(super) const BUTTON: &[Field] = &[
             "quickReplyButton.displayText",
             "urlButton.displayText",
             "callButton.displayText",
-            "hydratedButton.quickReplyButton.displayText",
-            "hydratedButton.urlButton.displayText",
-            "hydratedButton.callButton.displayText",
             "displayText",
         ],
         Is::Text,
     ),
-    field("url", &["urlButton.url", "hydratedButton.urlButton.url"], Is::Text),
+    field("url", &["urlButton.url"], Is::Text),
     field("phone", &["callButton.phoneNumber"], Is::Text),
     // Native flow buttons: what they do, in JSON of their own.
     field("name", &["name"], Is::Text),
@@ -98,39 +94,58 @@ pub(super) const BUTTONS: &[Field] = &[
 
 pub(super) const BUTTONS_RESPONSE: &[Field] = &[
     field("id", &["selectedButtonId"], Is::Text),
-    field("title", &["selectedDisplayText", "response.selectedDisplayText"], Is::Text),
+    field("title", &["selectedDisplayText"], Is::Text),
 ];
 
 pub(super) const TEMPLATE_REPLY: &[Field] =
     &[field("id", &["selectedId"], Is::Text), field("title", &["selectedDisplayText"], Is::Text)];
 
 pub(super) const TEMPLATE: &[Field] = &[
-    field(
-        "text",
-        &["hydratedTemplate.hydratedContentText", "hydratedFourRowTemplate.hydratedContentText"],
-        Is::Text,
-    ),
-    field(
-        "footer",
-        &["hydratedTemplate.hydratedFooterText", "hydratedFourRowTemplate.hydratedFooterText"],
-        Is::Text,
-    ),
+    field("title", TEMPLATE_TITLE, Is::Text),
+    field("text", TEMPLATE_TEXT, Is::Text),
+    field("footer", TEMPLATE_FOOTER, Is::Text),
     field(
         "buttons",
-        &["hydratedTemplate.hydratedButtons", "hydratedFourRowTemplate.hydratedButtons"],
+        &[
+            "hydratedTemplate.hydratedButtons",
+            "hydratedFourRowTemplate.hydratedButtons",
+            "hydratedHsm.hydratedTemplate.hydratedButtons",
+            "interactiveMessageTemplate.nativeFlowMessage.buttons",
+        ],
         Is::List(BUTTON),
     ),
+];
+pub(in crate::normalize) const TEMPLATE_TITLE: &[&str] = &[
+    "hydratedTemplate.hydratedTitleText",
+    "hydratedFourRowTemplate.hydratedTitleText",
+    "interactiveMessageTemplate.header.title",
+];
+pub(in crate::normalize) const TEMPLATE_TEXT: &[&str] = &[
+    "hydratedTemplate.hydratedContentText",
+    "hydratedFourRowTemplate.hydratedContentText",
+    "hydratedHsm.hydratedTemplate.hydratedContentText",
+    "hydratedHsm.hydratedFourRowTemplate.hydratedContentText",
+    "interactiveMessageTemplate.body.text",
+];
+pub(in crate::normalize) const TEMPLATE_FOOTER: &[&str] = &[
+    "hydratedTemplate.hydratedFooterText",
+    "hydratedFourRowTemplate.hydratedFooterText",
+    "interactiveMessageTemplate.footer.text",
 ];
 
 pub(super) const INTERACTIVE: &[Field] = &[
     field("title", &["header.title"], Is::Text),
     field("text", &["body.text"], Is::Text),
     field("footer", &["footer.text"], Is::Text),
-    field(
-        "buttons",
-        &["nativeFlowMessage.buttons", "interactiveMessage.nativeFlowMessage.buttons"],
-        Is::List(BUTTON),
-    ),
+    field("buttons", &["nativeFlowMessage.buttons"], Is::List(BUTTON)),
+    field("cards", &["carouselMessage.cards"], Is::List(CARD)),
+];
+
+const CARD: &[Field] = &[
+    field("title", &["header.title"], Is::Text),
+    field("text", &["body.text"], Is::Text),
+    field("footer", &["footer.text"], Is::Text),
+    field("buttons", &["nativeFlowMessage.buttons"], Is::List(BUTTON)),
 ];
 
 pub(super) const INTERACTIVE_RESPONSE: &[Field] = &[
@@ -150,7 +165,7 @@ pub(super) const ORDER: &[Field] = &[
     field("token", &["token"], Is::Text),
 ];
 
-pub(super) const PRODUCT: &[Field] = &[
+pub(in crate::normalize) const PRODUCT: &[Field] = &[
     field("id", &["product.productId"], Is::Text),
     field("title", &["product.title"], Is::Text),
     field("description", &["product.description"], Is::Text),
@@ -195,7 +210,81 @@ pub(super) const ALBUM: &[Field] = &[
     field("videos", &["expectedVideoCount"], Is::Int),
 ];
 
-pub(super) const PIN: &[Field] =
-    &[field("message_id", &["key.id"], Is::Text), field("action", &["type"], Is::Text)];
+pub(super) const PIN: &[Field] = &[
+    field("message_id", &["key.id"], Is::Text),
+    field("action", &["type"], Is::Word(PIN_ACTIONS)),
+];
+pub(super) const PIN_ACTIONS: &[&str] = &["UNKNOWN_TYPE", "PIN_FOR_ALL", "UNPIN_FOR_ALL"];
 
-pub(super) const SYSTEM: &[Field] = &[field("action", &["type"], Is::Text)];
+pub(super) const SCHEDULED_CALL: &[Field] = &[
+    field("title", &["title"], Is::Text),
+    field("starts_at", &["scheduledTimestampMs"], Is::Time),
+    field("type", &["callType"], Is::Word(&["UNKNOWN", "VOICE", "VIDEO"])),
+];
+
+pub(super) const CALL_LOG: &[Field] = &[
+    field("outcome", &["callOutcome"], Is::Word(CALL_OUTCOMES)),
+    field("seconds", &["durationSecs"], Is::Int),
+    field("video", &["isVideo"], Is::Flag),
+    field("type", &["callType"], Is::Word(&["REGULAR", "SCHEDULED_CALL", "VOICE_CHAT"])),
+];
+const CALL_OUTCOMES: &[&str] = &[
+    "CONNECTED",
+    "MISSED",
+    "FAILED",
+    "REJECTED",
+    "ACCEPTED_ELSEWHERE",
+    "ONGOING",
+    "SILENCED_BY_DND",
+    "SILENCED_UNKNOWN_CALLER",
+];
+
+/// To which question.
+pub(super) const ANSWER: &[Field] = &[field("message_id", &["key.id"], Is::Text)];
+
+pub(super) const SYSTEM: &[Field] = &[
+    field("action", &["type"], Is::Word(PROTOCOL_TYPES)),
+    field("expires_after_s", &["ephemeralExpiration"], Is::Int),
+];
+/// What protocol messages are about, by their number.
+pub(in crate::normalize) const PROTOCOL_TYPES: &[&str] = &[
+    "REVOKE",
+    "",
+    "",
+    "EPHEMERAL_SETTING",
+    "EPHEMERAL_SYNC_RESPONSE",
+    "HISTORY_SYNC_NOTIFICATION",
+    "APP_STATE_SYNC_KEY_SHARE",
+    "APP_STATE_SYNC_KEY_REQUEST",
+    "MSG_FANOUT_BACKFILL_REQUEST",
+    "INITIAL_SECURITY_NOTIFICATION_SETTING_SYNC",
+    "APP_STATE_FATAL_EXCEPTION_NOTIFICATION",
+    "SHARE_PHONE_NUMBER",
+    "",
+    "",
+    "MESSAGE_EDIT",
+    "",
+    "PEER_DATA_OPERATION_REQUEST_MESSAGE",
+    "PEER_DATA_OPERATION_REQUEST_RESPONSE_MESSAGE",
+    "REQUEST_WELCOME_MESSAGE",
+    "BOT_FEEDBACK_MESSAGE",
+    "MEDIA_NOTIFY_MESSAGE",
+    "CLOUD_API_THREAD_CONTROL_NOTIFICATION",
+    "LID_MIGRATION_MAPPING_SYNC",
+    "REMINDER_MESSAGE",
+    "BOT_MEMU_ONBOARDING_MESSAGE",
+    "STATUS_MENTION_MESSAGE",
+    "STOP_GENERATION_MESSAGE",
+    "LIMIT_SHARING",
+    "AI_PSI_METADATA",
+    "AI_QUERY_FANOUT",
+    "GROUP_MEMBER_LABEL_CHANGE",
+];
+
+/// What Baileys tells of a group or an account instead of a message: who did it, and what to whom. A
+/// subject is a parameter, too, so they are kept as they are told.
+pub(super) const STUB: &[Field] = &[
+    field("action", &["messageStubType"], Is::Text),
+    field("by", &["key.participant", "participant"], Is::Jid),
+    field("parameters", &["messageStubParameters"], Is::Texts("id")),
+];

@@ -5,7 +5,7 @@ use crate::normalize::fields::{Field, Is, field};
 use crate::waha::json::Node;
 
 /// `type` -> our word, the name of its part in the details, and what that holds.
-const KINDS: [(&str, &str, &str, &[Field]); 40] = [
+const KINDS: [(&str, &str, &str, &[Field]); 51] = [
     ("chat", "text", "link", LINK),
     ("image", "image", "file", FILE),
     ("video", "video", "file", FILE),
@@ -35,16 +35,27 @@ const KINDS: [(&str, &str, &str, &[Field]); 40] = [
     ("event_creation", "event", "event", EVENT),
     ("groups_v4_invite", "group_invite", "invite", GROUP_INVITE),
     ("newsletter_admin_invite", "channel_invite", "", &[]),
+    ("hsm", "template", "template", TEMPLATE),
+    ("rich_response", "rich_response", "", &[]),
+    ("question", "text", "", &[]),
+    ("question_reply", "text", "", &[]),
+    ("question_response", "question_response", "", &[]),
+    ("request_phone_number", "phone_request", "", &[]),
+    ("scheduled_call_creation", "scheduled_call", "", &[]),
     ("album", "album", "album", ALBUM),
     ("pinned_message", "pin", "pin", PIN),
     ("comment", "comment", "", &[]),
     ("revoked", "revoked", "", &[]),
     ("ciphertext", "waiting", "", &[]),
-    ("call_log", "call_log", "system", SYSTEM),
+    ("call_log", "call_log", "call", CALL_LOG),
     ("e2e_notification", "system", "system", SYSTEM),
     ("notification_template", "system", "system", SYSTEM),
     ("notification", "system", "system", SYSTEM),
     ("gp2", "system", "system", SYSTEM),
+    ("newsletter_notification", "system", "system", SYSTEM),
+    ("broadcast_notification", "system", "system", SYSTEM),
+    ("status_notification", "system", "system", SYSTEM),
+    ("debug", "system", "system", SYSTEM),
     ("protocol", "system", "system", SYSTEM),
 ];
 
@@ -65,7 +76,8 @@ const FILE: &[Field] = &[
 const LOCATION: &[Field] = &[
     field("latitude", &["lat"], Is::Degrees),
     field("longitude", &["lng"], Is::Degrees),
-    field("name", &["loc"], Is::Text),
+    field("name", &["loc"], Is::Line),
+    field("address", &["loc"], Is::OtherLines),
     field("url", &["clientUrl"], Is::Text),
 ];
 const CARD: &[Field] = &[field("contacts", &["vcard", "body"], Is::Texts(""))];
@@ -136,9 +148,29 @@ const ALBUM: &[Field] = &[
 ];
 const PIN: &[Field] = &[
     field("message_id", &["pinParentKey.id", "parentMsgKey.id"], Is::Text),
-    field("action", &["pinMessageType"], Is::Text),
+    field("action", &["pinMessageType"], Is::Word(form::PIN_ACTIONS)),
 ];
-const SYSTEM: &[Field] = &[field("action", &["subtype"], Is::Text)];
+const TEMPLATE: &[Field] = &[
+    field("title", &["title"], Is::Text),
+    field("footer", &["footer"], Is::Text),
+    field("buttons", &["hydratedButtons"], Is::List(form::BUTTON)),
+];
+const CALL_LOG: &[Field] = &[
+    field("action", &["subtype"], Is::Text),
+    field("outcome", &["callOutcome"], Is::Text),
+    field("seconds", &["callDuration"], Is::Int),
+    field("video", &["isVideoCall"], Is::Flag),
+];
+/// What happened, who did it, and to whom.
+const SYSTEM: &[Field] = &[
+    field("action", &["subtype"], Is::Text),
+    field("by", &["author"], Is::Jid),
+    field("people", &["recipients"], Is::Jids),
+    field("parameters", &["templateParams"], Is::Texts("")),
+    field("expires_after_s", &["ephemeralDuration"], Is::Int),
+];
+/// The bodies of these are a thumbnail, or say what `details` have.
+const BODY_IS_NO_TEXT: [&str; 3] = ["location", "contacts", "group_invite"];
 
 /// The kind of a raw message, if there is one.
 pub(super) fn kind(data: Node<'_>) -> Option<Kind<'_>> {
@@ -154,6 +186,9 @@ pub(super) fn kind(data: Node<'_>) -> Option<Kind<'_>> {
         mentions: data.at("mentionedJidList"),
         is_view_once: data.at("isViewOnce").flag() == Some(true),
         expires_after_s: data.at("ephemeralDuration").int().filter(|seconds| *seconds > 0),
-        body_is_no_text: name == "location" || name == "contacts",
+        body_is_no_text: BODY_IS_NO_TEXT.contains(&name),
+        album: data.path("parentMsgKey.id").text().filter(|_| part == "file"),
+        has_file: part == "file" && data.at("mimetype").is_there(),
+        ..Kind::default()
     })
 }

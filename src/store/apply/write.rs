@@ -1,5 +1,5 @@
-//! Writes merged changes: sessions, people, chats, messages, and what belongs to them, each table in key
-//! order.
+//! Writes merged changes: sessions, where own messages are, people, chats, messages, and what belongs to
+//! them, each table in key order.
 //!
 //! Called by `apply` within its transaction.
 
@@ -11,6 +11,7 @@ use std::collections::HashMap;
 
 use super::conflicts::{amended, resolve_conflicts};
 use super::message_rows::{MessageOwner, OWNER, message_owners, returned_owners};
+use super::own_messages::{Homes, bring_home};
 use crate::change::{Changes, MessageKey, Named, Names};
 use crate::store::connect::transaction::WriteContext;
 use crate::store::identity::chats::{upsert_chats, write_chats};
@@ -30,44 +31,51 @@ pub(in crate::store) struct WrittenChanges {
     pub(in crate::store) owners: HashMap<MessageKey, String>,
     /// The names under which people were written.
     names: Names,
+    /// Where the own messages of direct chats went.
+    homes: Homes,
 }
 
 impl WrittenChanges {
     /// Whether these changes told a message that belongs to another author.
     pub(in crate::store) fn lost(&self, changes: &Changes) -> bool {
-        changes.messages.iter().any(|(key, message)| {
-            let mut key = key.clone();
+        let is_lost = |key: &MessageKey, author: &str| {
+            let mut key = self.homes.of(key, author).clone();
             key.rename(&self.names);
             let owner = self.owners.get(&key);
-            let name = |author| self.names.of(&key.chat.session, author);
-            owner.is_some_and(|owner| message.told.keys().any(|author| name(author) != owner))
-        })
+            owner.is_some_and(|owner| self.names.of(&key.chat.session, author) != owner)
+        };
+        let mut told = changes.messages.iter();
+        told.any(|(key, message)| message.told.keys().any(|author| is_lost(key, author)))
     }
 }
 
 /// Writes all changes; `known` holds what was committed before.
 pub(in crate::store) async fn write_changes(
     context: &WriteContext<'_>,
-    changes: Changes,
+    mut changes: Changes,
     mut known: KnownRows,
 ) -> Result<WrittenChanges, StoreError> {
     let (first, last) = split_sessions(context, &changes.sessions, &known);
     write_sessions(context, &first, &changes.sessions, &mut known).await?;
     write_statuses(context, &changes, &known).await?;
+    let homes = bring_home(context, &mut changes, &known).await?;
     let (names, retold, deferred) = resolve_people(context, &changes, &mut known).await?;
     let told = changes.chats.keys().cloned().collect();
     let mut changes = changes.renamed(&names);
-    let unresolved = retold.add_to(&mut changes);
+    let mut unresolved = retold.add_to(&mut changes);
     let busy = write_chats(context, told, &changes.chats, &names, &mut known).await?;
+    let mut departures = homes.departures(&names);
+    unresolved.extend(departures.leave(context, &mut changes, &known).await?);
     let owners = write_messages(context, &changes, &known).await?;
     write_details(context, &changes, &known).await?;
     let owners = resolve_conflicts(context, &changes, owners, unresolved, &known).await?;
     // Rows that every worker writes are locked last, always in this order.
     let busy = busy.iter().map(|key| (key, &changes.chats[key]));
     upsert_chats(context, &chat::upsert(context.dialect), busy, &known).await?;
+    departures.refresh_chats(context).await?;
     write_names(context, &deferred, &known).await?;
     update_sessions(context, &last, &changes.sessions, &mut known).await?;
-    Ok(WrittenChanges { known, owners, names })
+    Ok(WrittenChanges { known, owners, names, homes })
 }
 
 /// Returns who owns the rows of those that were told.

@@ -88,6 +88,11 @@ impl ServerPool {
         self.file.as_ref().and_then(SqliteFile::lost).map_or(Ok(()), Err)
     }
 
+    /// Whether SQLite's file has to be opened again to be written.
+    pub(super) fn is_file_writable_again(&self) -> bool {
+        self.file.as_ref().is_some_and(SqliteFile::is_writable_again)
+    }
+
     /// Closes all connections to SQLite's file. An error: somebody still uses one.
     pub(super) async fn close_file(&self) -> Result<(), DbErr> {
         let closing = self.db.get_sqlite_connection_pool().close();

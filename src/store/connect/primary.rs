@@ -21,7 +21,8 @@ use super::limit::MessageLimit;
 use super::pool::{self, PoolSettings, ServerPool};
 use super::seen::SeenServers;
 use super::server::ServerIdentity;
-use crate::store::sql::error::StoreError;
+use super::sqlite_file::SqliteFile;
+use crate::store::sql::error::{FileLost, StoreError};
 use crate::telemetry::cause;
 use crate::telemetry::outage_log::{DueLine, OutageLog};
 
@@ -112,7 +113,7 @@ impl PrimaryPool {
     /// The pool to begin a transaction on: after an error, that of the server that takes writes now.
     pub(in crate::store) async fn trusted(&self) -> Result<Arc<ServerPool>, StoreError> {
         let current = self.current();
-        if current.pool.check_file().is_err() {
+        if current.pool.check_file().is_err() || current.pool.is_file_writable_again() {
             // Rare, and deep: of a type that says so to no caller.
             self.keep_file().boxed().await?;
         }
@@ -154,30 +155,37 @@ impl PrimaryPool {
     }
 
     /// Looks whether SQLite's file is where it was. One whose log was removed is opened again, with all that
-    /// was in the log; of any other an error says what helps.
+    /// was in the log, and one that could not be written and can be now; of any other an error says what helps.
     async fn keep_file(&self) -> Result<(), StoreError> {
         let _turn = self.probing.lock().await;
         let CurrentPool { servers, server, pool, .. } = self.current();
-        let (Some(file), Err(lost)) = (&pool.file, pool.check_file()) else {
-            self.file_log.worked();
-            return Ok(());
-        };
+        let Some(file) = &pool.file else { return Ok(()) };
+        match pool.check_file() {
+            Ok(()) if file.is_writable_again() => {}
+            Ok(()) => {
+                self.file_log.worked();
+                return Ok(());
+            }
+            Err(lost) => self.save_log(file, lost).await?,
+        }
+        pool.close_file().await?;
+        self.use_server(servers, server, None).await.map_err(|error| match error {
+            ConnectError::Database(error) => StoreError::Database(error),
+            other => StoreError::NoPrimary(cause::words(&other)),
+        })?;
+        tracing::warn!(path = %file.path().display(), "the file of the tables was opened again");
+        Ok(())
+    }
+
+    /// Saves what is in a removed log; an error if the file can't be opened again after that.
+    async fn save_log(&self, file: &SqliteFile, lost: FileLost) -> Result<(), StoreError> {
         if let Some(DueLine { error, .. }) = self.file_log.failed(&lost) {
             tracing::error!(
                 error,
                 "the tables can't be written: webhooks wait, no attempt is used"
             );
         }
-        if !file.save_log(&lost).await.map_err(pool::driver)? {
-            return Err(lost.into());
-        }
-        pool.close_file().await?;
-        self.use_server(servers, server, None).await.map_err(|error| match error {
-            ConnectError::Database(error) => StoreError::Database(error),
-            _ => StoreError::File(lost),
-        })?;
-        tracing::warn!(path = %file.path().display(), "the file of the tables was opened again");
-        Ok(())
+        if file.save_log(&lost).await.map_err(pool::driver)? { Ok(()) } else { Err(lost.into()) }
     }
 
     /// Finds the server that takes writes, and uses it. Who comes while somebody looks shares that look.

@@ -8,6 +8,7 @@
 
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Access, access};
 use sea_orm::sqlx::sqlite::SqliteConnectOptions;
 use sea_orm::sqlx::{self, ConnectOptions, Connection, Row, SqliteConnection};
 use tokio::sync::Mutex;
@@ -26,6 +27,9 @@ pub fn file_of(url: &str) -> Option<PathBuf> {
 pub(in crate::store) struct SqliteFile {
     path: PathBuf,
     files: OpenFiles,
+    /// `SQLite` opens what can't be written for reading alone, and writes nothing through an index that was
+    /// opened so for as long as any connection of the process has it open.
+    is_read_only: bool,
     /// None once everything is closed.
     anchor: Mutex<Option<SqliteConnection>>,
 }
@@ -46,7 +50,8 @@ impl SqliteFile {
             let problem = format!("{} has no -wal and -shm file beside it", path.display());
             sqlx::Error::Io(std::io::Error::other(problem))
         })?;
-        Ok(Some(Self { path, files, anchor: Mutex::new(Some(anchor)) }))
+        let is_read_only = !is_writable(&path);
+        Ok(Some(Self { path, files, is_read_only, anchor: Mutex::new(Some(anchor)) }))
     }
 
     /// What became of it; none if all is as it was.
@@ -63,6 +68,11 @@ impl SqliteFile {
             FileChange::Removed
         };
         Some(FileLost { path: path.clone(), change })
+    }
+
+    /// Whether it was opened on a read-only disk that can be written by now: it has to be opened again.
+    pub(super) fn is_writable_again(&self) -> bool {
+        self.is_read_only && is_writable(&self.path)
     }
 
     /// Brings what is in a removed log into the file. True if the file can be closed and opened again.
@@ -93,4 +103,9 @@ impl SqliteFile {
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// By right and disk. Asked, not tried: closing the file would give back the locks on it.
+fn is_writable(path: &Path) -> bool {
+    access(path, Access::WRITE_OK).is_ok()
 }

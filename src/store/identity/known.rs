@@ -6,7 +6,9 @@ use std::collections::HashMap;
 
 use sea_orm::DbErr;
 
-use crate::change::{ChatKey, ContactChange, Link, Names, PersonKey, SessionKey, Version};
+use crate::change::{
+    ChatKey, ContactChange, IdentityVersions, Link, Names, PersonKey, SessionKey, Version,
+};
 use crate::store::connect::transaction::CheckedTransaction;
 use crate::store::sql::error::StoreError::{self, Vanished};
 use crate::store::sql::select::by_pairs;
@@ -19,7 +21,7 @@ pub(in crate::store) struct KnownRows {
     pub(in crate::store) sessions: HashMap<SessionKey, i64>,
     pub(in crate::store) chats: HashMap<ChatKey, i64>,
     /// Versions of the sessions' identities that were committed.
-    pub(in crate::store) identities: HashMap<SessionKey, Version>,
+    pub(in crate::store) identities: HashMap<SessionKey, IdentityVersions>,
     /// People that have a row. Two ids that were one person stay one person.
     pub(in crate::store) people: HashMap<PersonKey, KnownPerson>,
 }
@@ -31,6 +33,8 @@ pub(in crate::store) struct KnownPerson {
     pub(in crate::store) canonical_id: String,
     /// Version of the push name that was committed.
     pub(in crate::store) push_name: Version,
+    /// Version of the username that was committed.
+    pub(in crate::store) username: Version,
 }
 
 impl KnownRows {
@@ -61,23 +65,30 @@ impl KnownRows {
     }
 
     pub(super) fn is_new_name(&self, key: &PersonKey, told: &ContactChange) -> bool {
-        let committed = self.people.get(key).map_or(Version::default(), |person| person.push_name);
+        let person = self.people.get(key);
+        let committed = person.map_or(Version::default(), |person| person.push_name);
+        let username = person.map_or(Version::default(), |person| person.username);
         told.push_name.as_ref().is_some_and(|name| name.version > committed)
+            || told.username.as_ref().is_some_and(|name| name.version > username)
     }
 
     pub(super) fn learn_person(&mut self, key: &PersonKey, name: &str) {
         if let Some(person) = self.people.get_mut(key) {
             name.clone_into(&mut person.canonical_id);
         } else {
-            let person =
-                KnownPerson { canonical_id: name.to_owned(), push_name: Version::default() };
-            self.people.insert(key.clone(), person);
+            let canonical_id = name.to_owned();
+            let (push_name, username) = (Version::default(), Version::default());
+            self.people.insert(key.clone(), KnownPerson { canonical_id, push_name, username });
         }
     }
 
     pub(super) fn learn_name(&mut self, key: &PersonKey, told: &ContactChange) {
-        if let (Some(person), Some(name)) = (self.people.get_mut(key), &told.push_name) {
+        let Some(person) = self.people.get_mut(key) else { return };
+        if let Some(name) = &told.push_name {
             person.push_name = person.push_name.max(name.version);
+        }
+        if let Some(name) = &told.username {
+            person.username = person.username.max(name.version);
         }
     }
 }

@@ -14,7 +14,7 @@ use sea_orm::{ConnectionTrait, QueryResult};
 use super::canonical::IdentityMerge;
 use super::move_keys::indexed;
 use super::retold::RetoldMessages;
-use crate::change::{ChatKey, MessageChange, MessageKey, MessageStatus};
+use crate::change::{ChatKey, MessageChange, MessageKey, MessageStatus, Register, Version};
 use crate::store::connect::transaction::WriteContext;
 use crate::store::sql::error::StoreError;
 use crate::store::sql::locks::lock_row;
@@ -133,7 +133,8 @@ async fn take_claims(
     Ok(rows)
 }
 
-async fn delete_rows(
+/// Takes rows away.
+pub(in crate::store) async fn delete_rows(
     context: &WriteContext<'_>,
     table: &'static str,
     ids: Vec<i64>,
@@ -144,13 +145,27 @@ async fn delete_rows(
     Ok(())
 }
 
-/// What a row holds, as it was told.
-fn telling(row: &QueryResult, is_message: bool) -> Result<MessageChange, StoreError> {
+/// What a row holds, as it was told. What of the status was told of an own message is known to its row
+/// of `waha_own_messages`; it stays with this one as long as that does not move it.
+pub(in crate::store) fn telling(
+    row: &QueryResult,
+    is_message: bool,
+) -> Result<MessageChange, StoreError> {
     let edited = is_message && row.try_get::<i64>("", "edited_version")? > 0;
     let told = claim::read(row, if edited { "original_content" } else { "content" })?;
-    let rank = if is_message { row.try_get("", "status_rank")? } else { -1 };
-    let status = MessageStatus::of_rank(rank);
-    Ok(MessageChange { told: told.into_iter().collect(), status })
+    let mut change = MessageChange { told: told.into_iter().collect(), ..MessageChange::default() };
+    if is_message {
+        change.status = rank(row, "received_rank")?;
+        change.own_status = rank(row, "status_rank")?;
+        let reason: Option<String> = row.try_get("", "status_reason")?;
+        let version = Version::stored(row.try_get("", "status_reason_version")?);
+        change.status_reason = reason.map(|reason| Register::new(version, reason));
+    }
+    Ok(change)
+}
+
+fn rank(row: &QueryResult, column: &str) -> Result<Option<MessageStatus>, StoreError> {
+    Ok(row.try_get::<Option<i16>>("", column)?.and_then(MessageStatus::of_rank))
 }
 
 /// A column of a table under another name.

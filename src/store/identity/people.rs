@@ -155,10 +155,14 @@ impl PeopleBatch {
 /// The names of everybody told, and what is to be remembered of them.
 fn names(told: &BTreeSet<PersonKey>, canonical_ids: &CanonicalIds, known: &mut KnownRows) -> Names {
     let before = known.names();
+    let mut names = Names::default();
     for (key, name) in canonical_ids {
         known.learn_person(key, name);
+        // Also who is not told under this id: a name told of another one may have been put under it.
+        if *name != key.jid {
+            names.insert(key.clone(), name.clone());
+        }
     }
-    let mut names = Names::default();
     for key in told {
         let mut known_as = key.clone();
         known_as.rename(&before);

@@ -14,12 +14,14 @@ use crate::store::Store;
 use crate::store::sql::error::StoreError;
 
 /// What applying and burying write.
-pub(in crate::store) const WRITTEN: [&str; 23] = [
+pub(in crate::store) const WRITTEN: [&str; 25] = [
     "waha_sessions",
     "waha_chats",
     "waha_messages",
+    "waha_own_messages",
     "waha_message_edits",
     "waha_message_revocations",
+    "waha_message_referrals",
     "waha_message_claims",
     "waha_message_acks",
     "waha_reactions",

@@ -76,6 +76,29 @@ impl<E: EntityTrait> Upsert<E> {
         self.when(&newer, columns).when(&newer, &[version])
     }
 
+    /// A register that was part of another one: in rows of a release before, `version` is null and that of
+    /// the other register, `former`, holds. Comes before the rules of the other register.
+    pub(in crate::store) fn register_once_in(
+        self,
+        version: E::Column,
+        former: E::Column,
+        columns: &[E::Column],
+    ) -> Self {
+        let (new, old) = (self.new_value(version), self.version_once_in(version, former));
+        let newer = format!("{new} > {old}");
+        self.when(&newer, columns)
+            .assign(version, format!("CASE WHEN {newer} THEN {new} ELSE {old} END"))
+    }
+
+    /// The stored version of a register that was part of another one.
+    pub(in crate::store) fn version_once_in(
+        &self,
+        version: E::Column,
+        former: E::Column,
+    ) -> String {
+        format!("COALESCE({}, {})", self.old_value(version), self.old_value(former))
+    }
+
     /// Only forward: the higher one stays.
     pub(in crate::store) fn latest(self, column: E::Column) -> Self {
         self.better(column, ">")

@@ -20,6 +20,8 @@ pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
         .earliest(C::AcceptedAt)
         .earliest(C::RejectedAt)
         .register(C::RejectedReasonVersion, &[C::RejectedReason])
+        .register(C::OutcomeVersion, &[C::Outcome])
+        .register(C::DurationVersion, &[C::DurationS])
         .replace(C::UpdatedAt)
 }
 
@@ -38,6 +40,8 @@ pub(in crate::store) fn row(
         accepted_at,
         rejected_at,
         rejected_reason,
+        outcome,
+        duration_s,
     } = change;
     let told = value(details.as_ref());
     ActiveModel {
@@ -59,6 +63,10 @@ pub(in crate::store) fn row(
         rejected_at: Set(*rejected_at),
         rejected_reason: Set(cut_option(value(rejected_reason.as_ref()).map(String::as_str), 64)),
         rejected_reason_version: Set(version(rejected_reason.as_ref())),
+        outcome: Set(cut_option(value(outcome.as_ref()).map(String::as_str), 32)),
+        outcome_version: Set(version(outcome.as_ref())),
+        duration_s: Set(value(duration_s.as_ref()).copied()),
+        duration_version: Set(version(duration_s.as_ref())),
         created_at: NotSet,
         updated_at: Set(now),
     }

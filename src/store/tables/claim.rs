@@ -46,32 +46,40 @@ pub(in crate::store) fn read(
 ) -> Result<Option<(String, Told)>, DbErr> {
     let Some(author) = row.try_get::<Option<String>>("", "author")? else { return Ok(None) };
     let version = |column| row.try_get("", column).map(Version::stored);
+    let content_version = version("content_version")?;
     let media_version = version("media_version")?;
+    // Of a row of a release before it is null: then it was part of the content.
+    let apart = |column| {
+        let version = row.try_get::<Option<i64>>("", column)?;
+        Ok::<_, DbErr>(version.map_or(content_version, Version::stored))
+    };
     let told = Told {
         first: version("author_version")?,
-        content: Register::new(version("content_version")?, read_content(row, text)?),
-        media: match media_version.get() {
-            0 => None,
-            _ => Some(Register::new(media_version, read_media(row)?)),
-        },
+        content: Register::new(content_version, read_content(row)?),
+        text: register(apart("text_version")?, row.try_get("", text)?),
+        sender_name: register(apart("sender_name_version")?, row.try_get("", "sender_name")?),
+        reply: register(apart("reply_version")?, read_reply(row)?),
+        media: register(media_version, Some(read_media(row)?)),
     };
     Ok(Some((author, told)))
 }
 
-fn read_content(row: &QueryResult, text: &str) -> Result<Content, DbErr> {
+/// What was told, if it was.
+fn register<T>(version: Version, value: Option<T>) -> Option<Register<T>> {
+    value.filter(|_| version.get() > 0).map(|value| Register::new(version, value))
+}
+
+fn read_content(row: &QueryResult) -> Result<Content, DbErr> {
     let origin: Option<String> = row.try_get("", "origin")?;
-    let flag = |column| Ok::<_, DbErr>(row.try_get::<Option<bool>>("", column)?.unwrap_or(false));
     Ok(Content {
         waha_id: row.try_get::<Option<String>>("", "waha_id")?.unwrap_or_default(),
-        from_me: flag("from_me")?,
+        from_me: row.try_get::<Option<bool>>("", "from_me")?.unwrap_or(false),
         sender: row.try_get("", "sender")?,
-        sender_name: row.try_get("", "sender_name")?,
         kind: Cow::Owned(row.try_get::<Option<String>>("", "type")?.unwrap_or_default()),
-        text: row.try_get("", text)?,
+        is_notice: row.try_get("", "is_notice")?,
         details: row.try_get("", "details")?,
-        reply: read_reply(row)?,
-        is_forwarded: flag("is_forwarded")?,
-        has_media: flag("has_media")?,
+        is_forwarded: row.try_get("", "is_forwarded")?,
+        has_media: row.try_get("", "has_media")?,
         origin: origin.as_deref().and_then(Origin::parse),
         sent_at: row.try_get("", "sent_at")?,
     })

@@ -1,4 +1,4 @@
-//! `waha_contacts`: the name is a register of the row that stands for the person; which ids are one
+//! `waha_contacts`: the names are registers of the row that stands for the person; which ids are one
 //! person is written by `identity/merge` alone.
 
 use chrono::{DateTime, Utc};
@@ -6,7 +6,7 @@ use sea_orm::{NotSet, Set};
 
 use entity::waha_contacts::{ActiveModel, Column as C, Entity};
 
-use super::{cut, value, version};
+use super::{cut, cut_option, value, version};
 use crate::change::{ContactChange, PersonKey};
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::upsert::Upsert;
@@ -16,10 +16,18 @@ pub(in crate::store) const TABLE: &str = "waha_contacts";
 /// A name told of a row that stands for nobody any more is left to the row that does.
 pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
     let upsert = make(dialect);
-    let (new, old) = (upsert.new_value(C::PushNameVersion), upsert.old_value(C::PushNameVersion));
     let (phone, jid) = (upsert.old_value(C::Phone), upsert.old_value(C::Jid));
-    let newer = format!("{new} > {old} AND ({phone} IS NULL OR {phone} = {jid})");
-    upsert.when(&newer, &[C::PushName]).when(&newer, &[C::PushNameVersion]).replace(C::UpdatedAt)
+    let newer = |version| {
+        let (new, old) = (upsert.new_value(version), upsert.old_value(version));
+        format!("{new} > {old} AND ({phone} IS NULL OR {phone} = {jid})")
+    };
+    let (name, username) = (newer(C::PushNameVersion), newer(C::UsernameVersion));
+    upsert
+        .when(&name, &[C::PushName])
+        .when(&name, &[C::PushNameVersion])
+        .when(&username, &[C::Username])
+        .when(&username, &[C::UsernameVersion])
+        .replace(C::UpdatedAt)
 }
 
 /// Makes rows that are not there.
@@ -39,7 +47,7 @@ pub(in crate::store) fn row(
     change: &ContactChange,
     now: DateTime<Utc>,
 ) -> ActiveModel {
-    let ContactChange { push_name } = change;
+    let ContactChange { push_name, username } = change;
     let own = |is_mine: bool| is_mine.then(|| key.jid.clone());
     ActiveModel {
         id: NotSet,
@@ -49,6 +57,8 @@ pub(in crate::store) fn row(
         lid: Set(own(key.is_lid())),
         push_name: Set(value(push_name.as_ref()).cloned()),
         push_name_version: Set(version(push_name.as_ref())),
+        username: Set(cut_option(value(username.as_ref()).map(String::as_str), 255)),
+        username_version: Set(version(username.as_ref())),
         created_at: NotSet,
         updated_at: Set(now),
     }
@@ -82,7 +92,13 @@ pub(in crate::store) fn row_with_lid(
     }
 }
 
-/// What stays when the name has moved to the row that stands for the person.
+/// What stays when the names have moved to the row that stands for the person.
 pub(in crate::store) fn emptied() -> ActiveModel {
-    ActiveModel { push_name: Set(None), push_name_version: Set(0), ..ActiveModel::default() }
+    ActiveModel {
+        push_name: Set(None),
+        push_name_version: Set(0),
+        username: Set(None),
+        username_version: Set(0),
+        ..ActiveModel::default()
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! Messages and their claims are not here: `identity/move_messages` tells them again.
 
-use super::{answer, call, edit, label, participant, read};
+use super::{answer, call, edit, label, participant, read, referral};
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::upsert::MergeRules;
 
@@ -20,9 +20,10 @@ macro_rules! keyed {
 }
 
 /// Tables with a chat, in column `chat_id`, that can be a person's.
-pub(in crate::store) const BY_CHAT: [KeyedTable; 9] = [
+pub(in crate::store) const BY_CHAT: [KeyedTable; 10] = [
     keyed!(edit::edits, "chat_id"),
     keyed!(edit::revocations, "chat_id"),
+    keyed!(referral::upsert, "chat_id"),
     keyed!(answer::reactions, "chat_id"),
     keyed!(answer::votes, "chat_id"),
     keyed!(answer::event_responses, "chat_id"),
@@ -33,9 +34,10 @@ pub(in crate::store) const BY_CHAT: [KeyedTable; 9] = [
 ];
 
 /// Tables with a person in their key, beside the chat.
-pub(in crate::store) const BY_PERSON: [KeyedTable; 9] = [
+pub(in crate::store) const BY_PERSON: [KeyedTable; 10] = [
     keyed!(edit::edits, "author"),
     keyed!(edit::revocations, "author"),
+    keyed!(referral::upsert, "author"),
     keyed!(answer::reactions, "reactor"),
     keyed!(answer::votes, "voter"),
     keyed!(answer::event_responses, "responder"),

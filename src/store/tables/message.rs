@@ -1,5 +1,5 @@
-//! `waha_messages`: content and file are registers of the author who owns the row; the status only
-//! moves forward. What an edit or another author's claim makes of it, `apply/conflicts` decides.
+//! `waha_messages`: content, text, file and the like are registers of the author who owns the row; the
+//! status only moves forward. What an edit or another author's claim makes of it, `apply/conflicts` decides.
 //!
 //! `waha_message_claims` has the columns that an author tells, too: both rows are made by one macro.
 
@@ -9,6 +9,7 @@ use sea_orm::{NotSet, Set};
 use entity::waha_messages::{ActiveModel, Column as C, Entity};
 
 use super::cut;
+use crate::change::own::is_person;
 use crate::change::{MessageChange, MessageKey, MessageStatus};
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::upsert::Upsert;
@@ -17,25 +18,26 @@ const KEY: [C; 3] = [C::SessionId, C::ChatId, C::MessageId];
 /// The columns that `apply/conflicts/shown` derives.
 const SHOWN: [C; 6] =
     [C::Content, C::OriginalContent, C::EditedAt, C::EditedVersion, C::RevokedAt, C::RevokedBy];
-/// All that an author tells of a message but the text, which may be an edit's.
-const CONTENT: [C; 13] = [
+/// What the engine's form says of a message.
+const CONTENT: [C; 10] = [
     C::WahaId,
     C::FromMe,
     C::Sender,
-    C::SenderName,
     C::Type,
+    C::IsNotice,
     C::Details,
-    C::ReplyTo,
-    C::ReplyToSender,
-    C::ReplyToContent,
     C::IsForwarded,
     C::HasMedia,
     C::Origin,
     C::SentAt,
 ];
+const REPLY: [C; 3] = [C::ReplyTo, C::ReplyToSender, C::ReplyToContent];
+/// Versions of what was part of the content once.
+const APART: [C; 3] = [C::TextVersion, C::SenderNameVersion, C::ReplyVersion];
 const MEDIA: [C; 4] = [C::MediaUrl, C::MediaMimeType, C::MediaFileName, C::MediaError];
 /// What only says how far a message got.
-const STATUS: [C; 3] = [C::Status, C::Ack, C::StatusRank];
+const STATUS: [C; 6] =
+    [C::Status, C::Ack, C::StatusRank, C::ReceivedRank, C::StatusReason, C::StatusReasonVersion];
 
 /// A row with what an author told, `Option<&Told>`, and the columns that are the row's own.
 macro_rules! told_row {
@@ -44,7 +46,10 @@ macro_rules! told_row {
 
         let told: Option<&$crate::change::Told> = $told;
         let content = told.map(|told| &told.content.value);
-        let reply = content.and_then(|content| content.reply.as_ref());
+        let text = told.and_then(|told| told.text.as_ref());
+        let sender_name = told.and_then(|told| told.sender_name.as_ref());
+        let answered = told.and_then(|told| told.reply.as_ref());
+        let reply = value(answered);
         let media = told.and_then(|told| told.media.as_ref());
         let file = value(media);
         $row {
@@ -52,15 +57,19 @@ macro_rules! told_row {
             waha_id: Set(cut_option(content.map(|it| it.waha_id.as_str()), 512)),
             from_me: Set(content.map(|it| it.from_me)),
             sender: Set(cut_option(content.and_then(|it| it.sender.as_deref()), 255)),
-            sender_name: Set(content.and_then(|it| it.sender_name.clone())),
+            sender_name: Set(value(sender_name).cloned()),
+            sender_name_version: Set(Some(version(sender_name))),
             r#type: Set(cut_option(content.map(|it| it.kind.as_ref()), 32)),
-            content: Set(content.and_then(|it| it.text.clone())),
+            is_notice: Set(content.is_some_and(|it| it.is_notice)),
+            content: Set(value(text).cloned()),
+            text_version: Set(Some(version(text))),
             details: Set(content.and_then(|it| it.details.clone())),
             reply_to: Set(cut_option(reply.map(|it| it.message_id.as_str()), 255)),
             reply_to_sender: Set(cut_option(reply.and_then(|it| it.sender.as_deref()), 255)),
             reply_to_content: Set(reply.and_then(|it| it.text.clone())),
-            is_forwarded: Set(content.map(|it| it.is_forwarded)),
-            has_media: Set(content.map(|it| it.has_media)),
+            reply_version: Set(Some(version(answered))),
+            is_forwarded: Set(content.and_then(|it| it.is_forwarded)),
+            has_media: Set(content.and_then(|it| it.has_media)),
             origin: Set(cut_option(content.and_then(|it| it.origin).map(|it| it.name()), 8)),
             sent_at: Set(content.and_then(|it| it.sent_at)),
             content_version: Set(told.map_or(0, |told| told.content.version.get())),
@@ -90,9 +99,17 @@ pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
     let mine = format!("({told} AND ({} IS NULL OR {0} = {}))", old(C::Author), new(C::Author));
     let newer = |version| format!("{mine} AND {} > {}", new(version), old(version));
     let (content, media) = (newer(C::ContentVersion), newer(C::MediaVersion));
+    let once = |version| upsert.version_once_in(version, C::ContentVersion);
+    let apart = |version| format!("{mine} AND {} > {}", new(version), once(version));
+    let kept = |version| {
+        let (newer, new) = (apart(version), new(version));
+        format!("CASE WHEN {newer} THEN {new} ELSE {} END", once(version))
+    };
+    let [text, sender_name, reply] = APART.map(apart);
+    let [text_version, sender_name_version, reply_version] = APART.map(kept);
     let edited = format!("{} > 0", old(C::EditedVersion));
     let original = format!(
-        "CASE WHEN {content} AND {edited} THEN {} ELSE {} END",
+        "CASE WHEN {text} AND {edited} THEN {} ELSE {} END",
         new(C::Content),
         old(C::OriginalContent),
     );
@@ -106,7 +123,12 @@ pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
     // What decides about others comes after them: first the versions, last the author.
     upsert
         .assign(C::OriginalContent, original)
-        .when(&format!("{content} AND NOT ({edited})"), &[C::Content])
+        .when(&format!("{text} AND NOT ({edited})"), &[C::Content])
+        .assign(C::TextVersion, text_version)
+        .when(&sender_name, &[C::SenderName])
+        .assign(C::SenderNameVersion, sender_name_version)
+        .when(&reply, &REPLY)
+        .assign(C::ReplyVersion, reply_version)
         .when(&content, &CONTENT)
         .when(&content, &[C::ContentVersion])
         .when(&media, &MEDIA)
@@ -116,6 +138,8 @@ pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
         .when(&free, &[C::Author])
         .when(&is_amended, &[C::IsAmended])
         .register(C::StatusRank, &[C::Status, C::Ack])
+        .register(C::StatusReasonVersion, &[C::StatusReason])
+        .latest(C::ReceivedRank)
         .replace(C::UpdatedAt)
 }
 
@@ -126,9 +150,9 @@ pub(in crate::store) fn shown(dialect: Dialect) -> Upsert<Entity> {
 }
 
 /// Replaces what the owner of a row tells, as if it had never been edited: for rows that are locked
-/// and about to be settled.
+/// and about to be settled. From then on others' claims decide about it, too.
 pub(in crate::store) fn rewrite(dialect: Dialect) -> Upsert<Entity> {
-    let kept: Vec<C> = STATUS.into_iter().chain([C::IsAmended, C::UpdatedAt]).collect();
+    let kept: Vec<C> = STATUS.into_iter().chain([C::UpdatedAt]).collect();
     make(dialect).replace_all_but(&kept)
 }
 
@@ -141,7 +165,9 @@ pub(in crate::store) fn row(
     now: DateTime<Utc>,
 ) -> ActiveModel {
     let (author, told) = change.owner().unzip();
-    let status = change.status;
+    let MessageChange { told: _, status, status_reason, own_status } = change;
+    let received = status.filter(|_| is_person(&key.chat));
+    let status = (*status).max(*own_status);
     told_row!(
         told,
         ActiveModel {
@@ -160,6 +186,9 @@ pub(in crate::store) fn row(
             status: Set(status.map(|status| cut(status.name(), 16))),
             ack: Set(status.map(MessageStatus::ack)),
             status_rank: Set(status.map_or(-1, MessageStatus::rank)),
+            status_reason: Set(value(status_reason.as_ref()).cloned()),
+            status_reason_version: Set(version(status_reason.as_ref())),
+            received_rank: Set(received.map(MessageStatus::rank)),
             created_at: NotSet,
             updated_at: Set(now),
         }

@@ -29,9 +29,11 @@ fn a_column_has_a_rule_or_stays_on_purpose() {
     // What edits make of it is derived after it.
     assert_eq!(message::upsert(dialect).without_rule(), ["edited_version"]);
     assert_eq!(message::shown(dialect).without_rule(), none);
+    assert_eq!(own_message::replace(dialect).without_rule(), none);
     assert_eq!(participant::upsert(dialect).without_rule(), none);
     assert_eq!(participant::upsert_request(dialect).without_rule(), none);
     assert_eq!(read::upsert(dialect).without_rule(), none);
+    assert_eq!(referral::upsert(dialect).without_rule(), none);
     assert_eq!(session::upsert(dialect).without_rule(), none);
     assert_eq!(status::upsert(dialect).without_rule(), ["updated_at"]);
 }

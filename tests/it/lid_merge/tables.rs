@@ -50,6 +50,7 @@ impl Tables {
         rows.extend(self.rows::<e::WahaContacts>(&ids).await);
         rows.extend(self.rows::<e::WahaChats>(&ids).await);
         rows.extend(self.rows::<e::WahaMessages>(&ids).await);
+        rows.extend(self.rows::<e::WahaOwnMessages>(&ids).await);
         rows.extend(self.rows::<e::WahaCalls>(&ids).await);
         rows.extend(self.rows::<e::ChatReads>(&ids).await);
         rows.extend(self.rows::<e::WahaMessageClaims>(&ids).await);

@@ -11,17 +11,21 @@ const START_MS: i64 = 1_790_000_000_000;
 
 /// Webhooks in the order in which they happened, a second apart.
 #[derive(Clone, Default)]
-pub(super) struct Story(pub(super) Vec<Webhook>);
+pub(super) struct Story(pub(super) Vec<Webhook>, usize);
 
 impl Story {
     /// Something told now.
     pub(super) fn tell(mut self, event_type: &str, payload: impl Into<Value>) -> Self {
-        let place = i64::try_from(self.0.len()).unwrap();
+        let place = i64::try_from(self.1 + self.0.len()).unwrap();
         let at_ms = START_MS + place * 1_000;
+        let mut payload: Value = payload.into();
+        if payload.get("body").is_some() {
+            payload["timestamp"] = (at_ms / 1_000).into();
+        }
         let body = json!({
             "id": format!("evt_{place}"), "timestamp": at_ms, "event": event_type,
             "session": "desk", "me": {"id": "12025550100@c.us", "lid": "100000000000100@lid"},
-            "payload": payload.into(), "environment": {"engine": "GOWS", "version": "2026.8.2"},
+            "payload": payload, "environment": {"engine": "GOWS", "version": "2026.8.2"},
         });
         self.0.push(webhook(event_type, format!("evt_{place}"), at_ms, &body));
         self
@@ -43,6 +47,49 @@ impl Story {
             "message.ack",
             json!({"id": format!("true_{chat}_{bare}"), "from": chat, "fromMe": true, "ack": 3}),
         )
+    }
+
+    /// How far an own message got.
+    pub(super) fn ack(self, bare: &str, chat: &str, ack: u8) -> Self {
+        self.tell(
+            "message.ack",
+            json!({"id": format!("true_{chat}_{bare}"), "from": chat, "fromMe": true, "ack": ack}),
+        )
+    }
+
+    /// The same as WEBJS tells it.
+    pub(super) fn whole_ack(self, bare: &str, chat: &str, ack: u8) -> Self {
+        let mut payload = message(bare, chat, true, "");
+        payload["ack"] = ack.into();
+        self.tell("message.ack", payload)
+    }
+
+    /// The account has read a message of the person, on a phone of its own.
+    pub(super) fn read_by_us(self, bare: &str, chat: &str) -> Self {
+        self.tell(
+            "message.ack",
+            json!({"id": format!("false_{chat}_{bare}"), "from": chat, "fromMe": false, "ack": 3}),
+        )
+    }
+
+    pub(super) fn own_edit(self, bare: &str, chat: &str) -> Self {
+        let mut payload = message(&format!("ED{bare}{}", self.0.len()), chat, true, "");
+        payload["body"] = "edited by me".into();
+        payload["editedMessageId"] = bare.into();
+        self.tell("message.edited", payload)
+    }
+
+    pub(super) fn own_revoke(self, bare: &str, chat: &str) -> Self {
+        let after = message(&format!("RE{bare}{}", self.0.len()), chat, true, "");
+        self.tell(
+            "message.revoked",
+            json!({"after": after, "before": null, "revokedMessageId": bare}),
+        )
+    }
+
+    /// Later than what happened in another story.
+    pub(super) fn starting_at(self, place: usize) -> Self {
+        Self(self.0, place)
     }
 
     /// The person has read in a group.

@@ -18,6 +18,11 @@ pub fn queries() -> Vec<Query> {
     sections.map(query).collect()
 }
 
+/// The one under a title.
+pub fn query_of(title: &str) -> Query {
+    queries().into_iter().find(|query| query.title == title).unwrap()
+}
+
 fn query(section: &str) -> Query {
     let (prose, rest) = section.split_once("```sql\n").unwrap();
     let (sql, _) = rest.split_once("```").unwrap();

@@ -110,7 +110,7 @@ const TABLES: [(&str, &str); 11] = [
     ("waha_reactions", "chat_id, message_id, reactor, text, reacted_at"),
     ("waha_message_edits", "chat_id, message_id, author, edit_id, content, edited_at"),
     ("chat_reads", "chat_id, reader, last_read_at"),
-    ("waha_calls", "session_id, call_id, type, rejected_at"),
+    ("waha_calls", "session_id, call_id, type, received_at, rejected_at, rejected_reason"),
     ("waha_participants", "chat_id, jid, role, is_member"),
     ("waha_labels", "session_id, label_id, name"),
 ];

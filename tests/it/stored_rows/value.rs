@@ -14,7 +14,15 @@ const HASH_BITS: u32 = 20;
 /// The first of 2009: no told version is of a time before it.
 const TOLD_MIN: i64 = 1_230_768_000_000 << HASH_BITS;
 /// By how many bits a version is lowered, and what that says.
-const LOWERED: [(u32, &str); 3] = [(0, ""), (3, ", retold"), (6, ", placeholder")];
+const LOWERED: [(u32, &str); 7] = [
+    (0, ""),
+    (3, ", retold"),
+    (5, ", poorer"),
+    (6, ", placeholder"),
+    (8, ", retold, poorer"),
+    (10, ", poorer, poorer"),
+    (11, ", placeholder, poorer"),
+];
 
 /// How values are shown.
 pub struct Shown<'a> {

@@ -30,7 +30,7 @@ pub(super) async fn resolve_claims(
         let mut told = tellings.remove(key).unwrap_or_default();
         told.merge_in(changes.messages[key].told.clone());
         let (session, chat) = (known.session(&key.chat.session)?, known.chat(&key.chat)?);
-        let change = MessageChange { told, status: None };
+        let change = MessageChange { told, ..MessageChange::default() };
         rows.push(message::row(session, chat, key, &change, true, context.now));
         let owner = change.owner().map(|(author, _)| author.to_owned());
         for (author, told) in change.told.iter().filter(|(it, _)| Some(*it) != owner.as_ref()) {

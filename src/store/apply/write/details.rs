@@ -12,7 +12,7 @@ use crate::store::identity::known::KnownRows;
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::error::StoreError;
 use crate::store::sql::upsert::Upsert;
-use crate::store::tables::{answer, call, edit, label, participant, read};
+use crate::store::tables::{answer, call, edit, label, participant, read, referral};
 
 /// How the rows of a table merge.
 type UpsertOf<E> = fn(Dialect) -> Upsert<E>;
@@ -30,10 +30,12 @@ pub(super) async fn write_details(
         sessions: _,
         chats: _,
         messages: _,
+        own_messages: _,
         contacts: _,
         links: _,
         edits,
         revocations,
+        referrals,
         reactions,
         votes,
         event_responses,
@@ -48,6 +50,7 @@ pub(super) async fn write_details(
     let to = Destination { context, known };
     to.write(edits, edit::edits, edit::edit).await?;
     to.write(revocations, edit::revocations, edit::revocation).await?;
+    to.write(referrals, referral::upsert, referral::row).await?;
     to.write(reactions, answer::reactions, answer::reaction).await?;
     to.write(votes, answer::votes, answer::vote).await?;
     to.write(event_responses, answer::event_responses, answer::event_response).await?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::session_users;
-use crate::change::{Changes, SessionChange, SessionKey, Version};
+use crate::change::{Changes, SessionChange, SessionKey};
 use crate::store::connect::transaction::WriteContext;
 use crate::store::identity::known::{KnownRows, session_ids};
 use crate::store::sql::dialect::Dialect;
@@ -53,10 +53,12 @@ pub(super) async fn update_sessions(
     session::upsert(context.dialect).run(context.db, rows).await?;
     let mut identified = Vec::new();
     for key in told {
-        if let Some(identity) = &sessions[key].identity {
+        let identity = &sessions[key].identity;
+        if identity.metadata.is_some() {
             identified.push(known.session(key)?);
-            known.identities.insert(key.clone(), identity.version);
         }
+        let committed = known.identities.entry(key.clone()).or_default();
+        *committed = committed.and(identity.versions());
     }
     identified.sort_unstable();
     Ok(session_users::follow(context.db, context.dialect, &identified, context.now).await?)
@@ -79,7 +81,6 @@ pub(super) async fn write_statuses(
 /// Whether a session's change can change its row. Most webhooks tell the identity that is
 /// already committed; leaving those out keeps workers off one another's session rows.
 fn is_news(known: &KnownRows, key: &SessionKey, change: &SessionChange) -> bool {
-    let committed = known.identities.get(key).copied().unwrap_or(Version::default());
-    let told = change.identity.as_ref().map_or(Version::default(), |identity| identity.version);
-    change.tells_more_than_identity() || told > committed
+    let committed = known.identities.get(key).copied().unwrap_or_default();
+    change.tells_more_than_identity() || change.identity.versions().tell_more_than(committed)
 }
