@@ -17,6 +17,7 @@ on_each_database!(
     what_others_do_stays_where_it_was_told,
     a_link_to_a_third_person_moves_no_message,
     a_forged_ack_moves_no_message,
+    a_message_leaves_a_chat_that_is_just_being_merged,
     fixtures_of_one_message_make_one_row,
     two_workers_with_message_and_ack_meet,
     any_order_gives_the_same_rows,
@@ -74,11 +75,17 @@ async fn a_whole_message_as_an_ack_makes_no_second_one(kind: Kind) {
         .whole_ack("3EB0B1", LID, 3)
         .text("3EB0B1", PHONE, true)
         .text("3EB0B2", LID, true)
-        .text("3EB0B2", PHONE, true);
+        .text("3EB0B2", PHONE, true)
+        .text("3EB0B3", OTHER_LID, true)
+        .text("3EB0B4", OTHER_LID, true)
+        .whole_ack("3EB0B3", OTHER_LID, 2)
+        .text("3EB0B4", PHONE, true);
     let expected = [
+        "100000000000101@lid 3EB0B3 delivered",
         "100000000000142@lid 3EB0B0 sent",
         "12025550142@c.us 3EB0B1 read",
         "12025550142@c.us 3EB0B2 sent",
+        "12025550142@c.us 3EB0B4 sent",
     ];
     let dump = ends_with(kind, &story, &expected).await;
     let of_lid = |line: &&&String| line.contains(&format!(" chat_id={LID} "));
@@ -149,6 +156,26 @@ async fn a_link_to_a_third_person_moves_no_message(kind: Kind) {
     let dump = ends_with(kind, &story, &expected).await;
     let merged = lines(&dump, "waha_chats").into_iter().filter(|it| it.contains("merged_into="));
     assert_eq!(merged.count(), 1, "only the link makes two ids one person: {dump:#?}");
+}
+
+/// The link and the message come at once: what is own has just met what the third person wrote.
+async fn a_message_leaves_a_chat_that_is_just_being_merged(kind: Kind) {
+    let story = Story::default()
+        .whole_ack("3EB0L1", OTHER_LID, 2)
+        .own_edit("3EB0L1", OTHER_LID)
+        .text("3EB0L1", OTHER_PHONE, false)
+        .member("join", OTHER_LID, Some(OTHER_PHONE))
+        .text("3EB0L1", PHONE, true)
+        .text("3EB0L1", "12025550100@c.us", true);
+    let expected = ["12025550100@c.us 3EB0L1 delivered", "12025550101@c.us 3EB0L1 sent"];
+    let dump = ends_with(kind, &story, &expected).await;
+    let tables = Tables::create(kind).await;
+    for webhook in &story.0[..3] {
+        apply(&tables.workers[0], &[webhook]).await;
+    }
+    let rest: Vec<_> = story.0[3..].iter().collect();
+    apply(&tables.workers[1], &rest).await;
+    assert_equal(&dump, &tables.dump().await, "link and message at once");
 }
 
 /// Members of a group know the ids of messages there; a forger's number may be the smallest.

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, JoinType, Query};
+use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, JoinType, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, QueryResult};
 
 use crate::change::merge::forward;
@@ -20,7 +20,7 @@ use crate::store::identity::move_messages::{delete_rows, telling};
 use crate::store::sql::error::StoreError;
 use crate::store::sql::locks::lock_row;
 use crate::store::sql::upsert::MergeRules;
-use crate::store::tables::{chat, edit};
+use crate::store::tables::{chat, edit, own_message};
 
 const MESSAGES: &str = "waha_messages";
 const CLAIMS: &str = "waha_message_claims";
@@ -66,11 +66,11 @@ impl Departures {
         if self.left.is_empty() {
             return Ok(unresolved);
         }
-        self.leave_changes(changes, known)?;
+        let told = self.leave_changes(changes, known)?;
         let places: BTreeSet<MessageKey> = self.left.keys().cloned().collect();
         let mut found: BTreeMap<&MessageKey, i64> = BTreeMap::new();
         for (key, row) in of_messages(context.db, MESSAGES, &places, known).await? {
-            if may_hold_own(&row)? {
+            if told.contains(key) || may_hold_own(&row)? {
                 found.insert(key, row.try_get("", "id")?);
             }
         }
@@ -87,11 +87,13 @@ impl Departures {
     }
 
     /// What is own of these messages and not told by the batch comes from rows of people who were merged.
+    /// Returns those that the changes name, whose rows know nothing yet of what has moved to them.
     fn leave_changes(
         &mut self,
         changes: &mut Changes,
         known: &KnownRows,
-    ) -> Result<(), StoreError> {
+    ) -> Result<BTreeSet<MessageKey>, StoreError> {
+        let mut told = BTreeSet::new();
         for (from, to) in &self.left {
             let Some(message) = changes.messages.get_mut(from) else { continue };
             message.own_status = None;
@@ -99,8 +101,9 @@ impl Departures {
                 self.shortened.insert(known.chat(&from.chat)?);
             }
             changes.bring_home(from, to);
+            told.insert(from.clone());
         }
-        Ok(())
+        Ok(told)
     }
 
     /// Says anew when the last message of a conversation was that lost one, as far as its rows tell. After
@@ -134,26 +137,41 @@ fn may_hold_own(row: &QueryResult) -> Result<bool, StoreError> {
     Ok(author.as_deref() == Some(ME) || is_own_status || row.try_get("", "is_amended")?)
 }
 
-/// The latest time of a message in a chat, of those that do not claim more than the chat was told.
+/// The latest time of a message in a chat: of an own one as its row of `waha_own_messages` knows it, of
+/// the others as sent, but of those only that do not claim more than the chat was told.
 async fn last_message_at(
     context: &WriteContext<'_>,
     chat: i64,
 ) -> Result<Option<DateTime<Utc>>, StoreError> {
     let mut last = None;
     for table in [MESSAGES, CLAIMS] {
-        let told = Expr::col((Alias::new(chat::TABLE), Alias::new("last_message_at")));
-        let of = |column: &'static str| Expr::col((Alias::new(table), Alias::new(column)));
-        let here = of("chat_id").eq(Expr::col((Alias::new(chat::TABLE), Alias::new("id"))));
-        let mut select = Query::select();
-        select
-            .expr_as(of("sent_at").max(), Alias::new("last"))
-            .from(Alias::new(chat::TABLE))
-            .join(JoinType::InnerJoin, Alias::new(table), here.and(of("sent_at").lte(told)))
-            .and_where(Expr::col((Alias::new(chat::TABLE), Alias::new("id"))).eq(chat));
-        let row = context.db.query_one(&select).await?;
+        let row = context.db.query_one(&select_last(table, chat)).await?;
         forward(&mut last, row.map(|row| row.try_get("", "last")).transpose()?.flatten());
     }
     Ok(last)
+}
+
+fn select_last(table: &'static str, chat: i64) -> SelectStatement {
+    let of = |table: &'static str, column: &'static str| {
+        Expr::col((Alias::new(table), Alias::new(column)))
+    };
+    let (sent, told) = (of(table, "sent_at"), of(own_message::TABLE, "told_at"));
+    let own = of(own_message::TABLE, "session_id").eq(of(chat::TABLE, "session_id"));
+    let own = own.and(of(own_message::TABLE, "message_id").eq(of(table, "message_id")));
+    let own = own.and(of(table, "author").eq(ME));
+    let here = of(table, "chat_id").eq(of(chat::TABLE, "id"));
+    let is_bounded = sent.clone().lte(of(chat::TABLE, "last_message_at"));
+    let mut select = Query::select();
+    select
+        .expr_as(Expr::from(Func::coalesce([told.clone(), sent])).max(), Alias::new("last"))
+        .from(Alias::new(chat::TABLE))
+        .join(JoinType::InnerJoin, Alias::new(table), here)
+        .join(JoinType::LeftJoin, Alias::new(own_message::TABLE), own)
+        .and_where(of(chat::TABLE, "id").eq(chat))
+        // A notice is nobody's last message.
+        .and_where(of(table, "is_notice").eq(false))
+        .and_where(told.is_not_null().or(is_bounded));
+    select
 }
 
 impl Departure<'_> {
