@@ -2,6 +2,7 @@
 //! again and again (`watch`, `view`).
 
 mod broker;
+mod ending;
 mod process;
 mod report;
 mod sessions;
@@ -44,7 +45,7 @@ pub struct Options {
     /// With a broker: the spool file of each `serve`; without it the one in the data folder.
     #[arg(long, value_name = "FILE")]
     spool: Vec<PathBuf>,
-    /// Show it again and again, each 2 seconds or so many, until Ctrl-C.
+    /// Show it again and again, each 2 seconds or so many, until `q` or Ctrl-C.
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2",
           value_parser = clap::value_parser!(u64).range(1..=3600))]
     watch: Option<u64>,

@@ -2,13 +2,13 @@
 //! needs is shown there and nowhere else.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::process::{Child, Command};
 use std::time::Duration;
 
 use reqwest::StatusCode;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use secrecy::SecretString;
 use waha_ingest::http_client;
 use waha_ingest::webhook::source::sign;
@@ -69,6 +69,10 @@ impl OnTerminal {
         &self.shown
     }
 
+    fn modes(&self) -> LocalModes {
+        tcgetattr(&self.screen).unwrap().local_modes
+    }
+
     /// Closes the terminal, as when a connection of ssh breaks; the exit code of the process.
     fn hang_up(mut self) -> Option<i32> {
         self.screen = File::open("/dev/null").unwrap();
@@ -127,6 +131,26 @@ fn up_ends_in_order_with_its_terminal_and_goes_on_at_a_hangup_before() {
     assert_eq!(up.hang_up(), Some(0));
     let status = setting.run(&["status", "--json"]);
     assert!(status.status.success());
+}
+
+#[test]
+fn a_watched_status_ends_by_a_key_and_leaves_the_terminal_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let setting = Setting::new(folder.path(), "");
+    let mut up = OnTerminal::start(&setting, &["up"]);
+    up.shows("WHATSAPP_HOOK_HMAC_KEY=");
+    for (end, is_key) in [("q", true), ("\x03", true), ("-TERM", false)] {
+        let mut watch = OnTerminal::controlling(&setting, &["status", "--watch", "1"]);
+        watch.shows("q ends");
+        assert!(!watch.modes().contains(LocalModes::ECHO | LocalModes::ICANON));
+        if is_key {
+            watch.screen.write_all(end.as_bytes()).unwrap();
+        } else {
+            Command::new("kill").args([end, &watch.child.id().to_string()]).status().unwrap();
+        }
+        assert_eq!(watch.child.wait().unwrap().code(), Some(0), "{end:?}");
+        assert!(watch.modes().contains(LocalModes::ECHO | LocalModes::ICANON), "{end:?}");
+    }
 }
 
 #[test]

@@ -16,6 +16,8 @@ use crate::store::operations::dead_letter::DeadLetterGroup;
 /// Keeps the last counts, for the rates.
 pub(super) struct View {
     every: Duration,
+    /// The key that ends it.
+    end_key: &'static str,
     last: Option<(Instant, Vec<(&'static str, u64)>)>,
 }
 
@@ -26,8 +28,8 @@ struct Section {
 }
 
 impl View {
-    pub(super) fn new(every: Duration) -> Self {
-        Self { every, last: None }
+    pub(super) fn new(every: Duration, end_key: &'static str) -> Self {
+        Self { every, end_key, last: None }
     }
 
     /// The lines to show. Counts that can't be taken show as their reason.
@@ -73,7 +75,8 @@ impl View {
 
     /// The verdict stands first, so that the smallest terminal shows it.
     fn title(&self, verdict: &str) -> String {
-        format!("waha-ingest: {verdict} · every {} s · Ctrl-C ends", self.every.as_secs())
+        let (seconds, end_key) = (self.every.as_secs(), self.end_key);
+        format!("waha-ingest: {verdict} · every {seconds} s · {end_key} ends")
     }
 
     fn sections(&mut self, report: &Report) -> Vec<Section> {

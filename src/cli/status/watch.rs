@@ -1,7 +1,7 @@
 //! `status --watch`: the same counts again and again, in place on a terminal, else one after the other.
 //!
-//! What must stay true: it never leaves the terminal changed, it goes on while queue or database are
-//! away, and it counts no more often than a quarter of the time, because counting costs the database.
+//! Invariant: it goes on while queue or database are away, and counts no more often than a quarter of the
+//! time, because counting costs the database.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use console::Term;
 
+use super::ending::{Keyboard, end_when_asked};
 use super::report::{Report, StatusSources};
 use super::view::View;
 
@@ -17,30 +18,25 @@ use crate::cli::output::{errln, escaped_json, plain};
 /// How much longer than a count the pause after it is at least.
 const PAUSE_FACTOR: u32 = 3;
 
-/// Shows until Ctrl-C, or until nobody reads the output any more.
+/// Shows until it is asked to end, or until nobody reads the output any more.
 pub(super) async fn watch(
     sight: &StatusSources,
     every: Duration,
     is_json: bool,
 ) -> anyhow::Result<ExitCode> {
+    let keyboard = Keyboard::open();
+    let mut view = View::new(every, if keyboard.is_some() { "q" } else { "Ctrl-C" });
+    end_when_asked(keyboard)?;
     let mut screen = Screen { term: Term::stdout(), is_json, lines: 0 };
-    let mut view = View::new(every);
     loop {
         let begun = Instant::now();
-        let counted = tokio::select! {
-            counted = sight.report_moving() => counted,
-            _ = tokio::signal::ctrl_c() => break,
-        };
+        let counted = sight.report_moving().await;
         if screen.show(&mut view, counted).is_err() {
-            break;
+            return Ok(ExitCode::SUCCESS);
         }
         let pause = every.saturating_sub(begun.elapsed()).max(begun.elapsed() * PAUSE_FACTOR);
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            _ = tokio::signal::ctrl_c() => break,
-        }
+        tokio::time::sleep(pause).await;
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// Where the view goes.

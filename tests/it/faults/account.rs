@@ -12,7 +12,7 @@ use crate::fleet::Fleet;
 use crate::rows::{Rows, without_ledger};
 
 /// What a fault may do to the counts; what is not permitted is a defect.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is permitted or not, whatever the others")]
 pub struct Permitted {
     /// It destroys webhooks with their queue, or rows with their database: `status` must tell how many.
@@ -25,6 +25,24 @@ pub struct Permitted {
     pub buries: bool,
     /// It puts messages into the queues that no door accepted.
     pub foreign: bool,
+    /// It puts other tables in the place of ours, of which a `status` meanwhile tells the truth.
+    pub other_tables: bool,
+}
+
+impl Permitted {
+    pub const NOTHING: Self = Self {
+        destroys: false,
+        at_most: false,
+        uncounted: false,
+        buries: false,
+        foreign: false,
+        other_tables: false,
+    };
+
+    /// Whether a `status` may say meanwhile that something is missing or too much.
+    pub fn unbalances(self) -> bool {
+        self.destroys || self.foreign || self.other_tables
+    }
 }
 
 /// Counts of one round, or of several.

@@ -55,7 +55,7 @@ pub async fn run(fault: ClockFault, round: &mut Round, servers: &Servers) -> Acc
             happen(&jump, &machine, &fleet).await;
         }
     };
-    let account = round.play(&fleet, Permitted { uncounted, ..Permitted::default() }, acting).await;
+    let account = round.play(&fleet, Permitted { uncounted, ..Permitted::NOTHING }, acting).await;
     if fault == ClockFault::Fleet {
         servers.end(fleet).await;
     }

@@ -74,7 +74,7 @@ async fn full(fault: DiskFault, round: &mut Round) -> Account {
     };
     let fleet = Fleet::start(plan(queue, tables)).await;
     let outages = outages(round);
-    round.play(&fleet, Permitted::default(), fail(&small, outages)).await
+    round.play(&fleet, Permitted::NOTHING, fail(&small, outages)).await
 }
 
 async fn failing_writes(round: &mut Round) -> Account {
@@ -83,7 +83,7 @@ async fn failing_writes(round: &mut Round) -> Account {
     let fleet = Fleet::start(plan).await;
     let limit = WriteLimit::of(fleet.members[0].id().await);
     let outages = outages(round);
-    round.play(&fleet, Permitted::default(), fail(&limit, outages)).await
+    round.play(&fleet, Permitted::NOTHING, fail(&limit, outages)).await
 }
 
 async fn eio(round: &mut Round) -> Account {
@@ -92,7 +92,7 @@ async fn eio(round: &mut Round) -> Account {
     let fleet = on_machine(&machine, &folder).await;
     let disk = machine.disk(round.one_of(&[Failing::Writes, Failing::Syncs, Failing::Both]));
     let outages = outages(round);
-    round.play(&fleet, Permitted::default(), fail(&disk, outages)).await
+    round.play(&fleet, Permitted::NOTHING, fail(&disk, outages)).await
 }
 
 async fn slow(round: &mut Round) -> Account {
@@ -107,7 +107,7 @@ async fn slow(round: &mut Round) -> Account {
         tokio::time::sleep(lasting).await;
         machine.slow_down(Duration::ZERO);
     };
-    round.play(&fleet, Permitted::default(), acting).await
+    round.play(&fleet, Permitted::NOTHING, acting).await
 }
 
 async fn on_machine(machine: &Machine, folder: &TempDir) -> Fleet {
@@ -136,7 +136,7 @@ async fn full_spool(round: &mut Round, servers: &Servers) -> Account {
         disks.iter().for_each(Disk::mend);
     };
     // Refused for lack of space, and the broker died before it said whether it has it.
-    let permitted = Permitted { uncounted: is_away, ..Permitted::default() };
+    let permitted = Permitted { uncounted: is_away, ..Permitted::NOTHING };
     let account = round.play(&fleet, permitted, acting).await;
     servers.end(fleet).await;
     account

@@ -46,7 +46,7 @@ pub async fn run(fault: FailoverFault, round: &mut Round, servers: &Servers) -> 
         let promoted = url.replace(&pair.primary.address(), &pair.standby.address());
         fleet.looks_into(&promoted).await;
     };
-    let permitted = Permitted { destroys: lags, ..Permitted::default() };
+    let permitted = Permitted { destroys: lags, ..Permitted::NOTHING };
     let account = Box::pin(round.play(&fleet, permitted, acting)).await;
     servers.end(fleet).await;
     account

@@ -79,7 +79,8 @@ async fn of_up(fault: FileFault, round: &mut Round) -> Account {
             fleet.members[0].kill_for(Duration::from_millis(200)).await;
         }
     });
-    round.play(&fleet, Permitted::default(), acting).await
+    let other_tables = matches!(fault, FileFault::TablesReplaced);
+    round.play(&fleet, Permitted { other_tables, ..Permitted::NOTHING }, acting).await
 }
 
 async fn move_away(folder: &TempDir, away: Duration) {
@@ -129,7 +130,7 @@ async fn spool_removed(round: &mut Round, servers: &Servers) -> Account {
         door.kill_for(Duration::from_millis(200)).await;
         node.does("resume");
     };
-    let permitted = Permitted { uncounted: true, ..Permitted::default() };
+    let permitted = Permitted { uncounted: true, ..Permitted::NOTHING };
     let account = round.play(&fleet, permitted, acting).await;
     servers.end(fleet).await;
     account

@@ -56,7 +56,7 @@ pub async fn run(fault: NodeFault, round: &mut Round, servers: &Servers) -> Acco
     let index = round.index(NODES);
     let away = round.ms(AWAY_MS);
     let acting = strike(fault, cluster, index, away);
-    let account = round.play(&fleet, Permitted::default(), acting).await;
+    let account = round.play(&fleet, Permitted::NOTHING, acting).await;
     let prefix = prefix_of(&fleet);
     drop(fleet);
     let queues: Vec<String> = cluster.members(&prefix).into_iter().map(|(name, _)| name).collect();
@@ -114,7 +114,7 @@ async fn boot_race(round: &mut Round, servers: &Servers) -> Account {
         let short = told_and_grown(&cluster, &prefix, &fleet.members[0].setting(), patience).await;
         println!("  {short} of {QUEUES} queues short, told and grown");
     };
-    round.play(&fleet, Permitted::default(), acting).await
+    round.play(&fleet, Permitted::NOTHING, acting).await
 }
 
 /// Returns how many queues had too few members after a while; they were told and grown.

@@ -43,8 +43,7 @@ pub async fn run(fault: PageFault, round: &mut Round, servers: &Servers) -> Acco
     }
 }
 
-const PERMITTED: Permitted =
-    Permitted { destroys: true, at_most: true, uncounted: false, buries: false, foreign: false };
+const PERMITTED: Permitted = Permitted { destroys: true, at_most: true, ..Permitted::NOTHING };
 
 async fn damage_queue(round: &mut Round) -> Account {
     let folder = tempfile::tempdir().unwrap();

@@ -83,7 +83,7 @@ pub async fn run(fault: ProcessFault, round: &mut Round, servers: &Servers) -> A
         _ => {}
     }
     let kills_door = strikes.iter().any(|one| one.fault == ProcessFault::KillDoor);
-    let permitted = Permitted { uncounted: kills_door, ..Permitted::default() };
+    let permitted = Permitted { uncounted: kills_door, ..Permitted::NOTHING };
     let acting = async {
         for one in strikes {
             println!("  {} for {:?}", one.fault.name(), one.away);

@@ -103,7 +103,7 @@ async fn database(
         tokio::time::sleep(away).await;
         execute(admin, &format!("GRANT {right} ON {table} TO {user}")).await;
     };
-    let account = round.play(&fleet, Permitted::default(), acting).await;
+    let account = round.play(&fleet, Permitted::NOTHING, acting).await;
     servers.end(fleet).await;
     account
 }
@@ -121,7 +121,7 @@ async fn broker(round: &mut Round, servers: &Servers) -> Account {
     let rights = round.one_of(&[["", "", ""], [".*", "", ".*"], [".*", ".*", ""]]);
     let away = round.ms(AWAY_MS);
     let acting = revoke(node, &user, rights, away);
-    let account = round.play(&fleet, Permitted::default(), acting).await;
+    let account = round.play(&fleet, Permitted::NOTHING, acting).await;
     servers.end(fleet).await;
     node.control(&["delete_user", &user]);
     account

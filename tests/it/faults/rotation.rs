@@ -69,7 +69,7 @@ async fn broker(rotation: Rotation, round: &mut Round, servers: &Servers) -> Acc
         }
     };
     let acting = rotate(rotation, || replace(&file, &url("second")), change);
-    let account = round.play(&fleet, Permitted::default(), acting).await;
+    let account = round.play(&fleet, Permitted::NOTHING, acting).await;
     servers.end(fleet).await;
     node.control(&["delete_user", &user]);
     account
@@ -107,7 +107,7 @@ async fn database(rotation: Rotation, round: &mut Round, servers: &Servers) -> A
         }
     };
     let acting = rotate(rotation, || replace(&file, &url("second")), change);
-    let account = round.play(&fleet, Permitted::default(), acting).await;
+    let account = round.play(&fleet, Permitted::NOTHING, acting).await;
     servers.end(fleet).await;
     account
 }

@@ -134,7 +134,7 @@ impl Round {
         watch: &Watch,
     ) -> Account {
         let mut account = take(fleet, webhooks, report, status, permitted).await;
-        if let Some(untrue) = watch.untrue().filter(|_| !permitted.destroys && !permitted.foreign) {
+        if let Some(untrue) = watch.untrue().filter(|_| !permitted.unbalances()) {
             account.problems.push(format!("status said meanwhile what was not so: {untrue}"));
         }
         if std::env::var("FAULTS_OBSERVED").is_ok() {

@@ -33,10 +33,10 @@ impl StrangerFault {
 
     fn permitted(self) -> Permitted {
         match self {
-            Self::Foreign => Permitted { foreign: true, ..Permitted::default() },
-            Self::Purge => Permitted { destroys: true, ..Permitted::default() },
-            Self::DropHead => Permitted { destroys: true, buries: true, ..Permitted::default() },
-            Self::MessageTtl => Permitted { buries: true, ..Permitted::default() },
+            Self::Foreign => Permitted { foreign: true, ..Permitted::NOTHING },
+            Self::Purge => Permitted { destroys: true, ..Permitted::NOTHING },
+            Self::DropHead => Permitted { destroys: true, buries: true, ..Permitted::NOTHING },
+            Self::MessageTtl => Permitted { buries: true, ..Permitted::NOTHING },
         }
     }
 }
