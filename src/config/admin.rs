@@ -48,7 +48,9 @@ impl AdminConfig {
 
 /// Where the listener listens, if anywhere.
 pub(super) fn read_listen(reader: &mut Reader) -> Option<SocketAddr> {
-    reader.optional_text("admin.listen").is_some().then(|| reader.address("admin.listen"))
+    // Empty variables count as not set, so there is a word for it.
+    let told = reader.optional_text("admin.listen").filter(|told| told != "off");
+    told.is_some().then(|| reader.address("admin.listen"))
 }
 
 pub(super) fn read(reader: &mut Reader, listen: Option<SocketAddr>) -> AdminConfig {

@@ -97,7 +97,7 @@ fn without_a_key_serve_does_not_start() {
 #[test]
 fn a_generated_key_is_kept_for_its_owner_only_and_reaches_no_log() {
     let folder = tempfile::tempdir().unwrap();
-    let settings = [("SERVER__LISTEN", "127.0.0.1:1"), ("ADMIN__LISTEN", "")];
+    let settings = [("SERVER__LISTEN", "127.0.0.1:1"), ("ADMIN__LISTEN", "off")];
     // Port 1 can't be bound by an ordinary user and is free for root: stop it either way.
     let first = run_briefly(folder.path(), &settings, "hmac-key");
     let file = folder.path().join("data/hmac-key");
@@ -113,7 +113,7 @@ fn a_generated_key_is_kept_for_its_owner_only_and_reaches_no_log() {
 /// What the first start of `up` makes.
 fn make_installation(folder: &Path) {
     let [key, listen] = [("SOURCES__DEFAULT__HMAC_KEYS", "key"), ("SERVER__LISTEN", "127.0.0.1:0")];
-    run_briefly(folder, &[key, listen, ("ADMIN__LISTEN", "")], "WHATSAPP_HOOK_URL");
+    run_briefly(folder, &[key, listen, ("ADMIN__LISTEN", "off")], "WHATSAPP_HOOK_URL");
 }
 
 /// Starts `up` and stops it with SIGTERM once it has said this; returns what it said.

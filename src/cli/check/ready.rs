@@ -16,7 +16,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(5);
 
 /// Prints what `/readyz` says; fails unless it is 200.
 pub async fn run(config: &Config) -> anyhow::Result<ExitCode> {
-    let address = config.admin_listen.context("admin.listen is empty: nothing to ask")?;
+    let address = config.admin_listen.context("admin.listen is off: nothing to ask")?;
     let url = format!("http://{}/readyz", reachable(address));
     let client = http_client::plain().timeout(ANSWER_MAX).build()?;
     let answer = client.get(&url).send().await.context("nothing answers at admin.listen")?;
