@@ -12,13 +12,16 @@
 pub mod apply;
 pub mod audit;
 pub mod connect;
+pub mod feed;
 mod identity;
 pub mod operations;
 pub mod sql;
 mod tables;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
+use chrono::TimeDelta;
 use sea_orm::DatabaseConnection;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
@@ -33,7 +36,7 @@ use connect::primary::{self, PrimaryPool};
 use connect::problem::{self, ServerProblem};
 use connect::seen::SeenServers;
 use connect::server::ServerState;
-use connect::transaction::{CheckedTransaction, TransactionPurpose};
+use connect::transaction::{CheckedTransaction, TransactionPurpose, WriteContext};
 use identity::ids::RowIdCache;
 use sql::dialect::Dialect;
 
@@ -53,7 +56,12 @@ pub struct Store {
     turn: Mutex<()>,
     keeps_bodies: bool,
     keeps_ephemeral_bodies: bool,
+    /// How many were begun that write rows.
+    transactions: AtomicI64,
 }
+
+/// Of a millisecond, which is all that the clock knows.
+const MICROSECONDS: i64 = 1_000;
 
 /// How a store is opened.
 pub struct StoreOptions {
@@ -98,6 +106,7 @@ impl Store {
             turn: Mutex::new(()),
             keeps_bodies: options.keeps_bodies,
             keeps_ephemeral_bodies: options.keeps_ephemeral_bodies,
+            transactions: AtomicI64::new(0),
         })
     }
 
@@ -175,6 +184,14 @@ impl Store {
     /// A transaction that writes. Once it is there, an error must end it.
     async fn begin(&self) -> Result<CheckedTransaction, StoreError> {
         CheckedTransaction::begin(&self.primary.trusted().await?, TransactionPurpose::Write).await
+    }
+
+    /// What statements of a transaction need. Its time is the clock's, and differs from that of the one before
+    /// within the millisecond, so that the rows that it changes can be told from those of others.
+    fn write_context<'a>(&self, db: &'a CheckedTransaction) -> WriteContext<'a> {
+        let number = self.transactions.fetch_add(1, Ordering::Relaxed) % MICROSECONDS;
+        let now = self.clock.now() + TimeDelta::microseconds(number);
+        WriteContext::new(db, self.dialect, now)
     }
 
     /// A transaction in which all that is read is of one moment.

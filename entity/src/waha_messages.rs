@@ -77,6 +77,9 @@ pub struct Model {
     pub origin: Option<String>,
     /// When it was sent, by the sender's clock or WhatsApp's. May be absurd; orders nothing.
     pub sent_at: Option<DateTimeUtc>,
+    /// When its content was first stored here, by the worker's clock; null for stubs and in rows of a release
+    /// before 2026-11-28.
+    pub told_at: Option<DateTimeUtc>,
     /// Version of what the engine tells with the `type`: `waha_id`, `from_me`, `sender`, `is_notice`,
     /// `details`, `is_forwarded`, `has_media`, `origin`, `sent_at`.
     pub content_version: i64,
@@ -119,9 +122,12 @@ pub struct Model {
     pub revoked_at: Option<DateTimeUtc>,
     /// Who revoked it; in groups possibly an admin.
     pub revoked_by: Option<String>,
+    /// Row of the message that this one turned out to be. This one is emptied and stays, so that whoever
+    /// refers to it finds the message; it points to one that points nowhere.
+    pub merged_into: Option<i64>,
     /// When the row was made, by the database's clock.
     pub created_at: DateTimeUtc,
-    /// When the row was last written.
+    /// When something of it was last changed that an application sees.
     pub updated_at: DateTimeUtc,
 
     /// The session behind `session_id`.

@@ -38,6 +38,7 @@ mod m20261126_000003_create_processes;
 mod m20261127_000001_create_own_messages;
 mod m20261127_000002_index_calls_by_time;
 mod m20261127_000010_add_meanings;
+mod m20261128_000001_create_changes;
 mod ownership;
 mod plan;
 mod schema;
@@ -115,6 +116,7 @@ pub(crate) fn steps() -> Vec<Step> {
         step(m20261127_000001_create_own_messages::Migration, &["waha_own_messages"]),
         step(m20261127_000002_index_calls_by_time::Migration, &[]),
         step(m20261127_000010_add_meanings::Migration, &["waha_message_referrals"]),
+        step(m20261128_000001_create_changes::Migration, &["waha_changes", "waha_feed"]),
     ]
 }
 

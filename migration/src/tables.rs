@@ -14,7 +14,16 @@ use crate::columns::Columns;
 /// Starts the statement for a table, with its `id`. On MySQL keys are compared byte by byte, as
 /// the other databases do: WhatsApp ids are case-sensitive.
 pub(crate) fn table(columns: Columns, name: &'static str) -> TableCreateStatement {
-    let mut table = Table::create().table(name).col(Columns::id()).take();
+    table_by(columns, name, Columns::id())
+}
+
+/// The same with another key than `id`.
+pub(crate) fn table_by(
+    columns: Columns,
+    name: &'static str,
+    key: ColumnDef,
+) -> TableCreateStatement {
+    let mut table = Table::create().table(name).col(key).take();
     if columns.is_mysql() {
         table.comment(catalog::COMMENT);
         table.engine("InnoDB").character_set("utf8mb4").collate("utf8mb4_bin");
@@ -31,9 +40,25 @@ pub(crate) async fn create(
     indexes: Vec<IndexCreateStatement>,
 ) -> Result<(), DbErr> {
     let columns = Columns::of(manager);
-    let name = table.get_table_name().map(|it| it.sea_orm_table().to_string()).unwrap_or_default();
     table.col(columns.time_now("created_at")).col(columns.time_now("updated_at"));
-    if columns.is_mysql() {
+    create_with(manager, table, indexes).await
+}
+
+/// Makes a table with its mark and nothing added, unless an earlier run that was cut off has done so.
+pub(crate) async fn create_as_it_is(
+    manager: &SchemaManager<'_>,
+    table: TableCreateStatement,
+) -> Result<(), DbErr> {
+    create_with(manager, table, Vec::new()).await
+}
+
+async fn create_with(
+    manager: &SchemaManager<'_>,
+    mut table: TableCreateStatement,
+    indexes: Vec<IndexCreateStatement>,
+) -> Result<(), DbErr> {
+    let name = table.get_table_name().map(|it| it.sea_orm_table().to_string()).unwrap_or_default();
+    if Columns::of(manager).is_mysql() {
         if catalog::is_marked(manager.get_connection(), &name).await? {
             return Ok(());
         }

@@ -38,4 +38,5 @@ pub(super) mod move_keys;
 pub(super) mod move_messages;
 mod newcomers;
 pub(super) mod people;
+pub(super) mod pointers;
 mod retold;

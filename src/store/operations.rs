@@ -15,6 +15,7 @@ pub(crate) mod batches;
 pub mod clocks;
 mod counts;
 pub mod dead_letter;
+pub mod feed;
 pub mod history;
 pub(crate) mod hold;
 pub mod job;

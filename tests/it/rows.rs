@@ -53,7 +53,11 @@ pub async fn rows(db: &DatabaseConnection) -> Rows {
             names.insert((table.to_owned(), id), name.join("/"));
         }
         for row in &found {
-            texts.push(text(&fields(row, table, &names)));
+            let mut fields = fields(row, table, &names);
+            if table == "waha_messages" {
+                fields.remove("told_at");
+            }
+            texts.push(text(&fields));
         }
         texts.sort_unstable();
         all.insert(table.to_owned(), texts);
@@ -83,7 +87,9 @@ pub fn assert_equal(expected: &Rows, actual: &Rows) {
 }
 
 async fn select(db: &DatabaseConnection, table: &str) -> Vec<QueryResult> {
-    let sql = format!("SELECT * FROM {table} ORDER BY id");
+    // Which messages gave way to others depends on the order.
+    let which = if table == "waha_messages" { "WHERE merged_into IS NULL" } else { "" };
+    let sql = format!("SELECT * FROM {table} {which} ORDER BY id");
     db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await.unwrap()
 }
 

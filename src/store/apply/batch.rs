@@ -16,7 +16,7 @@ use crate::normalize::{Ignored, Normalized};
 use crate::store::connect::transaction::{CheckedTransaction, WriteContext};
 use crate::store::identity::known::KnownRows;
 use crate::store::sql::error::StoreError;
-use crate::store::{Store, audit};
+use crate::store::{Store, audit, feed};
 use crate::webhook::{Webhook, WebhookKey};
 
 /// A transaction that takes longer is taken for an outage.
@@ -88,11 +88,13 @@ impl Store {
             }
             None => 0,
         };
-        let (applied, found) = self.write(&transaction, tasks, told, known, log.is_none()).await?;
+        let context = self.write_context(&transaction);
+        let (applied, found) = self.write(&context, tasks, told, known, log.is_none()).await?;
         if let Some(log) = log {
             let new = applied.iter().filter(|outcome| **outcome != Outcome::Duplicate).count();
             audit::count(&transaction, log, new as u64 - counted).await?;
         }
+        feed::append(context.db, self.dialect, &context.log, context.now).await?;
         self.commit(transaction, &found).await?;
         self.ids.learn(found);
         Ok(applied)
@@ -117,13 +119,13 @@ impl Store {
 
     async fn write(
         &self,
-        db: &CheckedTransaction,
+        context: &WriteContext<'_>,
         tasks: &[ApplyTask<'_>],
         told: Changes,
         known: KnownRows,
         keeps_duplicates: bool,
     ) -> Result<(BatchOutcomes, KnownRows), StoreError> {
-        let now = self.clock.now();
+        let (db, now) = (context.db, context.now);
         let owners = self.write_ledger(db, tasks, now).await?;
         let mine = |task: &&ApplyTask<'_>| is_mine(&owners, task.webhook);
         // What repetitions tell has been told.
@@ -132,8 +134,7 @@ impl Store {
         } else {
             merged(tasks.iter().filter(mine))
         };
-        let context = WriteContext { db, dialect: self.dialect, now };
-        let written = write_changes(&context, changes, known).await?;
+        let written = write_changes(context, changes, known).await?;
         let mut applied = Vec::with_capacity(tasks.len());
         for task in tasks {
             applied.push(ended(db, task, &owners, &written).await?);

@@ -20,7 +20,7 @@ use std::collections::{BTreeSet, HashMap};
 use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
 
-use super::message_rows::{MessageOwner, message_owners};
+use super::message_rows::{MessageOwner, message_owners, told};
 use crate::change::{Changes, MessageKey};
 use crate::store::connect::transaction::WriteContext;
 use crate::store::identity::known::KnownRows;
@@ -45,7 +45,7 @@ pub(in crate::store) async fn resolve_conflicts(
     let contested = contested(changes, &owners);
     if !contested.is_empty() {
         resolve_claims(context, changes, &contested, known).await?;
-        owners = message_owners(context.db, &changes.messages, known).await?;
+        owners = message_owners(context.db, &told(&changes.messages), known).await?;
     }
     let mut unresolved = contested;
     unresolved.extend(amended(changes));

@@ -8,11 +8,10 @@
 
 use super::write::write_changes;
 use crate::change::{Changes, ContactChange};
-use crate::store::Store;
-use crate::store::connect::transaction::WriteContext;
 use crate::store::identity::known::KnownRows;
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::error::StoreError;
+use crate::store::{Store, feed};
 
 impl Store {
     /// Makes rows for whom nobody has told of, and merges who turn out to be one; returns what is
@@ -33,9 +32,9 @@ impl Store {
             return Ok(known);
         }
         let transaction = self.begin().await?;
-        let context =
-            WriteContext { db: &transaction, dialect: self.dialect, now: self.clock.now() };
+        let context = self.write_context(&transaction);
         let written = write_changes(&context, news, known).await?;
+        feed::append(context.db, self.dialect, &context.log, context.now).await?;
         self.commit(transaction, &written.known).await?;
         self.ids.learn(written.known.clone());
         Ok(written.known)

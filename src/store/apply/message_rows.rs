@@ -21,39 +21,40 @@ pub(super) struct MessageOwner {
 }
 
 /// What [`owners`] reads.
-pub(super) const OWNER: [&str; 4] = [CHAT_AND_ID.0, CHAT_AND_ID.1, "author", "is_amended"];
+const OWNER: [&str; 4] = [CHAT_AND_ID.0, CHAT_AND_ID.1, "author", "is_amended"];
 
-/// Who owns the rows of the messages that were told; stubs have no owner.
+/// Who owns the rows of these messages; stubs have no owner.
 pub(super) async fn message_owners(
     db: &CheckedTransaction,
-    messages: &BTreeMap<MessageKey, MessageChange>,
+    messages: &[&MessageKey],
     known: &KnownRows,
 ) -> Result<HashMap<MessageKey, MessageOwner>, StoreError> {
-    let found = rows_of(db, "waha_messages", &OWNER, &told(messages), known).await?;
-    owners(found.into_iter())
+    owners(rows_of(db, "waha_messages", &OWNER, messages, known).await?)
 }
 
-/// The same, of rows that an upsert returned.
-pub(super) fn returned_owners(
+/// Rows by the messages that they belong to.
+pub(super) fn by_message<'a>(
     rows: Vec<QueryResult>,
-    messages: &BTreeMap<MessageKey, MessageChange>,
+    messages: &'a BTreeMap<MessageKey, MessageChange>,
     known: &KnownRows,
-) -> Result<HashMap<MessageKey, MessageOwner>, StoreError> {
-    let told = told(messages);
-    let asked = by_row(&told, known);
-    let mut found = Vec::with_capacity(told.len());
+) -> Result<Vec<(&'a MessageKey, QueryResult)>, StoreError> {
+    let keys: Vec<&MessageKey> = messages.keys().collect();
+    let asked = by_row(&keys, known);
+    let mut found = Vec::with_capacity(rows.len());
     for row in rows {
         found.extend(asked.get(&read_pair(&row, CHAT_AND_ID)?).map(|key| (*key, row)));
     }
-    owners(found.into_iter())
+    Ok(found)
 }
 
-fn told(messages: &BTreeMap<MessageKey, MessageChange>) -> Vec<&MessageKey> {
+/// The messages of which some author told.
+pub(super) fn told(messages: &BTreeMap<MessageKey, MessageChange>) -> Vec<&MessageKey> {
     messages.iter().filter(|(_, change)| !change.told.is_empty()).map(|(key, _)| key).collect()
 }
 
-fn owners<'a>(
-    rows: impl Iterator<Item = (&'a MessageKey, QueryResult)>,
+/// Who owns these rows.
+pub(super) fn owners<'a>(
+    rows: impl IntoIterator<Item = (&'a MessageKey, QueryResult)>,
 ) -> Result<HashMap<MessageKey, MessageOwner>, StoreError> {
     let mut owners = HashMap::new();
     for (key, row) in rows {

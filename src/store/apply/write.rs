@@ -9,16 +9,20 @@ mod sessions;
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
+use sea_orm::QueryResult;
+
 use super::conflicts::{amended, resolve_conflicts};
-use super::message_rows::{MessageOwner, OWNER, message_owners, returned_owners};
+use super::message_rows::{MessageOwner, by_message, message_owners, owners, told};
 use super::own_messages::{Homes, bring_home};
-use crate::change::{Changes, MessageKey, Named, Names};
+use crate::change::{Changes, MessageChange, MessageKey, Named, Names};
 use crate::store::connect::transaction::WriteContext;
+use crate::store::feed::ChangeKind;
 use crate::store::identity::chats::{upsert_chats, write_chats};
 use crate::store::identity::known::KnownRows;
 use crate::store::identity::people::{resolve_people, write_names};
 use crate::store::sql::error::StoreError;
-use crate::store::tables::{chat, message};
+use crate::store::tables::message;
 
 use details::write_details;
 use sessions::{split_sessions, update_sessions, write_sessions, write_statuses};
@@ -67,11 +71,12 @@ pub(in crate::store) async fn write_changes(
     let mut departures = homes.departures(&names);
     unresolved.extend(departures.leave(context, &mut changes, &known).await?);
     let owners = write_messages(context, &changes, &known).await?;
+    departures.point(context, &known).await?;
     write_details(context, &changes, &known).await?;
     let owners = resolve_conflicts(context, &changes, owners, unresolved, &known).await?;
     // Rows that every worker writes are locked last, always in this order.
     let busy = busy.iter().map(|key| (key, &changes.chats[key]));
-    upsert_chats(context, &chat::upsert(context.dialect), busy, &known).await?;
+    upsert_chats(context, busy, &known).await?;
     departures.refresh_chats(context).await?;
     write_names(context, &deferred, &known).await?;
     update_sessions(context, &last, &changes.sessions, &mut known).await?;
@@ -92,10 +97,35 @@ async fn write_messages(
         rows.push(message::row(session, chat, key, change, is_amended, context.now));
     }
     let upsert = message::upsert(context.dialect);
-    if context.dialect.returns_rows() {
-        let rows = upsert.run_returning(context.db, rows, &OWNER).await?;
-        return returned_owners(rows, &changes.messages, known);
+    let written = upsert.run_changed(context.db, rows, &WRITTEN, context.now).await?;
+    let written = by_message(written, &changes.messages, known)?;
+    for (key, row) in &written {
+        if let Some(kind) = kind(context, &changes.messages[*key], row)? {
+            context.log.add_as(&message::FOLLOWED, kind, row)?;
+        }
     }
-    upsert.run(context.db, rows).await?;
-    message_owners(context.db, &changes.messages, known).await
+    let mut owners = owners(written)?;
+    let unchanged = told(&changes.messages).into_iter().filter(|key| !owners.contains_key(*key));
+    let unchanged: Vec<&MessageKey> = unchanged.collect();
+    owners.extend(message_owners(context.db, &unchanged, known).await?);
+    Ok(owners)
+}
+
+/// What is read of a message's row that changed.
+const WRITTEN: [&str; 8] =
+    ["id", "session_id", "chat_id", "message_id", "is_stub", "told_at", "author", "is_amended"];
+
+/// What happened to a message; none if applications don't see it.
+fn kind(
+    context: &WriteContext<'_>,
+    change: &MessageChange,
+    row: &QueryResult,
+) -> Result<Option<ChangeKind>, StoreError> {
+    let told_at: Option<DateTime<Utc>> = row.try_get("", "told_at")?;
+    Ok(match row.try_get("", "is_stub")? {
+        true => None,
+        false if told_at == Some(context.now) => Some(ChangeKind::MessageCreated),
+        false if change.told.is_empty() => Some(ChangeKind::MessageStatus),
+        false => Some(ChangeKind::MessageUpdated),
+    })
 }

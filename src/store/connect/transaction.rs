@@ -27,14 +27,17 @@ mod tests;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::Expr;
-use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
+use sea_orm::sea_query::{Alias, Cond, Expr, ExprTrait, Query};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, EntityTrait, ExecResult, QueryResult, Statement};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::pool::ServerPool;
+use crate::store::feed::{ChangeLog, FollowedTable};
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::error::{COMMIT_MAX, CommitError, StoreError};
+
+use crate::store::sql::upsert::{UPDATED_AT, Upsert};
 
 use session::TransactionSession;
 
@@ -97,9 +100,46 @@ pub(in crate::store) struct WriteContext<'a> {
     pub(in crate::store) dialect: Dialect,
     /// The time of writing, in all rows.
     pub(in crate::store) now: DateTime<Utc>,
+    /// What it has changed so far of what applications see.
+    pub(in crate::store) log: ChangeLog,
 }
 
-impl WriteContext<'_> {
+impl<'a> WriteContext<'a> {
+    pub(in crate::store) fn new(
+        db: &'a CheckedTransaction,
+        dialect: Dialect,
+        now: DateTime<Utc>,
+    ) -> Self {
+        Self { db, dialect, now, log: ChangeLog::default() }
+    }
+
+    /// Writes rows of a table that applications follow.
+    pub(in crate::store) async fn write<E: EntityTrait>(
+        &self,
+        table: &FollowedTable,
+        upsert: &Upsert<E>,
+        rows: Vec<E::ActiveModel>,
+    ) -> Result<(), DbErr> {
+        let columns: Vec<&str> = table.columns().collect();
+        let changed = upsert.run_changed(self.db, rows, &columns, self.now).await?;
+        self.log.add(table, &changed)
+    }
+
+    /// Adds to the changes which of these rows the transaction has written, by an UPDATE.
+    pub(in crate::store) async fn log_written(
+        &self,
+        table: &FollowedTable,
+        which: Cond,
+    ) -> Result<(), DbErr> {
+        let mut select = Query::select();
+        select
+            .columns(table.columns().map(Alias::new))
+            .from(Alias::new(table.kind.table()))
+            .cond_where(which)
+            .and_where(Expr::col(Alias::new(UPDATED_AT)).eq(self.now_value()));
+        self.log.add(table, &self.db.query_all(&select).await?)
+    }
+
     /// The time of writing, as an expression.
     pub(in crate::store) fn now_value(&self) -> Expr {
         Expr::val(self.dialect.bind(self.now.into()))

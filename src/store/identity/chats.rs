@@ -15,7 +15,6 @@ use crate::store::sql::dialect::Dialect;
 use crate::store::sql::error::StoreError;
 use crate::store::sql::locks::{ParentUse, lock_parents};
 use crate::store::sql::select::by_pairs;
-use crate::store::sql::upsert::Upsert;
 use crate::store::tables::chat;
 
 /// `told` are the chats as they were told, `chats` the same under the names that stand for
@@ -52,15 +51,12 @@ async fn insert_chats(
 ) -> Result<(), StoreError> {
     let unknown: Vec<&ChatKey> =
         all.keys().copied().filter(|key| !known.chats.contains_key(key)).collect();
-    if is_told_later {
-        let rows = unknown.iter().map(|key| (*key, all[key]));
-        upsert_chats(context, &chat::make(context.dialect), rows, known).await?;
-    } else {
+    let rows = chat_rows(context, unknown.iter().map(|key| (*key, all[key])), known)?;
+    context.write(&chat::FOLLOWED_NEW, &chat::make(context.dialect), rows).await?;
+    if !is_told_later {
         let nothing = ChatChange::default();
-        let rows = all.iter().map(|(key, change)| (*key, *change));
-        let rows =
-            rows.filter(|(key, change)| **change != nothing || !known.chats.contains_key(*key));
-        upsert_chats(context, &chat::upsert(context.dialect), rows, known).await?;
+        let told = all.iter().filter(|(_, change)| ***change != nothing);
+        upsert_chats(context, told.map(|(key, change)| (*key, *change)), known).await?;
     }
     known.chats.extend(chat_ids(context.db, &unknown, known).await?);
     Ok(())
@@ -76,21 +72,29 @@ async fn write_pointers(
         let session = known.session(&other.session)?;
         rows.push(chat::pointer(session, other, known.chat(conversation)?, context.now));
     }
-    Ok(chat::upsert_pointers(context.dialect).run(context.db, rows).await?)
+    let upsert = chat::upsert_pointers(context.dialect);
+    Ok(context.write(&chat::FOLLOWED_POINTERS, &upsert, rows).await?)
 }
 
 /// Writes what is told of chats, which come in the order of their keys.
 pub(in crate::store) async fn upsert_chats<'c>(
     context: &WriteContext<'_>,
-    upsert: &Upsert<waha_chats::Entity>,
     chats: impl Iterator<Item = (&'c ChatKey, &'c ChatChange)>,
     known: &KnownRows,
 ) -> Result<(), StoreError> {
-    let mut rows = Vec::new();
-    for (key, change) in chats {
-        rows.push(chat::row(known.session(&key.session)?, key, change, context.now));
-    }
-    Ok(upsert.run(context.db, rows).await?)
+    let rows = chat_rows(context, chats, known)?;
+    Ok(context.write(&chat::FOLLOWED, &chat::upsert(context.dialect), rows).await?)
+}
+
+fn chat_rows<'c>(
+    context: &WriteContext<'_>,
+    chats: impl Iterator<Item = (&'c ChatKey, &'c ChatChange)>,
+    known: &KnownRows,
+) -> Result<Vec<waha_chats::ActiveModel>, StoreError> {
+    let row = |(key, change): (&ChatKey, &ChatChange)| {
+        Ok(chat::row(known.session(&key.session)?, key, change, context.now))
+    };
+    chats.map(row).collect()
 }
 
 /// Rows to be made that point to another one: chats told for the first time under a name that

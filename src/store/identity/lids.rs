@@ -43,7 +43,7 @@ pub(super) async fn assign_lids(
     rows.sort_unstable();
     let row = |(session, jid, lid)| contact::row_with_lid(session, jid, lid, context.now);
     let rows = rows.into_iter().map(row).collect();
-    contact::lid_upsert(context.dialect).run(context.db, rows).await?;
+    context.write(&contact::FOLLOWED, &contact::lid_upsert(context.dialect), rows).await?;
     Ok(members)
 }
 

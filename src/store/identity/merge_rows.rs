@@ -2,7 +2,7 @@
 //!
 //! Called by `merge`, which holds the locks.
 
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
+use sea_orm::sea_query::{Alias, Cond, Expr, ExprTrait, Query};
 use sea_orm::{ConnectionTrait, Value};
 
 use entity::{waha_chats, waha_contacts};
@@ -58,7 +58,10 @@ async fn merge_contacts(
             .and_where(Expr::col(Alias::new(column)).eq(merge.merged.as_str()));
         context.db.execute(&update).await?;
     }
-    Ok(())
+    let person = Cond::all()
+        .add(Expr::col(Alias::new("session_id")).eq(merge.session_id))
+        .add(Expr::col(Alias::new("phone")).eq(merge.canonical.as_str()));
+    Ok(context.log_written(&contact::FOLLOWED, person).await?)
 }
 
 /// One conversation: the row under the person's name has everything, the others point to it.
@@ -104,7 +107,7 @@ async fn insert_phone_chats(
         chat::row(merge.session_id, &key, &ChatChange::default(), context.now)
     };
     let rows = phones.into_iter().map(row).collect();
-    Ok(chat::upsert(context.dialect).run(context.db, rows).await?)
+    Ok(context.write(&chat::FOLLOWED_NEW, &chat::upsert(context.dialect), rows).await?)
 }
 
 async fn point_chats_to(
@@ -113,15 +116,21 @@ async fn point_chats_to(
     members: &[String],
     conversation: i64,
 ) -> Result<(), StoreError> {
+    let column = |name| Expr::col(Alias::new(name));
+    let elsewhere = column("merged_into").is_null().or(column("merged_into").ne(conversation));
+    let others = Cond::all()
+        .add(column("session_id").eq(session_id))
+        .add(column("chat_id").is_in(members.iter().map(String::as_str)))
+        .add(column("id").ne(conversation));
     let mut update = Query::update();
     update
         .table(Alias::new(chat::TABLE))
         .values([("merged_into", Expr::val(conversation)), ("updated_at", context.now_value())])
-        .and_where(Expr::col(Alias::new("session_id")).eq(session_id))
-        .and_where(Expr::col(Alias::new("chat_id")).is_in(members.iter().map(String::as_str)))
-        .and_where(Expr::col(Alias::new("id")).ne(conversation));
+        .cond_where(others.clone().add(elsewhere));
     context.db.execute(&update).await?;
-    Ok(())
+    context.log_written(&chat::FOLLOWED_POINTERS, others).await?;
+    let conversation = Cond::all().add(column("id").eq(conversation));
+    Ok(context.log_written(&chat::FOLLOWED, conversation).await?)
 }
 
 async fn row_id(

@@ -13,15 +13,18 @@ use sea_orm::{ConnectionTrait, QueryResult};
 
 use super::canonical::IdentityMerge;
 use super::move_keys::indexed;
+use super::pointers::{point, retire};
 use super::retold::RetoldMessages;
 use crate::change::{ChatKey, MessageChange, MessageKey, MessageStatus, Register, Version};
 use crate::store::connect::transaction::WriteContext;
 use crate::store::sql::error::StoreError;
 use crate::store::sql::locks::lock_row;
-use crate::store::tables::claim;
+use crate::store::tables::{claim, message};
 
 const MESSAGES: &str = "waha_messages";
 const CLAIMS: &str = "waha_message_claims";
+/// The row that a row meets.
+const THERE: &str = "there_id";
 /// Tables that say who did something to a message, in a column `author`.
 const BY_AUTHOR: [&str; 4] = [MESSAGES, CLAIMS, "waha_message_edits", "waha_message_revocations"];
 
@@ -32,22 +35,24 @@ pub(super) async fn move_messages(
     (from, to): (i64, i64),
     retold: &mut RetoldMessages,
 ) -> Result<(), StoreError> {
-    let (mut ids, mut message_ids) = (Vec::new(), Vec::new());
+    let (mut meetings, mut message_ids) = (Vec::new(), Vec::new());
     let key = |message_id: String| MessageKey { chat: merge.chat(), message_id };
     for row in context.db.query_all(&meeting(from, to)).await? {
         let message_id: String = row.try_get("", "message_id")?;
         retold.add(key(message_id.clone()), telling(&row, true)?);
-        ids.push(row.try_get::<i64>("", "id")?);
+        meetings.push((retire(context, &row).await?, row.try_get("", THERE)?));
         message_ids.push(message_id);
     }
-    if !ids.is_empty() {
+    if !message_ids.is_empty() {
         let beside = Cond::all()
             .add(Expr::col(Alias::new("chat_id")).eq(from))
             .add(Expr::col(Alias::new("message_id")).is_in(message_ids));
         for row in take_claims(context, beside).await? {
             retold.add(key(row.try_get("", "message_id")?), telling(&row, false)?);
         }
-        delete_rows(context, MESSAGES, ids).await?;
+    }
+    for (moving, there) in meetings {
+        point(context, moving, there).await?;
     }
     for table in [MESSAGES, CLAIMS] {
         let mut update = Query::update();
@@ -93,6 +98,10 @@ pub(super) async fn move_author(
             .and_where(Expr::col(Alias::new("id")).eq(row_id))
             .and_where(Expr::col(Alias::new("author")).eq(merge.merged.as_str()));
         context.db.execute(&update).await?;
+        let shown = Cond::all()
+            .add(Expr::col(Alias::new("id")).eq(row_id))
+            .add(Expr::col(Alias::new("is_stub")).eq(false));
+        context.log_written(&message::FOLLOWED, shown).await?;
         retold.touch(key);
     }
     Ok(())
@@ -179,6 +188,7 @@ fn meeting(from: i64, to: i64) -> SelectStatement {
     let mut select = Query::select();
     select
         .column((Alias::new("moving"), Asterisk))
+        .expr_as(of("there", "id"), Alias::new(THERE))
         .from_as(Alias::new(MESSAGES), Alias::new("moving"))
         .join_as(
             JoinType::InnerJoin,

@@ -43,7 +43,7 @@ pub(super) async fn insert_newcomers(
         let name = canonical_ids.get(phone).ok_or(Vanished(contact::TABLE))?;
         rows.push(contact::row_of(*session, lid, name, context.now));
     }
-    contact::make(context.dialect).run(context.db, rows).await?;
+    context.write(&contact::FOLLOWED, &contact::make(context.dialect), rows).await?;
     let people: Vec<(i64, PersonKey)> = newcomers.keys().cloned().collect();
     let found = lock_shared(context, &people).await?;
     if found.len() < people.len() {

@@ -81,8 +81,8 @@ async fn insert_and_lock(
             new.push(row());
         }
     }
-    contact::make(context.dialect).run(context.db, new).await?;
-    contact::upsert(context.dialect).run(context.db, named).await?;
+    context.write(&contact::FOLLOWED, &contact::make(context.dialect), new).await?;
+    context.write(&contact::FOLLOWED, &contact::upsert(context.dialect), named).await?;
     lock_exclusive(context, &merged).await?;
     Ok(())
 }
@@ -121,7 +121,7 @@ pub(in crate::store) async fn write_names(
     people.sort_unstable_by_key(|(session, key, _)| (*session, &key.jid));
     let row = |(session, key, told)| contact::row(session, key, told, context.now);
     let rows = people.into_iter().map(row).collect();
-    Ok(contact::upsert(context.dialect).run(context.db, rows).await?)
+    Ok(context.write(&contact::FOLLOWED, &contact::upsert(context.dialect), rows).await?)
 }
 
 impl PeopleBatch {

@@ -71,5 +71,7 @@ fn statements() -> String {
              UPDATE {table} SET updated_at = updated_at WHERE 1 = 0"
         )
     };
-    WRITTEN.map(of_table).join("; ")
+    let feed = "INSERT INTO waha_changes SELECT * FROM waha_changes WHERE 1 = 0; \
+                UPDATE waha_feed SET position = position WHERE 1 = 0";
+    format!("{}; {feed}", WRITTEN.map(of_table).join("; "))
 }

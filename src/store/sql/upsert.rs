@@ -6,6 +6,14 @@
 //! MySQL evaluates assignments from left to right: within a rule, columns come before the version
 //! that decides about them, and a rule that looks at other columns comes before theirs.
 
+//!
+//! A row is written only where a value differs, and `updated_at` moves only where one differs that an
+//! application sees (`difference`): an update that changes nothing costs the database as much as any other,
+//! and whoever follows `updated_at` would read everything again. `changed` says which rows changed.
+
+mod changed;
+mod difference;
+
 use sea_orm::{
     ActiveModelTrait, ConnectionTrait, DbErr, EntityTrait, IdenStatic, Iterable,
     PrimaryKeyToColumn, QueryResult, Statement, Value,
@@ -14,6 +22,9 @@ use sea_orm::{
 use super::arrays::{arrays, nullable, unnest};
 use super::chunks::fitting;
 use super::dialect::Dialect;
+use difference::Rule;
+
+pub(in crate::store) use changed::UPDATED_AT;
 
 /// Filled by the database, as are primary keys.
 const FILLED: &str = "created_at";
@@ -23,7 +34,9 @@ pub(in crate::store) struct Upsert<E: EntityTrait> {
     dialect: Dialect,
     key: &'static [E::Column],
     columns: Vec<E::Column>,
-    assignments: Vec<(E::Column, String)>,
+    rules: Vec<Rule<E::Column>>,
+    /// The column with the time of the last change.
+    touched: Option<E::Column>,
 }
 
 /// An upsert without its types: the merge rules of a table.
@@ -43,9 +56,12 @@ impl<E: EntityTrait> Upsert<E> {
     pub(in crate::store) fn new(dialect: Dialect, key: &'static [E::Column]) -> Self {
         let primary: Vec<&str> =
             E::PrimaryKey::iter().map(|key| key.into_column().as_str()).collect();
-        let is_written = |name: &str| name != FILLED && !primary.contains(&name);
-        let columns = E::Column::iter().filter(|column| is_written(column.as_str())).collect();
-        Self { dialect, key, columns, assignments: Vec::new() }
+        let is_filled = |column: &E::Column| {
+            let name = column.as_str();
+            name == FILLED || (primary.contains(&name) && !contains(key, column))
+        };
+        let columns = E::Column::iter().filter(|column| !is_filled(column)).collect();
+        Self { dialect, key, columns, rules: Vec::new(), touched: None }
     }
 
     /// Leaves columns to others.
@@ -63,9 +79,8 @@ impl<E: EntityTrait> Upsert<E> {
     /// `then` when `condition` holds, with `new(c)` and `old(c)` for the two rows; else unchanged.
     pub(in crate::store) fn when(mut self, condition: &str, columns: &[E::Column]) -> Self {
         for column in columns {
-            let (new, old) = (self.new_value(*column), self.old_value(*column));
-            let sql = format!("CASE WHEN {condition} THEN {new} ELSE {old} END");
-            self.assignments.push((*column, sql));
+            let value = self.new_value(*column);
+            self.rules.push(Rule { column: *column, condition: Some(condition.to_owned()), value });
         }
         self
     }
@@ -115,8 +130,15 @@ impl<E: EntityTrait> Upsert<E> {
     }
 
     /// The column takes the new value whatever was there.
-    pub(in crate::store) fn replace(mut self, column: E::Column) -> Self {
-        self.assignments.push((column, self.new_value(column)));
+    pub(in crate::store) fn replace(self, column: E::Column) -> Self {
+        let value = self.new_value(column);
+        self.assign(column, value)
+    }
+
+    /// The column takes the new time where something changes that an application sees. Where nothing at all
+    /// differs the row is not written.
+    pub(in crate::store) fn touch(mut self, column: E::Column) -> Self {
+        self.touched = Some(column);
         self
     }
 
@@ -130,7 +152,7 @@ impl<E: EntityTrait> Upsert<E> {
 
     /// The column takes what an expression says.
     pub(in crate::store) fn assign(mut self, column: E::Column, sql: String) -> Self {
-        self.assignments.push((column, sql));
+        self.rules.push(Rule { column, condition: None, value: sql });
         self
     }
 
@@ -230,9 +252,8 @@ impl<E: EntityTrait> Upsert<E> {
 
     /// The merge rules.
     fn conflict(&self) -> String {
-        let rule = |(column, sql): &(E::Column, String)| format!("{} = {sql}", column.as_str());
-        let rules = self.assignments.iter().map(rule).collect::<Vec<String>>().join(", ");
         let key = names(self.key);
+        let rules = self.assignments();
         match self.dialect {
             // Naming a column makes MySQL assign it to itself: its IGNORE would hide other errors.
             Dialect::MySql if rules.is_empty() => {
@@ -240,7 +261,10 @@ impl<E: EntityTrait> Upsert<E> {
             }
             Dialect::MySql => format!("ON DUPLICATE KEY UPDATE {rules}"),
             _ if rules.is_empty() => format!("ON CONFLICT ({}) DO NOTHING", key.join(", ")),
-            _ => format!("ON CONFLICT ({}) DO UPDATE SET {rules}", key.join(", ")),
+            _ => {
+                let which = self.difference_condition();
+                format!("ON CONFLICT ({}) DO UPDATE SET {rules}{which}", key.join(", "))
+            }
         }
     }
 
@@ -257,7 +281,8 @@ impl<E: EntityTrait> Upsert<E> {
     /// Columns that are inserted and then stay.
     #[cfg(test)]
     pub(in crate::store) fn without_rule(&self) -> Vec<&'static str> {
-        let assigned: Vec<E::Column> = self.assignments.iter().map(|(column, _)| *column).collect();
+        let assigned: Vec<E::Column> =
+            self.rules.iter().map(|rule| rule.column).chain(self.touched).collect();
         let has_rule =
             |column: &E::Column| contains(self.key, column) || contains(&assigned, column);
         let rest: Vec<E::Column> =

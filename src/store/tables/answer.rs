@@ -10,14 +10,24 @@ use super::{cut, cut_option};
 use crate::change::{
     AnswerKey, EventResponseChange, MemberAckChange, MessageStatus, ReactionChange, VoteChange,
 };
+use crate::store::feed::{ChangeKind, FollowedTable};
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::upsert::Upsert;
+
+pub(in crate::store) const REACTIONS: FollowedTable =
+    FollowedTable::in_chat(ChangeKind::Reaction, "message_id");
+pub(in crate::store) const VOTES: FollowedTable =
+    FollowedTable::in_chat(ChangeKind::PollVote, "message_id");
+pub(in crate::store) const EVENT_RESPONSES: FollowedTable =
+    FollowedTable::in_chat(ChangeKind::EventResponse, "message_id");
+pub(in crate::store) const MEMBER_ACKS: FollowedTable =
+    FollowedTable::in_chat(ChangeKind::MemberAck, "message_id");
 
 pub(in crate::store) fn reactions(dialect: Dialect) -> Upsert<waha_reactions::Entity> {
     use waha_reactions::Column as C;
     Upsert::new(dialect, &[C::ChatId, C::MessageId, C::Reactor])
         .register(C::ReactionVersion, &[C::ReactorJid, C::Text, C::ReactedAt])
-        .replace(C::UpdatedAt)
+        .touch(C::UpdatedAt)
 }
 
 pub(in crate::store) fn reaction(
@@ -45,7 +55,7 @@ pub(in crate::store) fn votes(dialect: Dialect) -> Upsert<waha_poll_votes::Entit
     use waha_poll_votes::Column as C;
     Upsert::new(dialect, &[C::ChatId, C::MessageId, C::Voter])
         .register(C::VoteVersion, &[C::VoterJid, C::Selected, C::VotedAt])
-        .replace(C::UpdatedAt)
+        .touch(C::UpdatedAt)
 }
 
 pub(in crate::store) fn vote(
@@ -75,7 +85,7 @@ pub(in crate::store) fn event_responses(dialect: Dialect) -> Upsert<waha_event_r
     let told = [C::ResponderJid, C::Response, C::ExtraGuests, C::RespondedAt];
     Upsert::new(dialect, &[C::ChatId, C::MessageId, C::Responder])
         .register(C::ResponseVersion, &told)
-        .replace(C::UpdatedAt)
+        .touch(C::UpdatedAt)
 }
 
 pub(in crate::store) fn event_response(
@@ -107,7 +117,7 @@ pub(in crate::store) fn member_acks(dialect: Dialect) -> Upsert<waha_message_ack
         .earliest(C::DeliveredAt)
         .earliest(C::ReadAt)
         .earliest(C::PlayedAt)
-        .replace(C::UpdatedAt)
+        .touch(C::UpdatedAt)
 }
 
 pub(in crate::store) fn member_ack(

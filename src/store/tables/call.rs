@@ -7,8 +7,14 @@ use entity::waha_calls::{ActiveModel, Column as C, Entity};
 
 use super::{cut, cut_option, value, version};
 use crate::change::{CallChange, CallKey, CallState};
+use crate::store::feed::{ChangeKind, FollowedTable};
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::upsert::Upsert;
+
+pub(in crate::store) const FOLLOWED: FollowedTable = FollowedTable {
+    chat: Some("chat_id"),
+    ..FollowedTable::in_session(ChangeKind::Call, "call_id")
+};
 
 pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
     let details = [C::ChatId, C::FromJid, C::ToJid, C::GroupJid, C::IsGroup];
@@ -22,7 +28,7 @@ pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
         .register(C::RejectedReasonVersion, &[C::RejectedReason])
         .register(C::OutcomeVersion, &[C::Outcome])
         .register(C::DurationVersion, &[C::DurationS])
-        .replace(C::UpdatedAt)
+        .touch(C::UpdatedAt)
 }
 
 pub(in crate::store) fn row(

@@ -7,11 +7,24 @@ use entity::waha_chats::{ActiveModel, Column as C, Entity};
 
 use super::{cut, value, version};
 use crate::change::{ChatChange, ChatKey};
+use crate::store::feed::{ChangeKind, FollowedTable};
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::upsert::Upsert;
 use crate::waha::jid::ChatKind;
 
 pub(in crate::store) const TABLE: &str = "waha_chats";
+
+/// Its rows are chats.
+pub(in crate::store) const FOLLOWED: FollowedTable = FollowedTable {
+    chat: Some("id"),
+    ..FollowedTable::in_session(ChangeKind::ChatUpdated, "chat_id")
+};
+/// The same, of rows that are new.
+pub(in crate::store) const FOLLOWED_NEW: FollowedTable =
+    FollowedTable { kind: ChangeKind::ChatCreated, ..FOLLOWED };
+/// The same, of rows that point to another one.
+pub(in crate::store) const FOLLOWED_POINTERS: FollowedTable =
+    FollowedTable { kind: ChangeKind::ChatMerged, ..FOLLOWED };
 
 pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
     make(dialect)
@@ -19,7 +32,7 @@ pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
         .register(C::DescriptionVersion, &[C::Description])
         .register(C::ArchivedVersion, &[C::Archived])
         .latest(C::LastMessageAt)
-        .replace(C::UpdatedAt)
+        .touch(C::UpdatedAt)
 }
 
 /// Makes rows that are not there.
@@ -72,6 +85,7 @@ pub(in crate::store) fn upsert_pointers(dialect: Dialect) -> Upsert<Entity> {
     Upsert::new(dialect, &[C::SessionId, C::ChatId])
         .only(&[C::SessionId, C::ChatId, C::UpdatedAt, C::Kind, C::MergedInto])
         .replace(C::MergedInto)
+        .touch(C::UpdatedAt)
 }
 
 pub(in crate::store) fn pointer(

@@ -8,10 +8,14 @@ use entity::waha_contacts::{ActiveModel, Column as C, Entity};
 
 use super::{cut, cut_option, value, version};
 use crate::change::{ContactChange, PersonKey};
+use crate::store::feed::{ChangeKind, FollowedTable};
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::upsert::Upsert;
 
 pub(in crate::store) const TABLE: &str = "waha_contacts";
+
+pub(in crate::store) const FOLLOWED: FollowedTable =
+    FollowedTable::in_session(ChangeKind::Contact, "jid");
 
 /// A name told of a row that stands for nobody any more is left to the row that does.
 pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
@@ -27,7 +31,7 @@ pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
         .when(&name, &[C::PushNameVersion])
         .when(&username, &[C::Username])
         .when(&username, &[C::UsernameVersion])
-        .replace(C::UpdatedAt)
+        .touch(C::UpdatedAt)
 }
 
 /// Makes rows that are not there.
@@ -37,7 +41,7 @@ pub(in crate::store) fn make(dialect: Dialect) -> Upsert<Entity> {
 
 /// Tells rows that are there which LID the person has.
 pub(in crate::store) fn lid_upsert(dialect: Dialect) -> Upsert<Entity> {
-    make(dialect).replace(C::Lid)
+    make(dialect).replace(C::Lid).touch(C::UpdatedAt)
 }
 
 /// A person stands for itself until linked.

@@ -18,7 +18,7 @@ pub(in crate::store) fn edits(dialect: Dialect) -> Upsert<waha_message_edits::En
     use waha_message_edits::Column as C;
     Upsert::new(dialect, &[C::ChatId, C::MessageId, C::Author, C::EditId])
         .register(C::EditVersion, &[C::Content, C::EditedAt])
-        .replace(C::UpdatedAt)
+        .touch(C::UpdatedAt)
 }
 
 pub(in crate::store) fn edit(
@@ -52,7 +52,7 @@ pub(in crate::store) fn revocations(dialect: Dialect) -> Upsert<waha_message_rev
         .when(&earlier, &[C::RevokedBy, C::RevokedAt])
         .when(&earlier, &[C::RevocationVersion])
         .when(&is_verified, &[C::IsVerified])
-        .replace(C::UpdatedAt)
+        .touch(C::UpdatedAt)
 }
 
 pub(in crate::store) fn revocation(

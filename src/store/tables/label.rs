@@ -7,15 +7,21 @@ use entity::{waha_chat_labels, waha_labels};
 
 use super::{cut, cut_option, value, version};
 use crate::change::{ChatLabelChange, ChatLabelKey, LabelChange, LabelKey};
+use crate::store::feed::{ChangeKind, FollowedTable};
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::upsert::Upsert;
+
+pub(in crate::store) const FOLLOWED: FollowedTable =
+    FollowedTable::in_session(ChangeKind::Label, "label_id");
+pub(in crate::store) const FOLLOWED_ON_CHAT: FollowedTable =
+    FollowedTable::in_chat(ChangeKind::ChatLabel, "label_id");
 
 pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<waha_labels::Entity> {
     use waha_labels::Column as C;
     Upsert::new(dialect, &[C::SessionId, C::LabelId])
         .register(C::LookVersion, &[C::Name, C::Color, C::ColorHex])
         .register(C::DeletedVersion, &[C::Deleted])
-        .replace(C::UpdatedAt)
+        .touch(C::UpdatedAt)
 }
 
 pub(in crate::store) fn row(
@@ -45,7 +51,7 @@ pub(in crate::store) fn upsert_on_chat(dialect: Dialect) -> Upsert<waha_chat_lab
     use waha_chat_labels::Column as C;
     Upsert::new(dialect, &[C::ChatId, C::LabelId])
         .register(C::Version, &[C::IsSet])
-        .replace(C::UpdatedAt)
+        .touch(C::UpdatedAt)
 }
 
 pub(in crate::store) fn on_chat_row(

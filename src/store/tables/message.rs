@@ -11,8 +11,14 @@ use entity::waha_messages::{ActiveModel, Column as C, Entity};
 use super::cut;
 use crate::change::own::is_person;
 use crate::change::{MessageChange, MessageKey, MessageStatus};
+use crate::store::feed::{ChangeKind, FollowedTable};
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::upsert::Upsert;
+
+pub(in crate::store) const FOLLOWED: FollowedTable = FollowedTable {
+    session: Some("session_id"),
+    ..FollowedTable::in_chat(ChangeKind::MessageUpdated, "message_id")
+};
 
 const KEY: [C; 3] = [C::SessionId, C::ChatId, C::MessageId];
 /// The columns that `apply/conflicts/shown` derives.
@@ -86,7 +92,7 @@ pub(super) use told_row;
 
 /// Inserts what is told; what edits and revocations make of it is derived later.
 fn make(dialect: Dialect) -> Upsert<Entity> {
-    Upsert::new(dialect, &KEY).without(&[C::EditedAt, C::RevokedAt, C::RevokedBy])
+    Upsert::new(dialect, &KEY).without(&[C::EditedAt, C::RevokedAt, C::RevokedBy, C::MergedInto])
 }
 
 /// Adds what is told to what is there, as long as it is the same author's or nobody's.
@@ -95,6 +101,7 @@ pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
     let old = |column| upsert.old_value(column);
     let new = |column| upsert.new_value(column);
     let told = format!("{} IS NOT NULL", new(C::Author));
+    let first = format!("{told} AND {}", old(C::IsStub));
     let free = format!("{told} AND {} IS NULL", old(C::Author));
     let mine = format!("({told} AND ({} IS NULL OR {0} = {}))", old(C::Author), new(C::Author));
     let newer = |version| format!("{mine} AND {} > {}", new(version), old(version));
@@ -133,6 +140,7 @@ pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
         .when(&content, &[C::ContentVersion])
         .when(&media, &MEDIA)
         .when(&media, &[C::MediaVersion])
+        .when(&first, &[C::ToldAt])
         .when(&told, &[C::IsStub])
         .when(&earlier, &[C::AuthorVersion])
         .when(&free, &[C::Author])
@@ -140,20 +148,48 @@ pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
         .register(C::StatusRank, &[C::Status, C::Ack])
         .register(C::StatusReasonVersion, &[C::StatusReason])
         .latest(C::ReceivedRank)
-        .replace(C::UpdatedAt)
+        .touch(C::UpdatedAt)
 }
 
 /// Replaces what a row that is there shows of its edits and revocations.
 pub(in crate::store) fn shown(dialect: Dialect) -> Upsert<Entity> {
-    let columns: Vec<C> = KEY.into_iter().chain(SHOWN).collect();
-    Upsert::new(dialect, &KEY).only(&columns).replace_all_but(&[])
+    let columns: Vec<C> = KEY.into_iter().chain(SHOWN).chain([C::UpdatedAt]).collect();
+    let upsert = Upsert::new(dialect, &KEY).only(&columns);
+    upsert.replace_all_but(&[C::UpdatedAt]).touch(C::UpdatedAt)
 }
 
 /// Replaces what the owner of a row tells, as if it had never been edited: for rows that are locked
 /// and about to be settled. From then on others' claims decide about it, too.
 pub(in crate::store) fn rewrite(dialect: Dialect) -> Upsert<Entity> {
-    let kept: Vec<C> = STATUS.into_iter().chain([C::UpdatedAt]).collect();
-    make(dialect).replace_all_but(&kept)
+    let kept: Vec<C> = STATUS.into_iter().chain([C::ToldAt, C::UpdatedAt]).collect();
+    make(dialect).replace_all_but(&kept).touch(C::UpdatedAt)
+}
+
+/// What stays of a row that turned out to be another message's; its key is free then.
+pub(in crate::store) fn emptied(id: i64, now: DateTime<Utc>) -> ActiveModel {
+    told_row!(
+        None,
+        ActiveModel {
+            message_id: Set(format!("merged:{id}")),
+            is_stub: Set(true),
+            is_amended: Set(false),
+            author: Set(None),
+            told_at: Set(None),
+            original_content: Set(None),
+            edited_at: Set(None),
+            edited_version: Set(0),
+            revoked_at: Set(None),
+            revoked_by: Set(None),
+            status: Set(None),
+            ack: Set(None),
+            status_rank: Set(-1),
+            status_reason: Set(None),
+            status_reason_version: Set(0),
+            received_rank: Set(None),
+            updated_at: Set(now),
+            ..ActiveModel::default()
+        }
+    )
 }
 
 pub(in crate::store) fn row(
@@ -178,6 +214,8 @@ pub(in crate::store) fn row(
             is_stub: Set(told.is_none()),
             is_amended: Set(is_amended),
             author: Set(author.map(|author| cut(author, 255))),
+            told_at: Set(told.map(|_| now)),
+            merged_into: NotSet,
             original_content: Set(None),
             edited_at: NotSet,
             edited_version: Set(0),

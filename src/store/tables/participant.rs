@@ -7,14 +7,20 @@ use entity::{waha_join_requests, waha_participants};
 
 use super::{cut, cut_option};
 use crate::change::{JoinRequestChange, JoinRequestKey, ParticipantChange, ParticipantKey};
+use crate::store::feed::{ChangeKind, FollowedTable};
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::upsert::Upsert;
+
+pub(in crate::store) const FOLLOWED: FollowedTable =
+    FollowedTable::in_chat(ChangeKind::Participant, "jid");
+pub(in crate::store) const FOLLOWED_REQUEST: FollowedTable =
+    FollowedTable::in_chat(ChangeKind::JoinRequest, "jid");
 
 pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<waha_participants::Entity> {
     use waha_participants::Column as C;
     Upsert::new(dialect, &[C::ChatId, C::Jid])
         .register(C::Version, &[C::Role, C::IsMember])
-        .replace(C::UpdatedAt)
+        .touch(C::UpdatedAt)
 }
 
 pub(in crate::store) fn row(
@@ -39,7 +45,7 @@ pub(in crate::store) fn upsert_request(dialect: Dialect) -> Upsert<waha_join_req
     use waha_join_requests::Column as C;
     Upsert::new(dialect, &[C::ChatId, C::Jid])
         .register(C::Version, &[C::State, C::Method])
-        .replace(C::UpdatedAt)
+        .touch(C::UpdatedAt)
 }
 
 pub(in crate::store) fn request_row(

@@ -7,15 +7,19 @@ use entity::chat_reads::{ActiveModel, Column as C, Entity};
 
 use super::cut;
 use crate::change::{ReadChange, ReadKey};
+use crate::store::feed::{ChangeKind, FollowedTable};
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::upsert::Upsert;
+
+pub(in crate::store) const FOLLOWED: FollowedTable =
+    FollowedTable::in_chat(ChangeKind::Read, "reader");
 
 /// `user_id` is the applications'.
 pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
     Upsert::new(dialect, &[C::ChatId, C::Reader])
         .without(&[C::UserId])
         .register(C::ReadVersion, &[C::LastReadMessageId, C::LastReadAt])
-        .replace(C::UpdatedAt)
+        .touch(C::UpdatedAt)
 }
 
 pub(in crate::store) fn row(

@@ -7,6 +7,7 @@ use entity::waha_message_referrals::{ActiveModel, Column as C, Entity};
 
 use super::{cut, cut_option};
 use crate::change::{AnswerKey, Referral, ReferralChange};
+use crate::store::feed::{ChangeKind, FollowedTable};
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::upsert::Upsert;
 
@@ -23,10 +24,13 @@ const TOLD: [C; 10] = [
     C::EntryPointApp,
 ];
 
+pub(in crate::store) const FOLLOWED: FollowedTable =
+    FollowedTable::in_chat(ChangeKind::Referral, "message_id");
+
 pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
     Upsert::new(dialect, &[C::ChatId, C::MessageId, C::Author])
         .register(C::ReferralVersion, &TOLD)
-        .replace(C::UpdatedAt)
+        .touch(C::UpdatedAt)
 }
 
 pub(in crate::store) fn row(

@@ -7,8 +7,12 @@ use entity::waha_sessions::{ActiveModel, Column as C, Entity};
 
 use super::{cut, cut_option, value, version};
 use crate::change::{Identity, Metadata, SessionChange, SessionKey, Software};
+use crate::store::feed::{ChangeKind, FollowedTable};
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::upsert::Upsert;
+
+pub(in crate::store) const FOLLOWED: FollowedTable =
+    FollowedTable { session: Some("id"), ..FollowedTable::in_session(ChangeKind::Session, "name") };
 
 /// Makes rows that are not there.
 pub(in crate::store) fn make(dialect: Dialect) -> Upsert<Entity> {
@@ -27,7 +31,7 @@ pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
         .register(C::IdentityVersion, &[C::Engine, C::WahaVersion])
         .register(C::ReachoutTimelockVersion, &[C::ReachoutTimelock])
         .register(C::MessageCappingVersion, &[C::MessageCapping])
-        .replace(C::UpdatedAt)
+        .touch(C::UpdatedAt)
 }
 
 pub(in crate::store) fn row(

@@ -7,8 +7,12 @@ use entity::waha_session_statuses::{ActiveModel, Column as C, Entity};
 
 use super::cut;
 use crate::change::StatusPoint;
+use crate::store::feed::{ChangeKind, FollowedTable};
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::upsert::Upsert;
+
+pub(in crate::store) const FOLLOWED: FollowedTable =
+    FollowedTable::in_session(ChangeKind::SessionStatus, "status");
 
 pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
     Upsert::new(dialect, &[C::SessionId, C::At, C::Status])

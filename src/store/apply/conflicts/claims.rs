@@ -40,7 +40,7 @@ pub(super) async fn resolve_claims(
             delete_claim(context, chat, key, &owner).await?;
         }
     }
-    message::rewrite(context.dialect).run(context.db, rows).await?;
+    context.write(&message::FOLLOWED, &message::rewrite(context.dialect), rows).await?;
     Ok(claim::upsert(context.dialect).run(context.db, claims).await?)
 }
 

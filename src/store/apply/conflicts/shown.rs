@@ -10,6 +10,7 @@ use entity::waha_messages;
 use crate::change::MessageKey;
 use crate::store::apply::message_rows::of_messages;
 use crate::store::connect::transaction::WriteContext;
+use crate::store::feed::ChangeKind;
 use crate::store::identity::known::KnownRows;
 use crate::store::sql::error::StoreError;
 use crate::store::tables::edit::{EDITS, REVOCATIONS};
@@ -28,6 +29,8 @@ struct ShownColumns {
 
 /// A message's row, as far as it matters here.
 struct StoredMessage {
+    row: QueryResult,
+    is_stub: bool,
     author: Option<String>,
     shown: ShownColumns,
 }
@@ -55,7 +58,7 @@ pub(in crate::store) async fn derive_shown(
     }
     let mut rows = HashMap::new();
     for (key, row) in of_messages(context.db, "waha_messages", keys, known).await? {
-        rows.insert(key, StoredMessage::read(&row)?);
+        rows.insert(key, StoredMessage::read(row)?);
     }
     let edits = newest_edits(context, keys, known, &rows).await?;
     let revocations = first_revocations(context, keys, known, &rows).await?;
@@ -65,8 +68,16 @@ pub(in crate::store) async fn derive_shown(
         let Some(row) = rows.get(key) else { continue };
         let shown = row.derive(edits.get(key), revocations.get(key));
         if shown != row.shown {
+            if !row.is_stub {
+                context.log.add_as(&message::FOLLOWED, row.kind(&shown), &row.row)?;
+            }
             let session = known.session(&key.chat.session)?;
-            differing.push(shown.row(session, known.chat(&key.chat)?, &key.message_id));
+            differing.push(shown.row(
+                session,
+                known.chat(&key.chat)?,
+                &key.message_id,
+                context.now,
+            ));
         }
     }
     Ok(message::shown(context.dialect).run(context.db, differing).await?)
@@ -119,7 +130,13 @@ async fn first_revocations<'a>(
 
 impl ShownColumns {
     /// For [`message::shown`].
-    fn row(self, session_id: i64, chat_id: i64, message_id: &str) -> waha_messages::ActiveModel {
+    fn row(
+        self,
+        session_id: i64,
+        chat_id: i64,
+        message_id: &str,
+        now: DateTime<Utc>,
+    ) -> waha_messages::ActiveModel {
         waha_messages::ActiveModel {
             session_id: Set(session_id),
             chat_id: Set(chat_id),
@@ -130,14 +147,16 @@ impl ShownColumns {
             edited_version: Set(self.edited_version),
             revoked_at: Set(self.revoked_at),
             revoked_by: Set(self.revoked_by),
+            updated_at: Set(now),
             ..waha_messages::ActiveModel::default()
         }
     }
 }
 
 impl StoredMessage {
-    fn read(row: &QueryResult) -> Result<Self, DbErr> {
+    fn read(row: QueryResult) -> Result<Self, DbErr> {
         Ok(Self {
+            is_stub: row.try_get("", "is_stub")?,
             author: row.try_get("", "author")?,
             shown: ShownColumns {
                 content: row.try_get("", "content")?,
@@ -147,7 +166,19 @@ impl StoredMessage {
                 revoked_at: row.try_get("", "revoked_at")?,
                 revoked_by: row.try_get("", "revoked_by")?,
             },
+            row,
         })
+    }
+
+    /// What happened, if it is to show this.
+    fn kind(&self, to_show: &ShownColumns) -> ChangeKind {
+        if to_show.revoked_at != self.shown.revoked_at && to_show.revoked_at.is_some() {
+            ChangeKind::MessageRevoked
+        } else if to_show.edited_version != self.shown.edited_version {
+            ChangeKind::MessageEdited
+        } else {
+            ChangeKind::MessageUpdated
+        }
     }
 
     /// Whether what this author does to the message counts.

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, JoinType, Query, SelectStatement};
+use sea_orm::sea_query::{Alias, Cond, Expr, ExprTrait, Func, JoinType, Query, SelectStatement};
 use sea_orm::{ConnectionTrait, QueryResult};
 
 use crate::change::merge::forward;
@@ -17,6 +17,7 @@ use crate::store::connect::transaction::WriteContext;
 use crate::store::identity::known::KnownRows;
 use crate::store::identity::move_keys::copy_rows;
 use crate::store::identity::move_messages::{delete_rows, telling};
+use crate::store::identity::pointers;
 use crate::store::sql::error::StoreError;
 use crate::store::sql::locks::lock_row;
 use crate::store::sql::upsert::MergeRules;
@@ -39,6 +40,8 @@ pub(in crate::store::apply) struct Departures {
     left: BTreeMap<MessageKey, MessageKey>,
     /// Conversations that may have lost their last message.
     shortened: BTreeSet<i64>,
+    /// Rows that were emptied, with the messages they are to point to.
+    retired: Vec<(i64, MessageKey)>,
 }
 
 /// A message that leaves.
@@ -51,7 +54,7 @@ struct Departure<'a> {
 
 impl Departures {
     pub(super) fn new(left: BTreeMap<MessageKey, MessageKey>) -> Self {
-        Self { left, shortened: BTreeSet::new() }
+        Self { left, shortened: BTreeSet::new(), retired: Vec::new() }
     }
 
     /// Takes their rows away and adds what these held to the changes; returns the messages that are to be
@@ -82,8 +85,24 @@ impl Departures {
             if departure.leave(changes, &mut unresolved).await? {
                 self.shortened.insert(known.chat(&from.chat)?);
             }
+            self.retired.push((id, departure.to.clone()));
         }
         Ok(unresolved)
+    }
+
+    /// Points the emptied rows to those of their messages, which are written by now.
+    pub(in crate::store::apply) async fn point(
+        &self,
+        context: &WriteContext<'_>,
+        known: &KnownRows,
+    ) -> Result<(), StoreError> {
+        let messages = self.retired.iter().map(|(_, to)| to.clone()).collect();
+        for (key, row) in of_messages(context.db, MESSAGES, &messages, known).await? {
+            for (id, _) in self.retired.iter().filter(|(_, to)| to == key) {
+                pointers::point(context, *id, row.try_get("", "id")?).await?;
+            }
+        }
+        Ok(())
     }
 
     /// What is own of these messages and not told by the batch comes from rows of people who were merged.
@@ -123,6 +142,8 @@ impl Departures {
                 .values([("last_message_at", last), ("updated_at", context.now_value())])
                 .and_where(Expr::col(Alias::new("id")).eq(*id));
             context.db.execute(&update).await?;
+            let conversation = Cond::all().add(Expr::col(Alias::new("id")).eq(*id));
+            context.log_written(&chat::FOLLOWED, conversation).await?;
         }
         Ok(())
     }
@@ -209,7 +230,13 @@ impl Departure<'_> {
             for row in &rows {
                 tellings.merge_in(telling(row, is_message)?);
             }
-            self.delete(table, rows.iter()).await?;
+            if is_message {
+                for row in &rows {
+                    pointers::retire(self.context, row).await?;
+                }
+            } else {
+                self.delete(table, rows.iter()).await?;
+            }
         }
         Ok(tellings)
     }

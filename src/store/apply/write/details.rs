@@ -8,6 +8,7 @@ use sea_orm::EntityTrait;
 
 use crate::change::{CallChange, CallKey, Changes, InChat, LabelChange, LabelKey};
 use crate::store::connect::transaction::WriteContext;
+use crate::store::feed::FollowedTable;
 use crate::store::identity::known::KnownRows;
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::error::StoreError;
@@ -48,19 +49,34 @@ pub(super) async fn write_details(
         chat_labels,
     } = changes;
     let to = Destination { context, known };
-    to.write(edits, edit::edits, edit::edit).await?;
-    to.write(revocations, edit::revocations, edit::revocation).await?;
-    to.write(referrals, referral::upsert, referral::row).await?;
-    to.write(reactions, answer::reactions, answer::reaction).await?;
-    to.write(votes, answer::votes, answer::vote).await?;
-    to.write(event_responses, answer::event_responses, answer::event_response).await?;
-    to.write(member_acks, answer::member_acks, answer::member_ack).await?;
+    to.write(None, edits, edit::edits, edit::edit).await?;
+    to.write(None, revocations, edit::revocations, edit::revocation).await?;
+    to.write(Some(&referral::FOLLOWED), referrals, referral::upsert, referral::row).await?;
+    to.write(Some(&answer::REACTIONS), reactions, answer::reactions, answer::reaction).await?;
+    to.write(Some(&answer::VOTES), votes, answer::votes, answer::vote).await?;
+    to.write(
+        Some(&answer::EVENT_RESPONSES),
+        event_responses,
+        answer::event_responses,
+        answer::event_response,
+    )
+    .await?;
+    to.write(Some(&answer::MEMBER_ACKS), member_acks, answer::member_acks, answer::member_ack)
+        .await?;
     to.write_calls(calls).await?;
-    to.write(reads, read::upsert, read::row).await?;
-    to.write(participants, participant::upsert, participant::row).await?;
-    to.write(join_requests, participant::upsert_request, participant::request_row).await?;
+    to.write(Some(&read::FOLLOWED), reads, read::upsert, read::row).await?;
+    to.write(Some(&participant::FOLLOWED), participants, participant::upsert, participant::row)
+        .await?;
+    to.write(
+        Some(&participant::FOLLOWED_REQUEST),
+        join_requests,
+        participant::upsert_request,
+        participant::request_row,
+    )
+    .await?;
     to.write_labels(labels).await?;
-    to.write(chat_labels, label::upsert_on_chat, label::on_chat_row).await
+    to.write(Some(&label::FOLLOWED_ON_CHAT), chat_labels, label::upsert_on_chat, label::on_chat_row)
+        .await
 }
 
 /// Where rows go.
@@ -70,9 +86,10 @@ struct Destination<'a> {
 }
 
 impl Destination<'_> {
-    /// Writes what belongs to chats.
+    /// Writes what belongs to chats; `table` if applications follow it.
     async fn write<K: InChat, V, E: EntityTrait>(
         &self,
+        table: Option<&FollowedTable>,
         told: &BTreeMap<K, V>,
         upsert: UpsertOf<E>,
         row: RowOf<K, V, E>,
@@ -81,7 +98,12 @@ impl Destination<'_> {
         for (key, change) in told {
             rows.push(row(self.known.chat(key.chat())?, key, change, self.context.now));
         }
-        Ok(upsert(self.context.dialect).run(self.context.db, rows).await?)
+        let upsert = upsert(self.context.dialect);
+        match table {
+            Some(table) => self.context.write(table, &upsert, rows).await?,
+            None => upsert.run(self.context.db, rows).await?,
+        }
+        Ok(())
     }
 
     /// A call belongs to a session, and often to a chat.
@@ -93,7 +115,7 @@ impl Destination<'_> {
             let chat = chat.map(|chat| known.chat(chat)).transpose()?;
             rows.push(call::row(known.session(&key.session)?, chat, key, change, context.now));
         }
-        Ok(call::upsert(context.dialect).run(context.db, rows).await?)
+        Ok(context.write(&call::FOLLOWED, &call::upsert(context.dialect), rows).await?)
     }
 
     async fn write_labels(
@@ -105,6 +127,6 @@ impl Destination<'_> {
         for (key, change) in labels {
             rows.push(label::row(known.session(&key.session)?, key, change, context.now));
         }
-        Ok(label::upsert(context.dialect).run(context.db, rows).await?)
+        Ok(context.write(&label::FOLLOWED, &label::upsert(context.dialect), rows).await?)
     }
 }

@@ -38,7 +38,7 @@ pub(super) async fn write_sessions(
         sessions.keys().filter(|key| !known.sessions.contains_key(key)).collect();
     let nothing = SessionChange::default();
     let rows = unknown.iter().map(|key| session::row(key, &nothing, context.now)).collect();
-    session::make(context.dialect).run(context.db, rows).await?;
+    context.write(&session::FOLLOWED, &session::make(context.dialect), rows).await?;
     known.sessions.extend(session_ids(context.db, &unknown).await?);
     update_sessions(context, told, sessions, known).await
 }
@@ -50,7 +50,7 @@ pub(super) async fn update_sessions(
     known: &mut KnownRows,
 ) -> Result<(), StoreError> {
     let rows = told.iter().map(|key| session::row(key, &sessions[key], context.now)).collect();
-    session::upsert(context.dialect).run(context.db, rows).await?;
+    context.write(&session::FOLLOWED, &session::upsert(context.dialect), rows).await?;
     let mut identified = Vec::new();
     for key in told {
         let identity = &sessions[key].identity;
@@ -75,7 +75,7 @@ pub(super) async fn write_statuses(
             rows.push(status::row(known.session(key)?, point, context.now));
         }
     }
-    Ok(status::upsert(context.dialect).run(context.db, rows).await?)
+    Ok(context.write(&status::FOLLOWED, &status::upsert(context.dialect), rows).await?)
 }
 
 /// Whether a session's change can change its row. Most webhooks tell the identity that is

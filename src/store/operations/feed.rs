@@ -1,0 +1,157 @@
+//! Reads the feed: what changed after a position.
+//!
+//! Called by every way out of the feed. Whoever reads on from the last position that he got misses nothing;
+//! a row of the tables that is read after it is at least as new as its position says.
+
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use entity::waha_changes::{self, Column};
+use entity::waha_feed;
+
+use crate::store::Store;
+use crate::store::feed::ChangeKind;
+use crate::store::sql::error::StoreError;
+
+/// Most changes that are read at once.
+pub const PAGE_MAX: u64 = 1_000;
+
+/// Where the feed stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedState {
+    /// Which feed it is: another one after a restore from a backup.
+    pub epoch: String,
+    /// The newest position; 0 before the first.
+    pub position: i64,
+    /// The oldest position that is still there.
+    pub oldest_position: i64,
+}
+
+/// Which changes; what is empty does not restrict.
+#[derive(Clone, Debug, Default)]
+pub struct ChangeFilter {
+    /// Only of these kinds.
+    pub kinds: Vec<ChangeKind>,
+    /// Only of these rows of `waha_sessions`.
+    pub sessions: Option<Vec<i64>>,
+}
+
+/// Why a follower can't read on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Gone {
+    /// It was away for longer than the feed reaches back.
+    #[error(
+        "position {after} is older than what the feed still has, from {oldest} on: read the position, read \
+         the tables, then follow from that position"
+    )]
+    TooOld {
+        /// The position that it had.
+        after: i64,
+        /// The oldest that is there.
+        oldest: i64,
+    },
+    /// The database was restored from a backup, so positions mean something else.
+    #[error(
+        "this feed is of epoch {epoch}, as the database was restored: read the position, read the tables, \
+         then follow from that position"
+    )]
+    OtherEpoch {
+        /// The present one.
+        epoch: String,
+    },
+    /// It says that it has read what has not happened.
+    #[error("position {after} is ahead of the feed, which is at {newest}: it is another feed's")]
+    Ahead {
+        /// The position that it had.
+        after: i64,
+        /// The newest that is there.
+        newest: i64,
+    },
+}
+
+/// A part of the feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangePage {
+    /// What changed, in the order of positions.
+    pub changes: Vec<waha_changes::Model>,
+    /// From where to read on: the position up to which all that passes the filter is told.
+    pub position: i64,
+}
+
+impl FeedState {
+    /// Whether a follower that has read up to `after`, of the epoch that it knows, can read on.
+    pub fn check(&self, after: i64, epoch: Option<&str>) -> Result<(), Gone> {
+        if epoch.is_some_and(|epoch| epoch != self.epoch) {
+            return Err(Gone::OtherEpoch { epoch: self.epoch.clone() });
+        }
+        if after.saturating_add(1) < self.oldest_position {
+            return Err(Gone::TooOld { after, oldest: self.oldest_position });
+        }
+        if after > self.position {
+            return Err(Gone::Ahead { after, newest: self.position });
+        }
+        Ok(())
+    }
+}
+
+impl ChangeFilter {
+    fn condition(&self) -> Condition {
+        let mut all = Condition::all();
+        if !self.kinds.is_empty() {
+            all = all.add(Column::Kind.is_in(self.kinds.iter().map(|kind| kind.name())));
+        }
+        if let Some(sessions) = &self.sessions {
+            all = all.add(Column::SessionId.is_in(sessions.iter().copied()));
+        }
+        all
+    }
+}
+
+impl Store {
+    /// Where the feed stands now.
+    pub async fn feed_state(&self) -> Result<FeedState, StoreError> {
+        let row = waha_feed::Entity::find().one(&self.pool().db).await?;
+        let waha_feed::Model { id: _, epoch, position, oldest_position } =
+            row.ok_or(StoreError::Vanished("waha_feed"))?;
+        Ok(FeedState { epoch, position, oldest_position })
+    }
+
+    /// What changed after a position, at most `limit` changes. The state, read before, says how far the feed
+    /// goes: further ones are not told, so that a page is of what was whole when it began.
+    pub async fn changes_after(
+        &self,
+        state: &FeedState,
+        after: i64,
+        filter: &ChangeFilter,
+        limit: u64,
+    ) -> Result<ChangePage, StoreError> {
+        if after >= state.position {
+            return Ok(ChangePage { changes: Vec::new(), position: after });
+        }
+        let limit = limit.min(PAGE_MAX);
+        let select = waha_changes::Entity::find()
+            .filter(Column::Position.gt(after))
+            .filter(Column::Position.lte(state.position))
+            .filter(filter.condition())
+            .order_by_asc(Column::Position);
+        let changes = select.limit(limit).all(&self.pool().db).await?;
+        let is_full = changes.len() as u64 == limit;
+        let last = changes.last().map(|change| change.position).filter(|_| is_full);
+        Ok(ChangePage { position: last.unwrap_or(state.position), changes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_follower_reads_on_or_is_told_why_not() {
+        let state = FeedState { epoch: "e".to_owned(), position: 20, oldest_position: 11 };
+        for after in [10, 15, 20] {
+            assert_eq!(state.check(after, Some("e")), Ok(()));
+        }
+        assert_eq!(state.check(9, None), Err(Gone::TooOld { after: 9, oldest: 11 }));
+        assert_eq!(state.check(21, None), Err(Gone::Ahead { after: 21, newest: 20 }));
+        assert!(matches!(state.check(15, Some("f")), Err(Gone::OtherEpoch { .. })));
+    }
+}
