@@ -65,7 +65,7 @@ pub struct Model {
     pub sent_at: Option<DateTimeUtc>,
     /// When its content was first stored here, by the worker's clock; null for stubs and in rows of a release
     /// before 2026-11-28.
-    pub told_at: Option<DateTimeUtc>,
+    pub stored_at: Option<DateTimeUtc>,
     /// Version of what the engine tells with the `type`: `waha_id`, `from_me`, `sender`, `is_notice`,
     /// `details`, `is_forwarded`, `has_media`, `origin`, `sent_at`.
     pub content_version: i64,

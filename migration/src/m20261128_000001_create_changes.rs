@@ -40,7 +40,7 @@ const SHOWN: [&str; 38] = [
     "is_forwarded",
     "origin",
     "sent_at",
-    "told_at",
+    "stored_at",
     "has_media",
     "media_url",
     "media_mime_type",
@@ -69,7 +69,7 @@ impl MigrationTrait for Migration {
         let columns = Columns::of(manager);
         create_changes(manager, columns).await?;
         create_feed(manager, columns).await?;
-        tables::add(manager, MESSAGES, columns.time("told_at")).await?;
+        tables::add(manager, MESSAGES, columns.time("stored_at")).await?;
         tables::add(manager, MESSAGES, big_integer(MERGED_INTO)).await?;
         let mut pointers = tables::index(MESSAGES, [MERGED_INTO]);
         if !columns.is_mysql() {
@@ -84,7 +84,7 @@ impl MigrationTrait for Migration {
         db.execute_unprepared(&format!("DROP VIEW IF EXISTS {VISIBLE}")).await?;
         tables::remove_index(manager, MESSAGES, &pointers_name()).await?;
         tables::remove(manager, MESSAGES, MERGED_INTO).await?;
-        tables::remove(manager, MESSAGES, "told_at").await?;
+        tables::remove(manager, MESSAGES, "stored_at").await?;
         tables::drop(manager, FEED).await?;
         tables::drop(manager, CHANGES).await
     }

@@ -91,6 +91,10 @@ impl TestApp {
         &self.db
     }
 
+    pub fn database(&self) -> &Database {
+        &self._kept.0
+    }
+
     /// Posts a signed body.
     pub async fn post(&self, body: impl Into<Vec<u8>>) -> StatusCode {
         let body = body.into();

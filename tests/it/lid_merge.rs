@@ -40,7 +40,7 @@ const IN_ORDER_BATCH: usize = 40;
 /// Tries of a transaction that meets another one.
 const TRIES_MAX: usize = 100;
 
-async fn apply(worker: &Store, batch: &[&Webhook]) -> Vec<Outcome> {
+pub async fn apply(worker: &Store, batch: &[&Webhook]) -> Vec<Outcome> {
     let rules = Rules { user_id_key: "user.id".into() };
     let tasks: Vec<ApplyTask<'_>> = batch
         .iter()

@@ -24,6 +24,7 @@ mod disk;
 mod error_classes;
 mod failover;
 mod faults;
+mod feed;
 mod fixtures;
 mod fleet;
 mod folder_lock;

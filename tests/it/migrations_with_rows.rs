@@ -23,7 +23,8 @@ async fn rows_survive_every_step(kind: Kind) {
     for step in Migrator::migrations() {
         Migrator::up(&db, Some(1)).await.unwrap();
         assert_kept(&before, &contents(&database).await, step.name(), false);
-        for (table, _) in parents_first(&db).await {
+        // The feed's one row is made with its table.
+        for (table, _) in parents_first(&db).await.into_iter().filter(|(it, _)| it != "waha_feed") {
             number += 1;
             insert(&db, &table, number).await;
         }
@@ -62,13 +63,14 @@ async fn contents(database: &Database) -> Contents {
     let db = database.connect().await;
     let mut contents = Contents::new();
     for (table, _) in parents_first(&db).await {
-        let sql = format!("SELECT * FROM {table} ORDER BY id");
+        let sql = format!("SELECT * FROM {table}");
         let rows = Statement::from_string(db.get_database_backend(), sql);
         for row in db.query_all_raw(rows).await.unwrap() {
             let columns = row.column_names().into_iter();
             let values: BTreeMap<String, String> =
                 columns.map(|column| (column.clone(), value(&row, &column))).collect();
-            contents.insert((table.clone(), values["id"].clone()), values);
+            let id = values.get("id").unwrap_or_else(|| &values["position"]).clone();
+            contents.insert((table.clone(), id), values);
         }
     }
     db.close().await.unwrap();

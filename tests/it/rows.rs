@@ -32,8 +32,16 @@ const TABLES: [(&str, &[&str]); 22] = [
     ("webhook_events", &[]),
 ];
 /// What depends on when and how often something was delivered.
-const BOOKKEEPING: [&str; 7] =
-    ["id", "created_at", "updated_at", "received_at", "processed_at", "receipt", "attempts"];
+const BOOKKEEPING: [&str; 8] = [
+    "id",
+    "created_at",
+    "updated_at",
+    "stored_at",
+    "received_at",
+    "processed_at",
+    "receipt",
+    "attempts",
+];
 
 /// Rows by table, sorted.
 pub type Rows = BTreeMap<String, Vec<String>>;
@@ -53,11 +61,7 @@ pub async fn rows(db: &DatabaseConnection) -> Rows {
             names.insert((table.to_owned(), id), name.join("/"));
         }
         for row in &found {
-            let mut fields = fields(row, table, &names);
-            if table == "waha_messages" {
-                fields.remove("told_at");
-            }
-            texts.push(text(&fields));
+            texts.push(text(&fields(row, table, &names)));
         }
         texts.sort_unstable();
         all.insert(table.to_owned(), texts);

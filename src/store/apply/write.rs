@@ -113,7 +113,7 @@ async fn write_messages(
 
 /// What is read of a message's row that changed.
 const WRITTEN: [&str; 8] =
-    ["id", "session_id", "chat_id", "message_id", "is_stub", "told_at", "author", "is_amended"];
+    ["id", "session_id", "chat_id", "message_id", "is_stub", "stored_at", "author", "is_amended"];
 
 /// What happened to a message; none if applications don't see it.
 fn kind(
@@ -121,10 +121,10 @@ fn kind(
     change: &MessageChange,
     row: &QueryResult,
 ) -> Result<Option<ChangeKind>, StoreError> {
-    let told_at: Option<DateTime<Utc>> = row.try_get("", "told_at")?;
+    let stored_at: Option<DateTime<Utc>> = row.try_get("", "stored_at")?;
     Ok(match row.try_get("", "is_stub")? {
         true => None,
-        false if told_at == Some(context.now) => Some(ChangeKind::MessageCreated),
+        false if stored_at == Some(context.now) => Some(ChangeKind::MessageCreated),
         false if change.told.is_empty() => Some(ChangeKind::MessageStatus),
         false => Some(ChangeKind::MessageUpdated),
     })

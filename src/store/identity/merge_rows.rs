@@ -31,7 +31,8 @@ pub(super) async fn merge_rows(
     let moves = BY_PERSON.map(|table| {
         let (from, to) = (merge.merged.as_str().into(), merge.canonical.as_str().into());
         let (rules, column) = ((table.rules)(context.dialect), table.column);
-        KeyMove { rules, column, from, to, session_id: Some(merge.session_id) }
+        let followed = table.followed;
+        KeyMove { rules, column, from, to, session_id: Some(merge.session_id), followed }
     });
     move_keys(context, &moves).await
 }
@@ -86,7 +87,9 @@ async fn merge_chats(
         move_messages(context, merge, (other, name), retold).await?;
         let moves = BY_CHAT.map(|table| {
             let (rules, column) = ((table.rules)(context.dialect), table.column);
-            KeyMove { rules, column, from: other.into(), to: name.into(), session_id: None }
+            // That one chat is another stands for all that was in it.
+            let (from, to, followed) = (other.into(), name.into(), None);
+            KeyMove { rules, column, from, to, session_id: None, followed }
         });
         move_keys(context, &moves).await?;
     }

@@ -7,6 +7,7 @@ use sea_orm::sea_query::{Alias, Cond, Expr, ExprTrait, InsertStatement, Query, S
 use sea_orm::{ConnectionTrait, EntityTrait, QueryFilter, Value};
 
 use crate::store::connect::transaction::WriteContext;
+use crate::store::feed::FollowedTable;
 use crate::store::sql::error::StoreError;
 use crate::store::sql::upsert::MergeRules;
 use crate::store::tables::chat;
@@ -20,6 +21,8 @@ pub(in crate::store) struct KeyMove {
     pub(in crate::store) to: Value,
     /// Only rows in chats of this session.
     pub(in crate::store) session_id: Option<i64>,
+    /// What applications follow of it.
+    pub(in crate::store) followed: Option<FollowedTable>,
 }
 
 /// Moves all rows of several moves, most of which are empty: one question finds the others.
@@ -42,6 +45,15 @@ pub(in crate::store) async fn move_keys(
 }
 
 async fn move_key(context: &WriteContext<'_>, key_move: &KeyMove) -> Result<(), StoreError> {
+    if let Some(followed) = &key_move.followed {
+        // Also those that are about to go: whoever reads them finds nothing.
+        let mut moving = Query::select();
+        moving
+            .columns(followed.columns().map(Alias::new))
+            .from(Alias::new(key_move.rules.table))
+            .cond_where(key_move.which(&key_move.from));
+        context.log.add(followed, &context.db.query_all(&moving).await?)?;
+    }
     let meeting = colliding_ids(context, key_move).await?;
     if !meeting.is_empty() {
         copy_rows(context, &key_move.rules, key_move.column, &key_move.to, &meeting).await?;
@@ -58,8 +70,11 @@ async fn move_key(context: &WriteContext<'_>, key_move: &KeyMove) -> Result<(), 
             (key_move.column, Expr::val(key_move.to.clone())),
             ("updated_at", context.now_value()),
         ])
-        .cond_where(key_move.which());
+        .cond_where(key_move.which(&key_move.from));
     context.db.execute(&update).await?;
+    if let Some(followed) = &key_move.followed {
+        context.log_written(followed, key_move.which(&key_move.to)).await?;
+    }
     Ok(())
 }
 
@@ -151,12 +166,16 @@ impl KeyMove {
     /// The rows that are to be moved.
     fn rows(&self) -> SelectStatement {
         let mut select = Query::select();
-        select.expr(Expr::val(1)).from(Alias::new(self.rules.table)).cond_where(self.which());
+        select
+            .expr(Expr::val(1))
+            .from(Alias::new(self.rules.table))
+            .cond_where(self.which(&self.from));
         select
     }
 
-    fn which(&self) -> Cond {
-        let moving = Expr::col(Alias::new(self.column)).eq(self.from.clone());
+    /// The rows with this in the column.
+    fn which(&self, value: &Value) -> Cond {
+        let moving = Expr::col(Alias::new(self.column)).eq(value.clone());
         let which = Cond::all().add(moving);
         let Some(session_id) = self.session_id else { return which };
         let chats = Expr::col(Alias::new("chat_id")).in_subquery(chats_of(session_id));

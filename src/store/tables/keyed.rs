@@ -3,6 +3,7 @@
 //! Messages and their claims are not here: `identity/move_messages` tells them again.
 
 use super::{answer, call, edit, label, participant, read, referral};
+use crate::store::feed::FollowedTable;
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::upsert::MergeRules;
 
@@ -10,12 +11,21 @@ use crate::store::sql::upsert::MergeRules;
 pub(in crate::store) struct KeyedTable {
     pub(in crate::store) rules: fn(Dialect) -> MergeRules,
     pub(in crate::store) column: &'static str,
+    /// None where applications don't follow the table, or another change stands for the move.
+    pub(in crate::store) followed: Option<FollowedTable>,
 }
 
-/// A table by its upsert and its column.
+/// A table by its upsert and its column, and what applications follow of it.
 macro_rules! keyed {
     ($upsert:expr, $column:literal) => {
-        KeyedTable { rules: |dialect| $upsert(dialect).rules(), column: $column }
+        keyed!($upsert, $column, None)
+    };
+    ($upsert:expr, $column:literal, $followed:expr) => {
+        KeyedTable {
+            rules: |dialect| $upsert(dialect).rules(),
+            column: $column,
+            followed: $followed,
+        }
     };
 }
 
@@ -37,12 +47,12 @@ pub(in crate::store) const BY_CHAT: [KeyedTable; 10] = [
 pub(in crate::store) const BY_PERSON: [KeyedTable; 10] = [
     keyed!(edit::edits, "author"),
     keyed!(edit::revocations, "author"),
-    keyed!(referral::upsert, "author"),
-    keyed!(answer::reactions, "reactor"),
-    keyed!(answer::votes, "voter"),
-    keyed!(answer::event_responses, "responder"),
-    keyed!(answer::member_acks, "participant"),
-    keyed!(read::upsert, "reader"),
-    keyed!(participant::upsert, "jid"),
-    keyed!(participant::upsert_request, "jid"),
+    keyed!(referral::upsert, "author", Some(referral::FOLLOWED)),
+    keyed!(answer::reactions, "reactor", Some(answer::REACTIONS)),
+    keyed!(answer::votes, "voter", Some(answer::VOTES)),
+    keyed!(answer::event_responses, "responder", Some(answer::EVENT_RESPONSES)),
+    keyed!(answer::member_acks, "participant", Some(answer::MEMBER_ACKS)),
+    keyed!(read::upsert, "reader", Some(read::FOLLOWED)),
+    keyed!(participant::upsert, "jid", Some(participant::FOLLOWED)),
+    keyed!(participant::upsert_request, "jid", Some(participant::FOLLOWED_REQUEST)),
 ];

@@ -140,7 +140,7 @@ pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
         .when(&content, &[C::ContentVersion])
         .when(&media, &MEDIA)
         .when(&media, &[C::MediaVersion])
-        .when(&first, &[C::ToldAt])
+        .when(&first, &[C::StoredAt])
         .when(&told, &[C::IsStub])
         .when(&earlier, &[C::AuthorVersion])
         .when(&free, &[C::Author])
@@ -161,7 +161,7 @@ pub(in crate::store) fn shown(dialect: Dialect) -> Upsert<Entity> {
 /// Replaces what the owner of a row tells, as if it had never been edited: for rows that are locked
 /// and about to be settled. From then on others' claims decide about it, too.
 pub(in crate::store) fn rewrite(dialect: Dialect) -> Upsert<Entity> {
-    let kept: Vec<C> = STATUS.into_iter().chain([C::ToldAt, C::UpdatedAt]).collect();
+    let kept: Vec<C> = STATUS.into_iter().chain([C::StoredAt, C::UpdatedAt]).collect();
     make(dialect).replace_all_but(&kept).touch(C::UpdatedAt)
 }
 
@@ -174,7 +174,7 @@ pub(in crate::store) fn emptied(id: i64, now: DateTime<Utc>) -> ActiveModel {
             is_stub: Set(true),
             is_amended: Set(false),
             author: Set(None),
-            told_at: Set(None),
+            stored_at: Set(None),
             original_content: Set(None),
             edited_at: Set(None),
             edited_version: Set(0),
@@ -214,7 +214,7 @@ pub(in crate::store) fn row(
             is_stub: Set(told.is_none()),
             is_amended: Set(is_amended),
             author: Set(author.map(|author| cut(author, 255))),
-            told_at: Set(told.map(|_| now)),
+            stored_at: Set(told.map(|_| now)),
             merged_into: NotSet,
             original_content: Set(None),
             edited_at: NotSet,

@@ -20,7 +20,7 @@ pub(super) struct Tables {
 }
 
 /// Columns that say nothing about WhatsApp.
-const BOOKKEEPING: [&str; 3] = ["id", "created_at", "updated_at"];
+const BOOKKEEPING: [&str; 4] = ["id", "created_at", "updated_at", "stored_at"];
 
 impl Tables {
     pub(super) async fn create(kind: Kind) -> Self {
@@ -95,7 +95,9 @@ impl Tables {
             if self.connection.get_database_backend() == DbBackend::MySql { '`' } else { '"' };
         let columns: Vec<String> =
             names.iter().map(|name| self.text(&format!("{quote}{name}{quote}"))).collect();
-        let rows = self.query(&format!("SELECT {} FROM {table}", columns.join(", "))).await;
+        // Which messages gave way to others depends on the order.
+        let which = if table == "waha_messages" { "WHERE merged_into IS NULL" } else { "" };
+        let rows = self.query(&format!("SELECT {} FROM {table} {which}", columns.join(", "))).await;
         let line = |row: Vec<Option<String>>| {
             let values = names.iter().zip(row).filter_map(|(name, value)| {
                 Some(format!("{name}={}", ids.natural(&table, name, value?)))
