@@ -33,6 +33,7 @@ use crate::telemetry::cause::Causes;
 use crate::telemetry::metrics::{Metrics, Scope};
 
 pub use access::{Access, AccessError, Caller, Role, Token};
+pub use api::FeedWatch;
 pub use api::{ApiError, LaneReport, Problem, ProcessReport, RefusalReport};
 
 /// Counts are shared by all who ask within this time: the queue stands still while it is counted.
@@ -71,6 +72,8 @@ pub struct Admin {
     pub is_draining: AtomicBool,
     /// Set while workers wait until the database is migrated.
     pub waits_for_schema: AtomicBool,
+    /// Where the feed is, for those who follow it.
+    pub feed: FeedWatch,
     /// The last count.
     pub counted: Mutex<Option<(Instant, Option<Accounting>)>>,
 }

@@ -37,7 +37,7 @@ pub use there::NothingThere;
 use beat::Heartbeat;
 use schema::wait_for_schema;
 
-use crate::admin::{self, Admin};
+use crate::admin::{self, Admin, FeedWatch};
 use crate::retention;
 use crate::server::{listen, serve_public};
 
@@ -79,6 +79,7 @@ pub fn start(parts: &Parts, roles: Roles) -> anyhow::Result<Running> {
         stop: stop_work.clone(),
         sides: parts.sides.clone(),
         rules: parts.config.rules.clone(),
+        feed: FeedWatch::default(),
         counted: Mutex::default(),
         is_draining: AtomicBool::new(false),
         waits_for_schema: AtomicBool::new(roles.works),

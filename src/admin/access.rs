@@ -225,16 +225,16 @@ mod tests {
 
     #[test]
     fn each_role_gives_its_own_rights_and_no_other() {
-        use Right::{Bodies, Metrics, Operate, Sessions, View};
+        use Right::{Bodies, Metrics, Operate, Rows, Sessions, View};
         let rights = |role: Role| -> Vec<Right> {
-            let all = [Metrics, Sessions, View, Bodies, Operate];
+            let all = [Metrics, Sessions, Rows, View, Bodies, Operate];
             all.into_iter().filter(|right| role.gives(*right)).collect()
         };
         assert_eq!(rights(Role::Metrics), [Metrics]);
         assert_eq!(rights(Role::Viewer), [Metrics, Sessions, View]);
-        assert_eq!(rights(Role::Application), [Sessions]);
-        assert_eq!(rights(Role::Reader), [Metrics, Sessions, View, Bodies]);
-        assert_eq!(rights(Role::Operator), [Metrics, Sessions, View, Bodies, Operate]);
+        assert_eq!(rights(Role::Application), [Sessions, Rows]);
+        assert_eq!(rights(Role::Reader), [Metrics, Sessions, Rows, View, Bodies]);
+        assert_eq!(rights(Role::Operator), [Metrics, Sessions, Rows, View, Bodies, Operate]);
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! details that tell nothing of what is stored.
 
 mod audit;
+mod changes;
 mod dead_letters;
 mod error;
 mod jobs;
@@ -36,6 +37,7 @@ use crate::store::audit::{Actor, ActorChannel};
 use crate::telemetry::metrics::Scope;
 use resource::{Way, way};
 
+pub use changes::FeedWatch;
 pub use error::{ApiError, Problem};
 pub use refusals::RefusalReport;
 pub use status::{LaneReport, ProcessReport};
@@ -73,6 +75,7 @@ fn always() -> Vec<Way> {
 fn with_tables() -> Vec<Way> {
     vec![
         way!(Right::Sessions, sessions::list),
+        way!(Right::Rows, changes::follow),
         way!(Right::View, webhooks::list),
         way!(Right::View, webhooks::show),
         way!(Right::Bodies, webhooks::body),

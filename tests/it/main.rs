@@ -25,6 +25,7 @@ mod error_classes;
 mod failover;
 mod faults;
 mod feed;
+mod feed_api;
 mod fixtures;
 mod fleet;
 mod folder_lock;

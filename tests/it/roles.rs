@@ -24,6 +24,7 @@ type Way = (Method, &'static str, &'static [&'static str]);
 const ALL: &[&str] = &["metrics", "viewer", "application", "reader", "operator"];
 const NOT_METRICS: &[&str] = &["viewer", "application", "reader", "operator"];
 const VIEW: &[&str] = &["viewer", "reader", "operator"];
+const ROWS: &[&str] = &["application", "reader", "operator"];
 const BODIES: &[&str] = &["reader", "operator"];
 const OPERATE: &[&str] = &["operator"];
 
@@ -34,6 +35,7 @@ fn ways() -> Vec<Way> {
         get("metrics", &["metrics", "viewer", "reader", "operator"]),
         get("api/v1/openapi.json", NOT_METRICS),
         get("api/v1/sessions", NOT_METRICS),
+        get("api/v1/changes", ROWS),
         get("api/v1/status", VIEW),
         get("api/v1/refusals", VIEW),
         get("api/v1/log-level", VIEW),

@@ -1,7 +1,7 @@
 //! What a token's holder may do: roles, and the rights that they give.
 //!
 //! Each way of the API names the one right that it needs. Invariant: no role can read what people
-//! wrote but those that [`Right::Bodies`] names, and a scraper's token opens nothing but `/metrics`.
+//! wrote but those that [`Right::Bodies`] or [`Right::Rows`] names, and a scraper's token opens nothing but `/metrics`.
 
 use serde::Serialize;
 
@@ -12,6 +12,8 @@ pub enum Right {
     Metrics,
     /// The description of the API, and names and states of sessions.
     Sessions,
+    /// What applications read and write: the feed, rows, their own read marks.
+    Rows,
     /// Counts, states and ids; no bodies, no texts.
     View,
     /// Bodies, which are people's messages.
@@ -28,7 +30,7 @@ pub enum Role {
     Metrics,
     /// Sees counts, states and ids.
     Viewer,
-    /// Is an application: sees its sessions.
+    /// Is an application: follows the rows of its sessions.
     Application,
     /// Sees bodies as well.
     Reader,
@@ -57,7 +59,7 @@ impl Role {
         match self {
             Self::Metrics => right == Right::Metrics,
             Self::Viewer => matches!(right, Right::Metrics | Right::Sessions | Right::View),
-            Self::Application => right == Right::Sessions,
+            Self::Application => matches!(right, Right::Sessions | Right::Rows),
             Self::Reader => right != Right::Operate,
             Self::Operator => true,
         }

@@ -7,6 +7,7 @@ use utoipa::{IntoResponses, ToSchema};
 
 use crate::http_problem::problem;
 use crate::store::StoreError;
+use crate::store::operations::feed::Gone;
 
 /// Largest body of a request, in bytes.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -64,6 +65,9 @@ pub enum ApiError {
     /// Something else is in the way; the text says what.
     #[error("{0}")]
     Conflict(String),
+    /// It was there and is not any more; the text says how to go on.
+    #[error(transparent)]
+    Gone(#[from] Gone),
     /// The body has another content type.
     #[error("the content type must be application/json")]
     NotJson,
@@ -81,6 +85,7 @@ impl ResponseError for ApiError {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Gone(_) => StatusCode::GONE,
             Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,

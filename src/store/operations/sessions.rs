@@ -37,6 +37,18 @@ pub struct SessionReach {
 }
 
 impl SessionReach {
+    /// Only what is within reach and of this source and session, if they are told; none if nothing restricts.
+    /// Whoever asks for what is out of reach sees nothing.
+    pub fn narrowed(mut self, source: Option<String>, session: Option<String>) -> Option<Self> {
+        for (names, asked) in [(&mut self.sources, source), (&mut self.sessions, session)] {
+            let Some(asked) = asked else { continue };
+            let is_within = names.is_empty() || names.contains(&asked);
+            // No session has an empty name.
+            *names = vec![if is_within { asked } else { String::new() }];
+        }
+        (self != Self::default()).then_some(self)
+    }
+
     fn condition(&self) -> Condition {
         let among = |column: session::Column, names: &[String]| {
             (!names.is_empty()).then(|| column.is_in(names))
@@ -81,6 +93,13 @@ impl Store {
     ) -> Result<Vec<SessionRow>, StoreError> {
         let rows = select(after_id, limit).filter(reach.condition()).into_model::<SessionRow>();
         Ok(rows.all(&self.pool().db).await?)
+    }
+
+    /// Ids of the sessions within reach.
+    pub async fn session_ids(&self, reach: &SessionReach) -> Result<Vec<i64>, StoreError> {
+        let select = session::Entity::find().select_only().column(session::Column::Id);
+        let select = select.filter(reach.condition()).into_tuple();
+        Ok(select.all(&self.pool().db).await?)
     }
 
     /// Sessions that WAHA calls failed.

@@ -27,12 +27,16 @@ fn query(section: &str) -> Query {
     let (prose, rest) = section.split_once("```sql\n").unwrap();
     let (sql, _) = rest.split_once("```").unwrap();
     let names = prose.split('`').skip(1).step_by(2);
-    let indexes = names.filter(|name| name.starts_with("idx_") || name.starts_with("uq_"));
+    let indexes = names.filter(|name| is_index(name));
     Query {
         title: prose.lines().next().unwrap().to_owned(),
         indexes: indexes.map(str::to_owned).collect(),
         sql: sql.trim().to_owned(),
     }
+}
+
+fn is_index(name: &str) -> bool {
+    name.starts_with("idx_") || name.starts_with("uq_") || name == "PRIMARY KEY"
 }
 
 /// Every explained column as `table.column`.

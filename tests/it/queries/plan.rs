@@ -36,6 +36,10 @@ impl Plan {
     }
 
     pub fn uses(&self, index: &str) -> bool {
+        let keys = ["_pkey", "PRIMARY"];
+        if index == "PRIMARY KEY" {
+            return self.steps.iter().any(|step| keys.iter().any(|key| step.contains(key)));
+        }
         self.steps.iter().any(|step| step.split([' ', ',']).any(|word| word == index))
     }
 
