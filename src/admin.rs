@@ -24,13 +24,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::accounting::{Accounting, CountSources};
 use crate::http_problem::problem;
+use crate::metrics::{Metrics, Scope};
 use crate::monitor::Monitor;
 use crate::normalize::Rules;
 use crate::queue::Queue;
 use crate::server::connection::{self, ConnectionLimits, ListenerOptions};
 use crate::store::Store;
 use crate::telemetry::cause::Causes;
-use crate::telemetry::metrics::{Metrics, Scope};
 
 pub use access::{Access, AccessError, Caller, Role, Token};
 pub use api::{ApiError, LaneReport, Problem, ProcessReport, RefusalReport};

@@ -35,8 +35,7 @@ pub use group::{
 pub use label::{ChatLabelChange, ChatLabelKey, LabelChange, LabelKey, LabelLook};
 pub use merge::Merge;
 pub use message::{
-    Content, Media, MessageChange, MessageKey, MessageStatus, Origin, Referral, ReferralChange,
-    Reply, Told,
+    Content, Media, MessageChange, MessageKey, Origin, Referral, ReferralChange, Reply, Told,
 };
 pub use own::{ME, OwnMessageChange, Witness};
 pub use person::{ContactChange, Link, Names, PersonKey};
@@ -46,6 +45,8 @@ pub use session::{
     StatusPoint,
 };
 pub use version::{Register, Version};
+
+pub use crate::waha::ack::MessageStatus;
 
 /// What webhooks tell, by row, in the canonical order in which rows are locked.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -20,12 +20,12 @@ use tokio_util::sync::CancellationToken;
 
 use self::tables::Tables;
 use crate::clock::Clock;
+use crate::metrics::{Metrics, Scope};
 use crate::queue::{Depth, Queue};
 use crate::quiet_sessions::SilentSession;
 use crate::store::Store;
 use crate::telemetry::cause;
 use crate::telemetry::dependency::{Dependencies, Usage};
-use crate::telemetry::metrics::{Metrics, Scope};
 
 /// How often it looks by itself.
 const LOOK_EVERY: Duration = Duration::from_secs(5);

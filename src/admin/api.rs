@@ -32,8 +32,8 @@ use utoipa::{Modify, OpenApi};
 use super::Caller;
 use super::access::{self, Right};
 use crate::http_problem::problem;
+use crate::metrics::Scope;
 use crate::store::audit::{Actor, ActorChannel};
-use crate::telemetry::metrics::Scope;
 use resource::{Way, way};
 
 pub use error::{ApiError, Problem};

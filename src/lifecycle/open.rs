@@ -14,6 +14,7 @@ use super::there::{NothingThere, ensure_there};
 use crate::accounting::{CountSources, Distributed};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Backend, BrokerConfig, Config, SourceConfig};
+use crate::metrics::{Metrics, Scope};
 use crate::monitor::Monitor;
 use crate::monitor::broker::BrokerInspector;
 use crate::queue::rabbitmq::management::Management;
@@ -26,7 +27,6 @@ use crate::server::Door;
 use crate::store::connect::sqlite_file::file_of;
 use crate::store::{Store, StoreOptions};
 use crate::telemetry::dependency::{Dependencies, Usage};
-use crate::telemetry::metrics::{Metrics, Scope};
 use crate::webhook::source::Source;
 use crate::worker::{ByteBudget, Worker};
 

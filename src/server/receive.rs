@@ -17,7 +17,7 @@ use super::bodies::{BodyLease, BodyLimits, read_body};
 use super::error::ReceiveError;
 use super::refusal::{HMAC, HMAC_ALGORITHM, announced_bytes, check_head, text};
 use super::{Door, WEBHOOKS};
-use crate::telemetry::metrics::door::Response;
+use crate::metrics::door::Response;
 use crate::telemetry::span;
 use crate::trace::{self, Span, SpanName};
 use crate::webhook::source::Source;

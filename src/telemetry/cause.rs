@@ -7,7 +7,7 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::store::sql::loggable::loggable;
+use crate::driver_error::loggable;
 
 /// An error and its causes, from the outermost to the first: `"can't publish: disk full"`.
 #[derive(Clone, Copy, Debug)]

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use prometheus::core::Collector;
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec};
 
-use super::metrics::{family, gauges};
+use super::family;
 use standing::{Ending, Standings};
 
 pub use standing::{LastUse, Standing};
@@ -211,16 +211,16 @@ impl Dependencies {
     }
 
     /// Sets what is told of the age of uses; called before metrics are read, which is seldom.
-    pub(super) fn refresh(&self) {
+    pub(crate) fn refresh(&self) {
         for dependency in Dependency::ALL {
             if let Some(Standing { last_use, .. }) = self.standing(dependency) {
-                let at = gauges::seconds(last_use.at_ms);
+                let at = family::seconds(last_use.at_ms);
                 self.last_use.with_label_values(&[dependency.name()]).set(at);
             }
         }
     }
 
-    pub(super) fn families(&self) -> Vec<Box<dyn Collector>> {
+    pub(crate) fn families(&self) -> Vec<Box<dyn Collector>> {
         vec![
             Box::new(self.up.clone()),
             Box::new(self.outages.clone()),

@@ -12,14 +12,14 @@ use waha_ingest::accounting::Accounting;
 use waha_ingest::clock::FixedClock;
 use waha_ingest::config::Config;
 use waha_ingest::http_client;
+use waha_ingest::metrics::door::DoorMetrics;
+use waha_ingest::metrics::worker::WorkerMetrics;
 use waha_ingest::queue::Queue;
 use waha_ingest::queue::sqlite::{Options, SqliteQueue};
 use waha_ingest::server::{Door, serve_public};
 use waha_ingest::simulate::Sent;
 use waha_ingest::store::{Store, StoreOptions};
 use waha_ingest::telemetry::dependency::Dependencies;
-use waha_ingest::telemetry::metrics::door::DoorMetrics;
-use waha_ingest::telemetry::metrics::worker::WorkerMetrics;
 use waha_ingest::webhook::source::{Source, sign};
 use waha_ingest::worker::{ByteBudget, Worker};
 

@@ -6,7 +6,6 @@
 
 pub mod broker;
 pub mod door;
-pub(super) mod family;
 pub mod gauges;
 mod source_clocks;
 pub mod worker;
@@ -15,7 +14,9 @@ use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{Encoder, IntGaugeVec, Registry, TextEncoder};
 
-use super::dependency::Dependencies;
+use crate::telemetry::dependency::Dependencies;
+use crate::telemetry::family;
+
 use broker::BrokerGauges;
 use door::DoorMetrics;
 use gauges::Gauges;

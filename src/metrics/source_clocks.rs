@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use prometheus::GaugeVec;
 use prometheus::core::Collector;
 
-use super::family;
+use crate::telemetry::family;
 use crate::webhook::Webhook;
 use crate::webhook::clock_offset::ClockOffset;
 
@@ -65,7 +65,7 @@ impl SourceClocks {
             return;
         }
         if let Some(ahead_ms) = window.offset.ahead_ms() {
-            self.ahead_seconds.with_label_values(&[source]).set(super::gauges::seconds(ahead_ms));
+            self.ahead_seconds.with_label_values(&[source]).set(family::seconds(ahead_ms));
             window.log(source, now_ms);
             window.earlier = Some(std::mem::take(&mut window.offset));
             window.began_at_ms = now_ms;
