@@ -1,7 +1,7 @@
 //! The admin listener: health, metrics, and the API that operators use.
 //!
 //! Started by `up`, `serve` and `work`. `access` decides who may come in; `api` has a file for each
-//! resource and says how to add one. What must stay true: only `/livez` and `/readyz` need no token,
+//! resource and says how to add one. Invariant: only `/livez` and `/readyz` need no token,
 //! and nothing here can hold up the door for long, however often it is asked.
 
 mod access;

@@ -1,6 +1,6 @@
 //! Metrics for Prometheus: one registry of our own, filled by door, worker and observer.
 //!
-//! Made by `lifecycle` and handed around; nothing here is global. What must stay true: names, labels
+//! Made by `lifecycle` and handed around; nothing here is global. Invariant: names, labels
 //! and units are those of `METRICS.md`, a contract with alert rules and dashboards, and every label
 //! comes from a closed set: nobody outside can make a new series.
 

@@ -1,7 +1,7 @@
 //! Runs stored bodies of the ledger through the present normalizer and applies what they tell now:
 //! how history fills tables that are younger than it. Called by `webhooks renormalize`.
 //!
-//! What must stay true:
+//! Invariant:
 //! - Each webhook is applied under the receipt that made its row, in the transaction that updates
 //!   the row. So nothing is doubled, a kill at any instant leaves no half, and it may run beside
 //!   traffic, beside itself, and again.

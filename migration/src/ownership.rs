@@ -1,6 +1,6 @@
 //! Which tables are ours. Called before the first step, up or down.
 //!
-//! What must stay true: a table that we did not make is never adopted, changed or dropped, and a run
+//! Invariant: a table that we did not make is never adopted, changed or dropped, and a run
 //! that was cut off can be finished. So a table of one of our names is ours if
 //! - it carries our mark, a comment that it gets in the statement or transaction that makes it; or
 //! - the history says that its step is applied, and it has every column that the applied steps give

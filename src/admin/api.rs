@@ -5,7 +5,7 @@
 //! of the description. A handler that writes needs an operator, and takes [`Caller`](super::Caller) as
 //! `web::ReqData` to say who it was. Who reads a body is in the audit log, see `read`.
 //!
-//! What must stay true: no two described types have one name, for the description has one list of
+//! Invariant: no two described types have one name, for the description has one list of
 //! them; answers are as described (`tests/checks/admin` compares them); and errors are problem
 //! details that tell nothing of what is stored.
 

@@ -2,8 +2,7 @@
 //! and database over without a restart.
 //!
 //! Started by `lifecycle`. It looks on SIGHUP and every few seconds, by content: Kubernetes swaps a
-//! link above a mounted secret, which changes neither the name nor always the time of the file. What
-//! must stay true: a configuration with a problem changes nothing, and a file that is being written
+//! link above a mounted secret, which changes neither the name nor always the time of the file. Invariant: a configuration with a problem changes nothing, and a file that is being written
 //! is not taken half: without SIGHUP a change counts once two looks agree on it.
 
 mod broker;

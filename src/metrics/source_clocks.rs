@@ -1,6 +1,6 @@
 //! Whether the clocks of sources agree with ours: a gauge, and a line when one does not.
 //!
-//! Called by the door for every verified webhook. What must stay true: only what lasts for minutes is
+//! Called by the door for every verified webhook. Invariant: only what lasts for minutes is
 //! told, because webhooks that WAHA sends again are late one by one.
 
 use std::collections::HashMap;

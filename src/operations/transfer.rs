@@ -1,7 +1,7 @@
 //! Dead letters and webhooks of the ledger as lines of JSON, to be carried to another installation;
 //! bodies byte for byte. What a database lost in a failover comes back from the old one in this way.
 //!
-//! What must stay true: an import is an acceptance without a door, counted in the audit log in the
+//! Invariant: an import is an acceptance without a door, counted in the audit log in the
 //! transaction that writes it; what the ledger knows is left alone, so importing twice, or what was
 //! never lost, changes nothing; and memory is bounded by pages, not by files.
 

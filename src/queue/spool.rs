@@ -1,6 +1,6 @@
 //! The spool: the embedded queue in front of the broker, for when that is away, full or slow.
 //!
-//! Built by `lifecycle` for processes that serve. What must stay true: `Ok` from `publish` means
+//! Built by `lifecycle` for processes that serve. Invariant: `Ok` from `publish` means
 //! confirmed by the broker or fsynced here; what is here gets to the broker once it is back; and
 //! each accepted webhook is counted once, however often it was tried.
 //!

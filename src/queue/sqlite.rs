@@ -1,7 +1,7 @@
 //! The embedded queue: one `SQLite` file. Also the spool in front of a broker.
 //!
 //! Called through [`Queue`]; `status` also takes a [`FileCounts`]. A thread of its own writes, and commits
-//! everything that waits for it together; several processes may use one file. What must stay true:
+//! everything that waits for it together; several processes may use one file. Invariant:
 //! `Ok` means committed with fsync, and a claimed webhook has a lease that ends if its holder dies.
 //!
 //! Reading order: `schema` (tables), `statements` and `claim` (SQL), `group` (one transaction),

@@ -1,6 +1,6 @@
 //! `message.ack` and `message.ack.group`: how far a message came. Called by `turn`.
 //!
-//! What must stay true: acks of one message and one reader only rise, and always name a message
+//! Invariant: acks of one message and one reader only rise, and always name a message
 //! of this history. (Whether they arrive in that order is another matter: see `order`.)
 
 use std::sync::Arc;

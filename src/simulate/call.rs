@@ -1,6 +1,6 @@
 //! `call.received`, `call.accepted`, `call.rejected`. Called by `turn`.
 //!
-//! What must stay true: a call is received first and then ends one way at most.
+//! Invariant: a call is received first and then ends one way at most.
 
 use std::sync::Arc;
 

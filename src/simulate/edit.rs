@@ -1,6 +1,6 @@
 //! `message.edited` and `message.revoked`. Called by `turn`.
 //!
-//! What must stay true: only the author edits and revokes; edits come after the message and
+//! Invariant: only the author edits and revokes; edits come after the message and
 //! before the revocation, which is the last that happens to a message.
 
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 //!
 //! Each session tells one long story: its groups in turn, and in each a guest who joins, becomes
 //! admin, stops being admin and leaves; between guests a new name, a join request, and a group
-//! that the account visits for a moment. What must stay true: nobody is promoted before joining,
+//! that the account visits for a moment. Invariant: nobody is promoted before joining,
 //! and nobody who joined twice did not leave between.
 
 mod notice;

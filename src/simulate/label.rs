@@ -1,6 +1,6 @@
 //! `label.upsert`, `label.deleted`, `label.chat.added`, `label.chat.deleted`. Called by `turn`.
 //!
-//! What must stay true: a label exists before a chat gets it, and nothing gets a label that was
+//! Invariant: a label exists before a chat gets it, and nothing gets a label that was
 //! deleted.
 
 use super::json::{Obj, obj};

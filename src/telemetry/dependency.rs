@@ -5,7 +5,7 @@
 //! the queues when they make a webhook durable. `monitor` has a harmless write tried for what nobody
 //! used for a while. Read by `/readyz` and as metrics.
 //!
-//! What must stay true: saying that a use worked costs two loads and a store, because every webhook
+//! Invariant: saying that a use worked costs two loads and a store, because every webhook
 //! says it; and what is said of a failure holds no value of a row (see `cause`).
 
 mod standing;

@@ -1,7 +1,7 @@
 //! Requests that the door refused: a line in the log for each source and reason once a minute, with what
 //! helps, and the last ones for `status` and the admin API.
 //!
-//! Written by `server`, read by `admin`. What must stay true: anybody can send what is refused, so nothing
+//! Written by `server`, read by `admin`. Invariant: anybody can send what is refused, so nothing
 //! here grows with what is sent: sources are configured ones or none, reasons are the few below, and nothing
 //! of a request is kept but where it came from.
 

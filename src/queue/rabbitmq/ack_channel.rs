@@ -1,6 +1,6 @@
 //! A channel that messages come in on, and what of them is not ended yet.
 //!
-//! Used by `consume`. What must stay true: acks reach the broker in the order in which they were
+//! Used by `consume`. Invariant: acks reach the broker in the order in which they were
 //! decided, because one with `multiple` also ends everything before it.
 
 use std::collections::BTreeSet;

@@ -1,6 +1,6 @@
 //! What comes in: taken into this process' hands, handed out, and given back if it is dropped.
 //!
-//! Used by `consume` and `pump`. What must stay true: whatever comes in is in [`InFlightMessages`] until it is
+//! Used by `consume` and `pump`. Invariant: whatever comes in is in [`InFlightMessages`] until it is
 //! ended, given back or lost with its channel.
 
 use std::collections::VecDeque;

@@ -1,6 +1,6 @@
 //! Publishing: persistent, mandatory, confirmed, many at a time over a few channels.
 //!
-//! Called by `rabbitmq.rs` for new webhooks and retries. What must stay true: `Ok` means that the
+//! Called by `rabbitmq.rs` for new webhooks and retries. Invariant: `Ok` means that the
 //! broker confirmed this very message; `confirms` says when that is known.
 
 use std::sync::Arc;
