@@ -60,7 +60,8 @@ impl Renormalizer<'_> {
         mut ticked: impl FnMut(usize),
     ) -> Result<RenormalizeCounts, StoreError> {
         let started = Instant::now();
-        let (mut counts, mut done) = (RenormalizeCounts::default(), 0);
+        let mut counts = RenormalizeCounts::default();
+        let mut done = 0;
         // What comes meanwhile is read by the present normalizer anyway.
         filter.last_id = hold(|| self.store.history_end()).await?;
         loop {
@@ -148,7 +149,8 @@ impl Renormalizer<'_> {
         tasks: &[ApplyTask<'_>],
         counts: &mut RenormalizeCounts,
     ) {
-        let (mut halves, mut ends) = (Halves::of(tasks), Vec::with_capacity(tasks.len()));
+        let mut halves = Halves::of(tasks);
+        let mut ends = Vec::with_capacity(tasks.len());
         while let Some(part) = halves.next_part() {
             match self.outcomes(part).await {
                 Ok(outcomes) => ends.extend(outcomes.into_iter().map(Ok)),

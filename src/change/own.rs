@@ -102,7 +102,8 @@ impl Changes {
             return;
         }
         if let Some(message) = self.messages.get_mut(told) {
-            let (mine, reason) = (message.told.remove(ME), message.status_reason.take());
+            let mine = message.told.remove(ME);
+            let reason = message.status_reason.take();
             let home = self.message(home);
             home.told.merge_in(mine.map(|mine| (ME.to_owned(), mine)).into_iter().collect());
             home.status_reason.merge_in(reason);

@@ -106,7 +106,8 @@ impl Parts {
 
     /// Who looks at what this process depends on.
     pub fn observer(&self) -> Arc<Monitor> {
-        let (queue, store) = (Arc::clone(&self.queue), self.store.clone());
+        let queue = Arc::clone(&self.queue);
+        let store = self.store.clone();
         let (clock, metrics) = (Arc::clone(&self.clock), Arc::clone(&self.metrics));
         let silent_after = self.config.silent_after;
         Arc::new(Monitor::new(queue, store, clock, metrics, self.scope, silent_after))

@@ -52,7 +52,8 @@ impl SourceClocks {
     }
 
     pub(super) fn add(&self, webhook: &Webhook) {
-        let (source, now_ms) = (&webhook.key().source, webhook.received_at_ms());
+        let source = &webhook.key().source;
+        let now_ms = webhook.received_at_ms();
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(window) = windows.get_mut(source) else {
             let mut window = Window { began_at_ms: now_ms, ..Window::default() };

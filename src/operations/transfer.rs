@@ -109,7 +109,8 @@ async fn import<T: Transfer>(
 
 /// The next lines, of which the first has this number; none after the last.
 fn next_page<T: Transfer>(input: &mut impl BufRead, first: u64) -> Result<Vec<T>, LineError> {
-    let (mut page, mut bytes) = (Vec::new(), 0);
+    let mut page = Vec::new();
+    let mut bytes = 0;
     while page.len() < PAGE && bytes < PAGE_BYTES_MAX {
         let Some(text) = next_line(input)? else { break };
         let item = T::read(&text, first + page.len() as u64)?;

@@ -69,10 +69,12 @@ pub(crate) fn schedule(world: &mut World, upcoming: &mut Schedule, turn: u64, at
     if !rng.per_mille(SHARE) {
         return;
     }
-    let (session, people) = (world.any_session(&mut rng), world.people);
+    let session = world.any_session(&mut rng);
+    let people = world.people;
     let step = world.sessions[session].group_steps;
     world.sessions[session].group_steps += 1;
-    let (round, step) = (step / STEPS, step % STEPS);
+    let round = step / STEPS;
+    let step = step % STEPS;
     let id = event_key(turn, Purpose::Group, 0);
     if step == STEPS - 1 {
         let number = VISITED_FROM + round * 1_000_000 + session as u64 * 10;

@@ -178,7 +178,8 @@ impl Dependencies {
         let worked = ending == Ending::Worked;
         self.inner.uses[usage as usize].worked.store(worked, Ordering::Release);
         let has_changed = standings.change(usage, now_ms, ending);
-        let (label, is_up) = ([dependency.name()], standings.is_up(dependency));
+        let label = [dependency.name()];
+        let is_up = standings.is_up(dependency);
         self.up.with_label_values(&label).set(i64::from(is_up));
         // Adds 0 to a first good one, so that the series is there before its first outage.
         self.outages.with_label_values(&label).inc_by(u64::from(has_changed && !is_up));

@@ -178,7 +178,8 @@ impl Refusals {
 impl Inner {
     /// How many a line stands for, if one is due.
     fn add(&mut self, refusal: Refusal) -> Option<u64> {
-        let (key, now_ms) = ((refusal.source.clone(), refusal.reason), refusal.at_ms);
+        let key = (refusal.source.clone(), refusal.reason);
+        let now_ms = refusal.at_ms;
         if self.last.len() == KEPT_MAX {
             self.last.pop_front();
         }
@@ -212,7 +213,8 @@ mod tests {
     fn a_source_and_reason_is_told_once_a_minute_with_its_count() {
         let mut inner = Inner::default();
         let mut add = |source, reason, at_ms| inner.add(refusal(source, reason, at_ms));
-        let (wrong, source) = (RefusalReason::Signature, Some("default"));
+        let wrong = RefusalReason::Signature;
+        let source = Some("default");
         assert_eq!(add(source, wrong, 0), Some(1));
         for at_ms in 1..1000 {
             assert_eq!(add(source, wrong, at_ms), None);

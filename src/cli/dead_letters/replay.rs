@@ -42,7 +42,8 @@ pub(super) async fn run(context: &Context<'_>, options: Options) -> anyhow::Resu
     let Some(agreed) = options.scope.ask(context, "replayed", &states).await? else {
         return Ok(ExitCode::SUCCESS);
     };
-    let (actor, note) = (actor(), options.note.as_deref());
+    let actor = actor();
+    let note = options.note.as_deref();
     if let Some(file) = options.edit {
         let body = std::fs::read(&file).with_context(|| file.display().to_string())?;
         replace_body(context, &agreed.filter, body, &actor, note).await?;

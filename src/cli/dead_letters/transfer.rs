@@ -42,7 +42,8 @@ pub(super) async fn import(
     context: &Context<'_>,
     options: ImportOptions,
 ) -> anyhow::Result<ExitCode> {
-    let (store, rules) = (&context.store, &context.config.rules);
+    let store = &context.store;
+    let rules = &context.config.rules;
     let import = async |mut file, log| import_letters(store, rules, &mut file, log).await;
     options.import(store, "dead letters", import).await
 }

@@ -30,7 +30,8 @@ pub(super) struct Options {
 }
 
 pub(super) async fn run(store: &Store, options: Options) -> anyhow::Result<ExitCode> {
-    let (mut filter, mut left) = (options.which.filter(), options.limit);
+    let mut filter = options.which.filter();
+    let mut left = options.limit;
     let mut is_first = true;
     while left > 0 && is_read() {
         let page = store.history(&filter, Order::Desc, left.min(PAGE)).await?;

@@ -160,7 +160,8 @@ async fn apply(
     log: i64,
     letters: &mut Vec<DeadLetterImport>,
 ) -> u64 {
-    let (mut halves, mut imported) = (Halves::of(tasks), 0);
+    let mut halves = Halves::of(tasks);
+    let mut imported = 0;
     while let Some(part) = halves.next_part() {
         match hold(|| store.apply_imported(part, log)).await {
             Ok(outcomes) => {

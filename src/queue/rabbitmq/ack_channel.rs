@@ -144,7 +144,8 @@ impl Outstanding {
 
     fn give_back(&mut self, tags: &[u64]) -> Vec<Call> {
         let calls = tags.iter().map(|tag| {
-            let (channel, tag) = (self.channel.clone(), *tag);
+            let channel = self.channel.clone();
+            let tag = *tag;
             let options = BasicNackOptions { multiple: false, requeue: true };
             begun(async move { channel.basic_nack(tag, options).await })
         });

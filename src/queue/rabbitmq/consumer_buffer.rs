@@ -127,7 +127,8 @@ impl Shared {
         let content = message::read(message);
         let place = consumer_buffer.flow.place();
         if matches!(place, Place::Lane(_)) && content.returns >= SUSPECT_AFTER {
-            let (shared, flow) = (Arc::clone(self), Arc::clone(&consumer_buffer.flow));
+            let shared = Arc::clone(self);
+            let flow = Arc::clone(&consumer_buffer.flow);
             tokio::spawn(async move { shared.suspect(&flow, broker_tag, &content).await });
             return;
         }

@@ -107,7 +107,8 @@ pub(super) async fn of_postgres(connection: &mut PgConnection) -> Result<ServerS
 }
 
 pub(super) async fn of_mysql(connection: &mut MySqlConnection) -> Result<ServerState, sqlx::Error> {
-    let (mut place, mut refusal) = (String::new(), None);
+    let mut place = String::new();
+    let mut refusal = None;
     for row in connection.fetch_all(MYSQL_STATE).await? {
         let name: String = row.try_get_unchecked(0)?;
         let value: String = row.try_get_unchecked(1)?;

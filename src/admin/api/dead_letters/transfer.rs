@@ -75,7 +75,8 @@ pub(in crate::admin::api) async fn import(
     request_body: web::Json<Object<ImportBody>>,
 ) -> Result<web::Json<Transferred>, ApiError> {
     let Object(request_body) = request_body.into_inner();
-    let (store, rules) = (admin.store()?, &admin.rules);
+    let store = admin.store()?;
+    let rules = &admin.rules;
     check_note(request_body.note.as_deref())?;
     let text = request_body.lines.join("\n");
     // Looked at as a whole first: all of it can be read, or nothing is imported.

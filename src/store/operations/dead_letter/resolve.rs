@@ -42,7 +42,8 @@ impl DeadLetterResolution<'_> {
 
     fn entry(&self) -> AuditEntry<'_> {
         let action = if self.gives_up { AuditAction::Discard } else { AuditAction::Restore };
-        let (filter, note) = (Some(self.filter.to_json()), Some(self.note));
+        let filter = Some(self.filter.to_json());
+        let note = Some(self.note);
         AuditEntry { filter, note, ..AuditEntry::new(action, self.actor) }
     }
 
@@ -91,7 +92,8 @@ impl Store {
         log: i64,
     ) -> Result<Vec<i64>, StoreError> {
         let _turn = self.turn().await;
-        let (db, now) = (self.begin().await?, self.clock.now());
+        let db = self.begin().await?;
+        let now = self.clock.now();
         // Writes before it reads: SQLite can't turn a reader into a writer.
         audit::count(&db, log, 0).await?;
         let filter =

@@ -19,7 +19,8 @@ impl Store {
         actor: &Actor,
     ) -> Result<Option<ReplayJob>, StoreError> {
         let _turn = self.turn().await;
-        let (db, now) = (self.begin().await?, self.clock.now());
+        let db = self.begin().await?;
+        let now = self.clock.now();
         let column = |name: &'static str| Expr::col(Alias::new(name));
         let mut update = Query::update();
         update

@@ -44,7 +44,8 @@ impl Store {
     /// Starts a job for the filter, or takes over the one that nobody runs any more.
     pub async fn start_job(&self, request: &ReplayRequest<'_>) -> Result<JobStart, StoreError> {
         let _turn = self.turn().await;
-        let (db, now) = (self.begin().await?, self.clock.now());
+        let db = self.begin().await?;
+        let now = self.clock.now();
         let row = row(request, now);
         Upsert::<Entity>::new(self.dialect, &[Column::ActiveKey]).run(&db, vec![row]).await?;
         let job = Entity::find().filter(Column::ActiveKey.eq(request.filter.key())).one(&db);
@@ -69,7 +70,8 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<ReplayJob, StoreError> {
         let backend = self.dialect.backend();
-        let (letters, id) = (Alias::new("dead_letters"), Expr::col(Alias::new("id")));
+        let letters = Alias::new("dead_letters");
+        let id = Expr::col(Alias::new("id"));
         let mut select = Query::select();
         select
             .expr_as(id.clone().count(), Alias::new("total"))

@@ -35,7 +35,8 @@ impl Store {
     /// Marks the next dead letters of a job, `limit` at most, and renews its lease.
     pub async fn step_job(&self, job: &ReplayJob, limit: u64) -> Result<JobStep, StoreError> {
         let _turn = self.turn().await;
-        let (db, now) = (self.begin().await?, self.clock.now());
+        let db = self.begin().await?;
+        let now = self.clock.now();
         // Holds the job's row until the end of the transaction, and makes SQLite a writer.
         if !renew(&db, job, now).await? {
             let job = fetch(&db, job.id).await?;
@@ -97,7 +98,8 @@ impl Store {
     /// Keeps the lease while a job waits. False when the job is no longer this process'.
     pub async fn renew_job(&self, job: &ReplayJob) -> Result<bool, StoreError> {
         let _turn = self.turn().await;
-        let (db, now) = (self.begin().await?, self.clock.now());
+        let db = self.begin().await?;
+        let now = self.clock.now();
         let renewed = renew(&db, job, now).await?;
         db.commit().await?;
         Ok(renewed)
