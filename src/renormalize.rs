@@ -22,6 +22,7 @@ use crate::store::audit::{Actor, AuditAction, AuditEntry};
 use crate::store::operations::batches::parts;
 use crate::store::operations::history::{LedgerFilter, LedgerOutcome, LedgerRow};
 use crate::store::operations::hold::hold;
+use crate::store::operations::page::RowPage;
 use crate::store::{Store, StoreError};
 use crate::webhook::Webhook;
 
@@ -56,31 +57,28 @@ impl Renormalizer<'_> {
     /// rows are done with. An outage is waited for; an error is another failure to read.
     pub async fn run(
         &self,
-        mut filter: LedgerFilter,
+        filter: LedgerFilter,
         mut ticked: impl FnMut(usize),
     ) -> Result<RenormalizeCounts, StoreError> {
         let started = Instant::now();
         let mut counts = RenormalizeCounts::default();
         let mut done = 0;
         // What comes meanwhile is read by the present normalizer anyway.
-        filter.last_id = hold(|| self.store.history_end()).await?;
+        let page_max = u64::try_from(PAGE).unwrap_or(u64::MAX);
+        let last_id = hold(|| self.store.history_end()).await?;
+        let mut page = RowPage { last_id, ..RowPage::first(page_max) };
         loop {
-            let page = hold(|| self.page(&filter)).await?;
-            let Some(last) = page.last() else { return Ok(counts) };
-            filter.after_id = last.id;
+            let rows = hold(|| self.store.history(&filter, page, Order::Asc)).await?;
+            let Some(last) = rows.last() else { return Ok(counts) };
+            page.after_id = last.id;
             let body_bytes = |row: &LedgerRow| row.body_bytes.unwrap_or_default();
-            for rows in parts(&page, self.rows_max(), body_bytes) {
+            for rows in parts(&rows, self.rows_max(), body_bytes) {
                 self.take(rows, &mut counts).await?;
                 ticked(rows.len());
                 done += rows.len();
                 self.slow_down(started, done).await;
             }
         }
-    }
-
-    async fn page(&self, filter: &LedgerFilter) -> Result<Vec<LedgerRow>, StoreError> {
-        let page_max = u64::try_from(PAGE).unwrap_or(u64::MAX);
-        self.store.history(filter, Order::Asc, page_max).await
     }
 
     /// At a rate, no more than a second's worth at a time.

@@ -12,6 +12,7 @@
 mod audit;
 mod dead_letters;
 mod error;
+mod filter;
 mod jobs;
 mod log_level;
 mod read;

@@ -18,6 +18,7 @@ pub mod dead_letter;
 pub mod history;
 pub(crate) mod hold;
 pub mod job;
+pub mod page;
 mod probe;
 pub mod processes;
 mod retention;

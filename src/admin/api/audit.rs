@@ -7,8 +7,8 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::ApiError;
-use super::dead_letters::limit;
 use super::error::Refused;
+use super::filter::limit;
 use crate::admin::Admin;
 use crate::store::audit::{AuditAction, AuditLogRow};
 

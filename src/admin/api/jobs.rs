@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::dead_letters::limit;
 use super::error::Refused;
+use super::filter::limit;
 use super::{ApiError, Problem, actor};
 use crate::admin::{Admin, Caller};
 use crate::clock::{Clock, SystemClock};

@@ -14,6 +14,7 @@ use crate::normalize::{NORMALIZER_VERSION, Rules};
 use crate::operations::DryRun;
 use crate::store::Store;
 use crate::store::operations::history::{LedgerFilter, LedgerRow};
+use crate::store::operations::page::RowPage;
 use crate::waha::json::{self as waha_json, Node};
 
 /// Options of `webhooks show`.
@@ -32,7 +33,7 @@ pub(super) async fn run(
     options: Options,
 ) -> anyhow::Result<ExitCode> {
     let filter = LedgerFilter { ids: vec![options.id], ..LedgerFilter::default() };
-    let rows = store.history(&filter, Order::Asc, 1).await?;
+    let rows = store.history(&filter, RowPage::first(1), Order::Asc).await?;
     let row = rows.first().with_context(|| format!("there is no webhook {}", options.id))?;
     let body = store.bodies(&[row.id]).await?.remove(&row.id);
     if body.is_some() {

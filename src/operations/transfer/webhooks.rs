@@ -16,6 +16,7 @@ use crate::store::operations::batches::parts;
 use crate::store::operations::dead_letter::{DeadLetterImport, ImportCounts};
 use crate::store::operations::history::{LedgerFilter, LedgerRow};
 use crate::store::operations::hold::hold;
+use crate::store::operations::page::RowPage;
 use crate::store::{Store, StoreError};
 use crate::webhook::{Headers, Webhook, WebhookKey};
 use crate::worker::ProcessError;
@@ -45,16 +46,17 @@ pub struct ExportedWebhooks {
 /// Writes what a filter names and what is in the ledger now, oldest first.
 pub async fn export_webhooks(
     store: &Store,
-    mut filter: LedgerFilter,
+    filter: LedgerFilter,
     out: &mut (impl Write + Send),
 ) -> Result<ExportedWebhooks, LineError> {
     let mut exported = ExportedWebhooks::default();
-    filter.last_id = hold(|| store.history_end()).await?;
+    let last_id = hold(|| store.history_end()).await?;
+    let mut page = RowPage { last_id, ..RowPage::first(PAGE as u64) };
     loop {
-        let page = hold(|| store.history(&filter, Order::Asc, PAGE as u64)).await?;
-        let Some(last) = page.last() else { return Ok(exported) };
-        filter.after_id = last.id;
-        for rows in parts(&page, PAGE, |row: &LedgerRow| row.body_bytes.unwrap_or_default()) {
+        let rows = hold(|| store.history(&filter, page, Order::Asc)).await?;
+        let Some(last) = rows.last() else { return Ok(exported) };
+        page.after_id = last.id;
+        for rows in parts(&rows, PAGE, |row: &LedgerRow| row.body_bytes.unwrap_or_default()) {
             export_rows(store, rows, out, &mut exported).await?;
         }
     }

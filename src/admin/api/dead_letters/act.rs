@@ -6,8 +6,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::filter_query::check;
 use crate::admin::api::error::{Refused, RefusedBody};
+use crate::admin::api::filter::ApiFilter;
 use crate::admin::api::validation::{check_note, check_rate};
 use crate::admin::api::{ApiError, Problem, actor};
 use crate::admin::{Admin, Caller};
@@ -226,7 +226,7 @@ fn named(
     all: bool,
     state: DeadLetterState,
 ) -> Result<DeadLetterFilter, ApiError> {
-    check(&filter)?;
+    filter.check()?;
     if !filter.is_named() && !all {
         return Err(ApiError::BadRequest("the filter is empty: say which, or all".to_owned()));
     }

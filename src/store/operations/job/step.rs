@@ -13,7 +13,8 @@ use entity::dead_letters::Column;
 use super::{LEASE, REPLAYS, ReplayJob, fetch, update_of};
 use crate::store::apply::burial::state::DeadLetterState;
 use crate::store::connect::transaction::CheckedTransaction;
-use crate::store::operations::dead_letter::{DeadLetterPage, body_bytes, select};
+use crate::store::operations::dead_letter::{body_bytes, select};
+use crate::store::operations::page::RowPage;
 use crate::store::sql::error::StoreError;
 use crate::store::sql::upsert::Upsert;
 use crate::store::{Store, audit};
@@ -173,7 +174,7 @@ async fn next(
     limit: u64,
 ) -> Result<Vec<i64>, StoreError> {
     let filter = serde_json::from_str(&job.filter).map_err(|_| StoreError::Filter(job.id))?;
-    let page = DeadLetterPage { after_id: job.cursor_id, last_id: job.last_id, limit };
+    let page = RowPage { after_id: job.cursor_id, last_id: job.last_id, limit };
     let rows = select(&filter, page, db.get_database_backend());
     Ok(rows.select_only().column(Column::Id).lock_exclusive().into_tuple().all(db).await?)
 }
