@@ -106,7 +106,7 @@ impl Renormalizer<'_> {
         counts.seen += rows.len();
         let mut readable: Vec<&LedgerRow> = Vec::with_capacity(rows.len());
         for row in rows {
-            if row.outcome == LedgerOutcome::DeadLettered.name() {
+            if row.outcome == LedgerOutcome::DeadLettered {
                 counts.dead_lettered += 1;
             } else {
                 readable.push(row);

@@ -52,7 +52,7 @@ use sea_orm_migration::sea_orm::{
 };
 
 pub use crate::error::MigrateError;
-pub use crate::ownership::foreign;
+pub use crate::ownership::{foreign, tables};
 pub use crate::plan::{DownPlan, plan_down};
 pub use crate::schema::{Schema, status};
 use crate::turn::Turn;

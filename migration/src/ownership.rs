@@ -32,7 +32,7 @@ pub async fn foreign<C: ConnectionTrait>(
 ) -> Result<Vec<String>, MigrateError> {
     let relations = catalog::relations(db).await?;
     let known = Known::read(db, schema, &relations).await?;
-    let foreign = names().filter_map(|name| relations.get(name).filter(|it| !known.is_ours(it)));
+    let foreign = tables().filter_map(|name| relations.get(name).filter(|it| !known.is_ours(it)));
     Ok(foreign.map(|relation| relation.name.clone()).collect())
 }
 
@@ -54,7 +54,7 @@ pub(crate) async fn mark(db: &DatabaseTransaction) -> Result<(), MigrateError> {
         return Ok(());
     }
     let relations = catalog::relations(db).await?;
-    for name in names().chain([HISTORY]) {
+    for name in tables().chain([HISTORY]) {
         if relations.get(name).is_some_and(|it| it.is_table && !it.is_marked) {
             catalog::mark(db, name).await?;
         }
@@ -63,7 +63,7 @@ pub(crate) async fn mark(db: &DatabaseTransaction) -> Result<(), MigrateError> {
 }
 
 /// The names of all tables of this release, in the order in which they are made.
-fn names() -> impl Iterator<Item = &'static str> {
+pub fn tables() -> impl Iterator<Item = &'static str> {
     steps().into_iter().flat_map(|step| step.tables.iter().copied())
 }
 

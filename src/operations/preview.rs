@@ -9,6 +9,7 @@ use crate::normalize::Rules;
 use crate::operations::DryRun;
 use crate::store::operations::batches::parts;
 use crate::store::operations::dead_letter::{DeadLetterFilter, DeadLetterSummary, FilterExtent};
+use crate::store::operations::history::LedgerOutcome;
 use crate::store::operations::hold::hold;
 use crate::store::operations::page::RowPage;
 use crate::store::{Store, StoreError};
@@ -41,9 +42,11 @@ impl Prospect {
     /// Adds one.
     pub fn add(&mut self, reading: &DryRun) {
         match reading.outcome {
-            "applied" => self.applied += 1,
-            "ignored" => self.ignored += 1,
-            _ => *self.dead_lettered.entry(reading.reason.unwrap_or_default()).or_default() += 1,
+            LedgerOutcome::Applied => self.applied += 1,
+            LedgerOutcome::Ignored => self.ignored += 1,
+            LedgerOutcome::DeadLettered => {
+                *self.dead_lettered.entry(reading.reason.unwrap_or_default()).or_default() += 1;
+            }
         }
     }
 

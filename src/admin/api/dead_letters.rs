@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::ApiError;
 use super::error::Refused;
-use super::filter::{AfterQuery, FilterQuery, LIMIT_MAX, NoPage, limit};
+use super::filter::{AfterQuery, FilterQuery, LIMIT_MAX, NoPage, limit, next};
 use crate::admin::Admin;
 use crate::store::apply::burial::state::DeadLetterState;
 use crate::store::operations::dead_letter::{DeadLetterFilter, DeadLetterGroup, DeadLetterSummary};
@@ -56,8 +56,7 @@ pub(super) async fn list(
     let page = RowPage { after_id: asked.after.unwrap_or_default(), ..RowPage::first(limit) };
     let filter = filter.or_states(&[DeadLetterState::Pending]);
     let dead_letters = admin.store()?.dead_letters(&filter, page).await?;
-    let is_full = dead_letters.len() as u64 == limit;
-    let next = dead_letters.last().filter(|_| is_full).map(|letter| letter.id);
+    let next = next(&dead_letters, limit, |letter| letter.id);
     Ok(web::Json(Letters { dead_letters, next }))
 }
 

@@ -103,6 +103,11 @@ pub(super) fn limit(asked: Option<u64>) -> Result<u64, ApiError> {
     Err(ApiError::BadRequest(format!("limit is not between 1 and {LIMIT_MAX}")))
 }
 
+/// Where the next page of a list begins: behind the last row, if a whole page was found.
+pub(super) fn next<T>(rows: &[T], limit: u64, id: impl Fn(&T) -> i64) -> Option<i64> {
+    rows.last().filter(|_| rows.len() as u64 == limit).map(id)
+}
+
 /// A query that says which rows, and which page of them.
 #[derive(Debug)]
 pub(super) struct FilterQuery<F, P>(pub(super) F, pub(super) P);

@@ -8,11 +8,11 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::error::Refused;
-use super::filter::{BeforeQuery, FilterQuery, limit};
+use super::filter::{BeforeQuery, FilterQuery, limit, next};
 use super::{ApiError, Problem, read};
 use crate::admin::{Admin, Caller};
 use crate::operations::DryRun;
-use crate::store::operations::history::{LedgerFilter, LedgerRow};
+use crate::store::operations::history::{LedgerFilter, LedgerOutcome, LedgerRow};
 use crate::store::operations::page::RowPage;
 
 /// A page of the ledger, newest first.
@@ -28,9 +28,9 @@ pub(super) struct WebhookPage {
 pub(super) struct WebhookDetail {
     /// Its row.
     webhook: LedgerRow,
-    /// What the normalizer says of it now: `applied`, `ignored` or `dead_lettered`; none if its body
-    /// is not stored.
-    outcome_now: Option<&'static str>,
+    /// What the normalizer says of it now; none if its body is not stored.
+    #[schema(inline)]
+    outcome_now: Option<LedgerOutcome>,
     /// Why, for the last two.
     reason_now: Option<&'static str>,
     /// The body as text, if it is stored and the token's role may read bodies. What is no UTF-8 is
@@ -51,8 +51,7 @@ pub(super) async fn list(
     let last_id = asked.before.map_or(i64::MAX, |before| before.saturating_sub(1));
     let page = RowPage { last_id, ..RowPage::first(limit) };
     let webhooks = admin.store()?.history(&filter, page, Order::Desc).await?;
-    let is_full = webhooks.len() as u64 == limit;
-    let next = webhooks.last().filter(|_| is_full).map(|row| row.id);
+    let next = next(&webhooks, limit, |row| row.id);
     Ok(web::Json(WebhookPage { webhooks, next }))
 }
 

@@ -89,7 +89,7 @@ fn print_page<'a>(
     for letter in letters {
         table.row([
             letter.id.to_string(),
-            letter.state.clone(),
+            letter.state.name().to_owned(),
             letter.reason.clone(),
             letter.event_type.clone(),
             letter.session.clone(),

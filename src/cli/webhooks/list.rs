@@ -73,7 +73,7 @@ fn print_page(rows: &[LedgerRow]) {
             time::short(row.received_at),
             row.session.clone(),
             row.event_type.clone(),
-            row.outcome.clone(),
+            row.outcome.name().to_owned(),
             row.reason.clone().unwrap_or_else(|| "-".to_owned()),
             row.normalizer_version.to_string(),
             row.body_bytes.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string()),

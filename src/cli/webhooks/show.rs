@@ -66,7 +66,7 @@ fn print(row: &LedgerRow) {
     outln!("received     {}", time::exact(row.received_at));
     outln!("processed    {}", time::exact(row.processed_at));
     let reason = row.reason.as_ref().map(|reason| format!(", {reason}")).unwrap_or_default();
-    let (outcome, version) = (&row.outcome, row.normalizer_version);
+    let (outcome, version) = (row.outcome.name(), row.normalizer_version);
     outln!("outcome      {outcome}{reason} (attempt {}, normalizer {version})", row.attempts);
 }
 

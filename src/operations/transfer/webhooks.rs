@@ -85,7 +85,7 @@ async fn export_rows(
                 received_at: row.received_at,
             },
             body: LineBody::of(body.into()),
-            outcome: row.outcome.clone(),
+            outcome: row.outcome.name().to_owned(),
         };
         serde_json::to_writer(&mut *out, &line).map_err(std::io::Error::from)?;
         out.write_all(b"\n")?;

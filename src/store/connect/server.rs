@@ -1,7 +1,8 @@
 //! What a server says of itself: whether it takes writes, and which one it is.
 //!
 //! Asked of every new connection, and by whoever looks for the server that takes writes. The questions
-//! need no right beyond that to connect; a server that does not know one has no identity, and all else
+//! need no right beyond that to connect, and are texts, because no builder of statements knows what servers
+//! have to tell of themselves; a server that does not know one has no identity, and all else
 //! goes on.
 
 use std::time::Duration;

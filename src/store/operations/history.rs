@@ -11,8 +11,8 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, Func};
 use sea_orm::{
-    ColumnTrait, DbBackend, EntityTrait, FromQueryResult, Order, QueryFilter, QueryOrder,
-    QuerySelect,
+    ColumnTrait, DbBackend, DeriveActiveEnum, EntityTrait, EnumIter, FromQueryResult, Order,
+    QueryFilter, QueryOrder, QuerySelect,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -27,15 +27,31 @@ use crate::strict_json::names;
 use crate::webhook::{Headers, Receipt, Webhook, WebhookKey, WebhookParts};
 
 /// An outcome that a ledger row can have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    EnumIter,
+    DeriveActiveEnum,
+    clap::ValueEnum,
+    Serialize,
+    Deserialize,
+    ToSchema,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
 #[serde(rename_all = "snake_case")]
 #[schema(as = RowOutcome)]
 pub enum LedgerOutcome {
     /// Its changes are in the tables.
+    #[sea_orm(string_value = "applied")]
     Applied,
     /// It told nothing for our tables.
+    #[sea_orm(string_value = "ignored")]
     Ignored,
     /// It is a dead letter.
+    #[sea_orm(string_value = "dead_lettered")]
     DeadLettered,
 }
 
@@ -129,13 +145,13 @@ impl LedgerFilter {
         } = self;
         let any_of =
             |column: Column, texts: &[String]| (!texts.is_empty()).then(|| column.is_in(texts));
-        let outcomes: Vec<String> = outcomes.iter().map(|it| it.name().to_owned()).collect();
+        let of_outcome = || Column::Outcome.is_in(outcomes.iter().map(|it| it.name()));
         Condition::all()
             .add_option((!ids.is_empty()).then(|| Column::Id.is_in(ids.iter().copied())))
             .add_option(any_of(Column::Source, sources))
             .add_option(any_of(Column::Session, sessions))
             .add_option(any_of(Column::EventType, events))
-            .add_option(any_of(Column::Outcome, &outcomes))
+            .add_option((!outcomes.is_empty()).then(of_outcome))
             .add_option(any_of(Column::Reason, reasons))
             .add_option(since.map(|since| Column::ReceivedAt.gte(since)))
             .add_option(until.map(|until| Column::ReceivedAt.lt(until)))
@@ -160,8 +176,9 @@ pub struct LedgerRow {
     /// Which acceptance made the row.
     #[serde(skip)]
     pub receipt: i64,
-    /// `applied`, `ignored` or `dead_lettered`.
-    pub outcome: String,
+    /// How it ended.
+    #[schema(inline)]
+    pub outcome: LedgerOutcome,
     /// Why, for the last two.
     pub reason: Option<String>,
     /// How often it was tried.
@@ -206,7 +223,7 @@ pub struct LedgerGroup {
     /// Their event type.
     pub event_type: String,
     /// Their outcome.
-    pub outcome: String,
+    pub outcome: LedgerOutcome,
     /// All of them.
     pub total: i64,
     /// Those whose body is stored.

@@ -6,7 +6,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, NotSet, QueryFilter, Se
 
 use entity::replay_jobs::{ActiveModel, Column, Entity};
 
-use super::{LEASE, REPLAYS, ReplayJob, TABLE, fetch};
+use super::{JobState, LEASE, REPLAYS, ReplayJob, TABLE, fetch};
 use crate::store::Store;
 use crate::store::audit::{self, Actor, AuditAction, AuditEntry};
 use crate::store::connect::transaction::CheckedTransaction;
@@ -105,7 +105,7 @@ fn row(request: &ReplayRequest<'_>, now: DateTime<Utc>) -> ActiveModel {
         id: NotSet,
         filter: Set(request.filter.to_json()),
         active_key: Set(Some(request.filter.key())),
-        state: Set("running".to_owned()),
+        state: Set(JobState::Running.name().to_owned()),
         rate: Set(request.rate),
         requested_by: Set(audit::fitting(&request.actor.name)),
         requested_from: Set(audit::fitting(&request.actor.place)),
@@ -141,7 +141,7 @@ async fn take_over(
             (Alias::new("updated_at"), Expr::val(now)),
         ])
         .and_where(column("id").eq(job.id))
-        .and_where(column("state").eq("running"))
+        .and_where(column("state").eq(JobState::Running.name()))
         .and_where(column("leased_until").lt(now));
     if db.execute(&update).await?.rows_affected() == 0 {
         return Ok(false);

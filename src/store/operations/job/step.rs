@@ -10,7 +10,7 @@ use sea_orm::{
 use entity::dead_letter_replays as replays;
 use entity::dead_letters::Column;
 
-use super::{LEASE, REPLAYS, ReplayJob, fetch, update_of};
+use super::{JobState, LEASE, REPLAYS, ReplayJob, fetch, update_of};
 use crate::store::apply::burial::state::DeadLetterState;
 use crate::store::connect::transaction::CheckedTransaction;
 use crate::store::operations::dead_letter::{body_bytes, select};
@@ -42,7 +42,7 @@ impl Store {
         if !renew(&db, job, now).await? {
             let job = fetch(&db, job.id).await?;
             db.rollback().await?;
-            return Ok(if job.state == "cancelled" {
+            return Ok(if job.state == JobState::Cancelled.name() {
                 JobStep::Cancelled(job)
             } else {
                 JobStep::Lost(job)
@@ -160,7 +160,7 @@ async fn finish(
 ) -> Result<(), StoreError> {
     let mut update = update_of(job.id, &job.lease_owner, now);
     update
-        .value(Alias::new("state"), "done")
+        .value(Alias::new("state"), JobState::Done.name())
         .value(Alias::new("active_key"), None::<String>)
         .value(Alias::new("ended_at"), now);
     db.execute(&update).await?;
