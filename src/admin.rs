@@ -1,7 +1,7 @@
 //! The admin listener: health, metrics, and the API that operators use.
 //!
 //! Started by `up`, `serve` and `work`. `access` decides who may come in; `api` has a file for each
-//! resource and says how to add one. What must stay true: only `/livez` and `/readyz` need no token,
+//! resource and says how to add one. Invariant: only `/livez` and `/readyz` need no token,
 //! and nothing here can hold up the door for long, however often it is asked.
 
 mod access;
@@ -24,13 +24,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::accounting::{Accounting, CountSources};
 use crate::http_problem::problem;
+use crate::metrics::{Metrics, Scope};
 use crate::monitor::Monitor;
 use crate::normalize::Rules;
 use crate::queue::Queue;
 use crate::server::connection::{self, ConnectionLimits, ListenerOptions};
 use crate::store::Store;
 use crate::telemetry::cause::Causes;
-use crate::telemetry::metrics::{Metrics, Scope};
 
 pub use access::{Access, AccessError, Caller, Role, Token};
 pub use api::FeedWatch;

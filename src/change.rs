@@ -35,8 +35,7 @@ pub use group::{
 pub use label::{ChatLabelChange, ChatLabelKey, LabelChange, LabelKey, LabelLook};
 pub use merge::Merge;
 pub use message::{
-    Content, Media, MessageChange, MessageKey, MessageStatus, Origin, Referral, ReferralChange,
-    Reply, Told,
+    Content, Media, MessageChange, MessageKey, Origin, Referral, ReferralChange, Reply, Told,
 };
 pub use own::{ME, OwnMessageChange, Witness};
 pub use person::{ContactChange, Link, Names, PersonKey};
@@ -46,6 +45,8 @@ pub use session::{
     StatusPoint,
 };
 pub use version::{Register, Version};
+
+pub use crate::waha::ack::MessageStatus;
 
 /// What webhooks tell, by row, in the canonical order in which rows are locked.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -91,6 +92,52 @@ pub struct Changes {
 }
 
 impl Changes {
+    /// How many there are, by what they are about.
+    pub fn counts(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        let Self {
+            sessions,
+            chats,
+            messages,
+            // Another view of messages, and of who is who.
+            own_messages: _,
+            links: _,
+            edits,
+            revocations,
+            referrals,
+            reactions,
+            votes,
+            event_responses,
+            member_acks,
+            calls,
+            reads,
+            contacts,
+            participants,
+            join_requests,
+            labels,
+            chat_labels,
+        } = self;
+        let counts = [
+            ("sessions", sessions.len()),
+            ("chats", chats.len()),
+            ("messages", messages.len()),
+            ("edits", edits.len()),
+            ("revocations", revocations.len()),
+            ("referrals", referrals.len()),
+            ("reactions", reactions.len()),
+            ("votes", votes.len()),
+            ("answers to invitations", event_responses.len()),
+            ("acks of members", member_acks.len()),
+            ("calls", calls.len()),
+            ("read marks", reads.len()),
+            ("contacts", contacts.len()),
+            ("members", participants.len()),
+            ("wishes to join", join_requests.len()),
+            ("labels", labels.len()),
+            ("labels on chats", chat_labels.len()),
+        ];
+        counts.into_iter().filter(|(_, count)| *count > 0)
+    }
+
     /// The change of a session, made if there is none yet.
     pub fn session(&mut self, key: &SessionKey) -> &mut SessionChange {
         self.sessions.entry(key.clone()).or_default()

@@ -2,10 +2,14 @@
 //!
 //! Called by the shell (server, worker, queue). The pure core takes times as values.
 
+mod written;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::{DateTime, Utc};
+
+pub(crate) use written::parse_time;
 
 /// Where the shell gets the time from.
 pub trait Clock: Send + Sync {

@@ -39,12 +39,14 @@ pub mod simulate;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod driver_error;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod http_client;
 pub mod http_problem;
 pub mod lifecycle;
+pub mod metrics;
 pub mod names;
 pub mod open_files;
 pub mod outage;

@@ -1,7 +1,7 @@
 //! Looks every few seconds at what a process depends on: what waits in queue and tables, and whether
 //! what nobody used for a while can still be used.
 //!
-//! Started by `lifecycle`; `/metrics` exports what it sees. What must stay true: asking often costs
+//! Started by `lifecycle`; `/metrics` exports what it sees. Invariant: asking often costs
 //! nothing more, because whoever asks shares one look; a look ends soon, whatever hangs; and what is
 //! being used is judged by its uses alone (`telemetry::dependency`), never by what is tried here.
 
@@ -20,12 +20,12 @@ use tokio_util::sync::CancellationToken;
 
 use self::tables::Tables;
 use crate::clock::Clock;
+use crate::metrics::{Metrics, Scope};
 use crate::queue::{Depth, Queue};
 use crate::quiet_sessions::SilentSession;
 use crate::store::Store;
 use crate::telemetry::cause;
 use crate::telemetry::dependency::{Dependencies, Usage};
-use crate::telemetry::metrics::{Metrics, Scope};
 
 /// How often it looks by itself.
 const LOOK_EVERY: Duration = Duration::from_secs(5);

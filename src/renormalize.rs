@@ -1,7 +1,7 @@
 //! Runs stored bodies of the ledger through the present normalizer and applies what they tell now:
 //! how history fills tables that are younger than it. Called by `webhooks renormalize`.
 //!
-//! What must stay true:
+//! Invariant:
 //! - Each webhook is applied under the receipt that made its row, in the transaction that updates
 //!   the row. So nothing is doubled, a kill at any instant leaves no half, and it may run beside
 //!   traffic, beside itself, and again.
@@ -22,6 +22,7 @@ use crate::store::audit::{Actor, AuditAction, AuditEntry};
 use crate::store::operations::batches::parts;
 use crate::store::operations::history::{LedgerFilter, LedgerOutcome, LedgerRow};
 use crate::store::operations::hold::hold;
+use crate::store::operations::page::RowPage;
 use crate::store::{Store, StoreError};
 use crate::webhook::Webhook;
 
@@ -56,30 +57,28 @@ impl Renormalizer<'_> {
     /// rows are done with. An outage is waited for; an error is another failure to read.
     pub async fn run(
         &self,
-        mut filter: LedgerFilter,
+        filter: LedgerFilter,
         mut ticked: impl FnMut(usize),
     ) -> Result<RenormalizeCounts, StoreError> {
         let started = Instant::now();
-        let (mut counts, mut done) = (RenormalizeCounts::default(), 0);
+        let mut counts = RenormalizeCounts::default();
+        let mut done = 0;
         // What comes meanwhile is read by the present normalizer anyway.
-        filter.last_id = hold(|| self.store.history_end()).await?;
+        let page_max = u64::try_from(PAGE).unwrap_or(u64::MAX);
+        let last_id = hold(|| self.store.history_end()).await?;
+        let mut page = RowPage { last_id, ..RowPage::first(page_max) };
         loop {
-            let page = hold(|| self.page(&filter)).await?;
-            let Some(last) = page.last() else { return Ok(counts) };
-            filter.after_id = last.id;
+            let rows = hold(|| self.store.history(&filter, page, Order::Asc)).await?;
+            let Some(last) = rows.last() else { return Ok(counts) };
+            page.after_id = last.id;
             let body_bytes = |row: &LedgerRow| row.body_bytes.unwrap_or_default();
-            for rows in parts(&page, self.rows_max(), body_bytes) {
+            for rows in parts(&rows, self.rows_max(), body_bytes) {
                 self.take(rows, &mut counts).await?;
                 ticked(rows.len());
                 done += rows.len();
                 self.slow_down(started, done).await;
             }
         }
-    }
-
-    async fn page(&self, filter: &LedgerFilter) -> Result<Vec<LedgerRow>, StoreError> {
-        let page_max = u64::try_from(PAGE).unwrap_or(u64::MAX);
-        self.store.history(filter, Order::Asc, page_max).await
     }
 
     /// At a rate, no more than a second's worth at a time.
@@ -107,7 +106,7 @@ impl Renormalizer<'_> {
         counts.seen += rows.len();
         let mut readable: Vec<&LedgerRow> = Vec::with_capacity(rows.len());
         for row in rows {
-            if row.outcome == LedgerOutcome::DeadLettered.name() {
+            if row.outcome == LedgerOutcome::DeadLettered {
                 counts.dead_lettered += 1;
             } else {
                 readable.push(row);
@@ -148,7 +147,8 @@ impl Renormalizer<'_> {
         tasks: &[ApplyTask<'_>],
         counts: &mut RenormalizeCounts,
     ) {
-        let (mut halves, mut ends) = (Halves::of(tasks), Vec::with_capacity(tasks.len()));
+        let mut halves = Halves::of(tasks);
+        let mut ends = Vec::with_capacity(tasks.len());
         while let Some(part) = halves.next_part() {
             match self.outcomes(part).await {
                 Ok(outcomes) => ends.extend(outcomes.into_iter().map(Ok)),

@@ -165,7 +165,8 @@ impl Runner<'_> {
         let letters = hold(|| self.store.whole_letters(ids)).await?;
         let attempts = letters.iter().map(|letter| self.publish_traced(letter));
         let results = join_all(attempts).await;
-        let (mut published, mut refused) = (Vec::with_capacity(ids.len()), None);
+        let mut published = Vec::with_capacity(ids.len());
+        let mut refused = None;
         for (letter, result) in letters.iter().zip(results) {
             match result {
                 Ok(()) => published.push(letter.row.id),

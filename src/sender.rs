@@ -74,7 +74,8 @@ pub struct Report {
 impl Report {
     fn new() -> Self {
         let latency_us = Histogram::new(3).expect("three digits are allowed");
-        let (answers, elapsed) = (BTreeMap::new(), Duration::ZERO);
+        let answers = BTreeMap::new();
+        let elapsed = Duration::ZERO;
         Self { sent: 0, accepted: 0, lost: 0, retries: 0, refused: 0, answers, latency_us, elapsed }
     }
 
@@ -142,7 +143,9 @@ where
     let mut connections = JoinSet::new();
     for _ in 0..sending.connections.max(1) {
         let connection = Connection { client: client.clone(), sending: sending.clone() };
-        let (webhooks, pace, watch) = (Arc::clone(&webhooks), pace.clone(), watch.clone());
+        let webhooks = Arc::clone(&webhooks);
+        let pace = pace.clone();
+        let watch = watch.clone();
         connections.spawn(async move { connection.run(&webhooks, pace.as_deref(), watch).await });
     }
     let mut report = Report::new();

@@ -29,8 +29,8 @@ use ipnet::IpNet;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::clock::Clock;
+use crate::metrics::door::DoorMetrics;
 use crate::queue::Queue;
-use crate::telemetry::metrics::door::DoorMetrics;
 use crate::telemetry::outage_log::OutageLog;
 use crate::telemetry::refusals::RefusalReason;
 use crate::webhook::source::Source;

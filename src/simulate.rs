@@ -1,8 +1,7 @@
 //! Makes coherent WAHA histories: what a WAHA would send while people talk, made up from a seed.
 //!
 //! Used by the `simulate` command, which signs and sends them, and by the tests of "any order, any
-//! number of times: the same rows". Pure: no clock, no I/O; equal plans give equal bytes. What
-//! must stay true: whatever an event refers to (a message, a label, a group) has an event of its
+//! number of times: the same rows". Pure: no clock, no I/O; equal plans give equal bytes. Invariant: whatever an event refers to (a message, a label, a group) has an event of its
 //! own in the same history, unless its family is switched off; nothing contradicts itself; and a
 //! plan with fewer messages or fewer families gives a subset of the events, so that a failing one
 //! can be made small.

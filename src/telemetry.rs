@@ -2,13 +2,13 @@
 //!
 //! Started once by the CLI. `span` says which webhook a line is about, `level` changes what is logged
 //! while the process runs, `cause` says why something failed, `panic` keeps values out of what a panic
-//! says. Metrics are in `metrics`, what a process depends on in `dependency`, and what the door refused in
-//! `refusals`.
+//! says. What a process depends on is in `dependency`, what the door refused in `refusals`, and `family`
+//! makes families of metrics. Whoever logs imports this, so it imports nothing that logs.
 
 pub mod cause;
 pub mod dependency;
+pub(crate) mod family;
 mod level;
-pub mod metrics;
 pub mod outage_log;
 mod panic;
 pub mod refusals;

@@ -6,7 +6,7 @@
 //! letter. A batch is no span: somebody who looks for a webhook finds the time of its transaction in
 //! its own trace, with the size of the batch.
 //!
-//! Called by `server`, `queue/spool`, `worker` and `replay`. What must stay true: without an endpoint
+//! Called by `server`, `queue/spool`, `worker` and `replay`. Invariant: without an endpoint
 //! nothing here does any work, and no step ever waits for the collector. Only verified webhooks make
 //! steps, so nobody without a key can fill a collector or choose what is sampled.
 

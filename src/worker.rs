@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::metrics::worker::WorkerMetrics;
 use crate::normalize::Rules;
 use crate::outage::Outage;
 use crate::queue::{Delivery, Lane, Queue};
@@ -26,7 +27,6 @@ use crate::store::Store;
 use crate::telemetry::cause;
 use crate::telemetry::cause::Causes;
 use crate::telemetry::dependency::{Dependencies, Usage};
-use crate::telemetry::metrics::worker::WorkerMetrics;
 
 pub use budget::ByteBudget;
 pub use error::{ProcessError, Verdict};

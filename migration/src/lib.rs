@@ -1,7 +1,7 @@
 //! The schema of waha-ingest, step by step, the same on PostgreSQL 13+, MySQL 8+, MariaDB 10.6+
 //! and SQLite. Called by `migrate` and by everything that may migrate at start.
 //!
-//! What must stay true:
+//! Invariant:
 //! - A released migration is never edited; a change is a new file.
 //! - Every step works while the previous release is still running, and has a `down`: `up` only adds.
 //!   What it adds, the previous release can leave out; what it no longer needs goes one release later.
@@ -53,7 +53,7 @@ use sea_orm_migration::sea_orm::{
 };
 
 pub use crate::error::MigrateError;
-pub use crate::ownership::foreign;
+pub use crate::ownership::{foreign, tables};
 pub use crate::plan::{DownPlan, plan_down};
 pub use crate::schema::{Schema, status};
 use crate::turn::Turn;

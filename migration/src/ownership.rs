@@ -1,6 +1,6 @@
 //! Which tables are ours. Called before the first step, up or down.
 //!
-//! What must stay true: a table that we did not make is never adopted, changed or dropped, and a run
+//! Invariant: a table that we did not make is never adopted, changed or dropped, and a run
 //! that was cut off can be finished. So a table of one of our names is ours if
 //! - it carries our mark, a comment that it gets in the statement or transaction that makes it; or
 //! - the history says that its step is applied, and it has every column that the applied steps give
@@ -32,7 +32,7 @@ pub async fn foreign<C: ConnectionTrait>(
 ) -> Result<Vec<String>, MigrateError> {
     let relations = catalog::relations(db).await?;
     let known = Known::read(db, schema, &relations).await?;
-    let foreign = names().filter_map(|name| relations.get(name).filter(|it| !known.is_ours(it)));
+    let foreign = tables().filter_map(|name| relations.get(name).filter(|it| !known.is_ours(it)));
     Ok(foreign.map(|relation| relation.name.clone()).collect())
 }
 
@@ -54,7 +54,7 @@ pub(crate) async fn mark(db: &DatabaseTransaction) -> Result<(), MigrateError> {
         return Ok(());
     }
     let relations = catalog::relations(db).await?;
-    for name in names().chain([HISTORY]) {
+    for name in tables().chain([HISTORY]) {
         if relations.get(name).is_some_and(|it| it.is_table && !it.is_marked) {
             catalog::mark(db, name).await?;
         }
@@ -63,7 +63,7 @@ pub(crate) async fn mark(db: &DatabaseTransaction) -> Result<(), MigrateError> {
 }
 
 /// The names of all tables of this release, in the order in which they are made.
-fn names() -> impl Iterator<Item = &'static str> {
+pub fn tables() -> impl Iterator<Item = &'static str> {
     steps().into_iter().flat_map(|step| step.tables.iter().copied())
 }
 

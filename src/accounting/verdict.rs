@@ -1,6 +1,6 @@
 //! What follows from two looks: balanced, not balanced, or why nobody can know. Pure.
 //!
-//! Called by `distributed`. What must stay true: true and false are said of what is known, never of
+//! Called by `distributed`. Invariant: true and false are said of what is known, never of
 //! what is likely. A broker can't be asked what is in workers' hands, so their beats are: only if the
 //! same was seen twice, and each consumer that the broker counts belongs to a worker that has beaten in
 //! between with nothing in hand, what is not found is missing.

@@ -106,7 +106,8 @@ impl Access {
         let tokens = Arc::clone(&self.tokens.read().unwrap_or_else(PoisonError::into_inner));
         if tokens.is_empty() {
             browser::require_local_host(headers)?;
-            let (name, reach) = ("local".to_owned(), SessionReach::default());
+            let name = "local".to_owned();
+            let reach = SessionReach::default();
             return Ok(Caller { name, role: Role::Operator, reach });
         }
         let told = headers.get(AUTHORIZATION).ok_or(AccessError::NoToken)?;

@@ -5,7 +5,7 @@
 //! of the description. A handler that writes needs an operator, and takes [`Caller`](super::Caller) as
 //! `web::ReqData` to say who it was. Who reads a body is in the audit log, see `read`.
 //!
-//! What must stay true: no two described types have one name, for the description has one list of
+//! Invariant: no two described types have one name, for the description has one list of
 //! them; answers are as described (`tests/checks/admin` compares them); and errors are problem
 //! details that tell nothing of what is stored.
 
@@ -13,6 +13,7 @@ mod audit;
 mod changes;
 mod dead_letters;
 mod error;
+mod filter;
 mod jobs;
 mod log_level;
 mod read;
@@ -33,8 +34,8 @@ use utoipa::{Modify, OpenApi};
 use super::Caller;
 use super::access::{self, Right};
 use crate::http_problem::problem;
+use crate::metrics::Scope;
 use crate::store::audit::{Actor, ActorChannel};
-use crate::telemetry::metrics::Scope;
 use resource::{Way, way};
 
 pub use changes::FeedWatch;

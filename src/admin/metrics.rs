@@ -1,4 +1,4 @@
-//! `GET /metrics`: everything of `telemetry/METRICS.md`, in Prometheus' text format.
+//! `GET /metrics`: everything of `metrics/METRICS.md`, in Prometheus' text format.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_TYPE;
@@ -6,8 +6,8 @@ use actix_web::{HttpResponse, web};
 
 use super::Admin;
 use crate::http_problem::problem;
+use crate::metrics;
 use crate::telemetry::cause::Causes;
-use crate::telemetry::metrics;
 
 /// All metrics, with depths as they are now.
 pub(super) async fn metrics(admin: web::Data<Admin>) -> HttpResponse {

@@ -37,11 +37,14 @@ impl ImportTable {
         let forbidden = forbidden.map(|(from, to)| format!("`{from}` must not import `{to}`"));
         let unused = self.allowed.difference(&found.used);
         let unused = unused.map(|(from, to)| format!("`{from}` may import `{to}` and does not"));
-        new.chain(gone).chain(forbidden).chain(unused).collect()
+        let upward = self.upward().into_iter();
+        let upward = upward
+            .map(|(from, to)| format!("`{from}` imports `{to}`, which does not stand above it"));
+        new.chain(gone).chain(forbidden).chain(unused).chain(upward).collect()
     }
 
-    /// Imports of modules that do not stand above: without them there is no circle.
-    pub(super) fn upward(&self) -> Vec<Edge> {
+    /// Permissions to import what does not stand above: without them there is no circle.
+    fn upward(&self) -> Vec<Edge> {
         let places: BTreeMap<&String, usize> =
             self.lines.iter().enumerate().map(|(place, module)| (module, place)).collect();
         let is_upward = |(from, to): &&Edge| places.get(to) >= places.get(from);

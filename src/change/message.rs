@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use super::merge::forward;
-use super::{ChatKey, Merge, Register, Version};
+use super::{ChatKey, Merge, MessageStatus, Register, Version};
 
 /// A message is known by its conversation and its bare id; all other parts of WAHA's message id
 /// vary between engines and events.
@@ -188,59 +188,4 @@ pub struct Media {
     pub file_name: Option<String>,
     /// Why WAHA could not load it.
     pub error: Option<String>,
-}
-
-/// How far a message got, in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum MessageStatus {
-    /// Not yet at WhatsApp's server.
-    Pending,
-    /// Could not be sent; a later success replaces it.
-    Failed,
-    /// At the server.
-    Sent,
-    /// On the receiver's phone.
-    Delivered,
-    /// Read.
-    Read,
-    /// A voice message or video was played.
-    Played,
-}
-
-impl MessageStatus {
-    /// As stored.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Failed => "failed",
-            Self::Sent => "sent",
-            Self::Delivered => "delivered",
-            Self::Read => "read",
-            Self::Played => "played",
-        }
-    }
-
-    /// WAHA's number (`ack`).
-    pub fn ack(self) -> i16 {
-        match self {
-            Self::Pending => 0,
-            Self::Failed => -1,
-            Self::Sent => 1,
-            Self::Delivered => 2,
-            Self::Read => 3,
-            Self::Played => 4,
-        }
-    }
-
-    /// Place in the order, from 0.
-    pub fn rank(self) -> i16 {
-        self as i16
-    }
-
-    /// The state at a place in the order; none below 0.
-    pub fn of_rank(rank: i16) -> Option<Self> {
-        let all =
-            [Self::Pending, Self::Failed, Self::Sent, Self::Delivered, Self::Read, Self::Played];
-        usize::try_from(rank).ok().and_then(|rank| all.get(rank).copied())
-    }
 }

@@ -102,7 +102,8 @@ impl Changes {
             return;
         }
         if let Some(message) = self.messages.get_mut(told) {
-            let (mine, reason) = (message.told.remove(ME), message.status_reason.take());
+            let mine = message.told.remove(ME);
+            let reason = message.status_reason.take();
             let home = self.message(home);
             home.told.merge_in(mine.map(|mine| (ME.to_owned(), mine)).into_iter().collect());
             home.status_reason.merge_in(reason);
@@ -133,13 +134,35 @@ impl Changes {
 
     /// Whether anything but tellings and acks names a message.
     fn mentions(&self, message: &MessageKey) -> bool {
-        let answers = (self.reactions.keys())
-            .chain(self.votes.keys())
-            .chain(self.event_responses.keys())
-            .chain(self.referrals.keys())
-            .chain(self.member_acks.keys());
-        let edited = self.edits.keys().map(|key| &key.message);
-        let revoked = self.revocations.keys().map(|key| &key.message);
+        let Self {
+            // What tells and acks, and what names no message.
+            sessions: _,
+            chats: _,
+            messages: _,
+            own_messages: _,
+            calls: _,
+            reads: _,
+            contacts: _,
+            links: _,
+            participants: _,
+            join_requests: _,
+            labels: _,
+            chat_labels: _,
+            edits,
+            revocations,
+            referrals,
+            reactions,
+            votes,
+            event_responses,
+            member_acks,
+        } = self;
+        let answers = (reactions.keys())
+            .chain(votes.keys())
+            .chain(event_responses.keys())
+            .chain(referrals.keys())
+            .chain(member_acks.keys());
+        let edited = edits.keys().map(|key| &key.message);
+        let revoked = revocations.keys().map(|key| &key.message);
         answers.map(|key| &key.message).chain(edited).chain(revoked).any(|key| key == message)
     }
 }

@@ -76,7 +76,8 @@ fn sources(config: &Config) -> anyhow::Result<String> {
 
 /// How many connections this machine allows; fewer than wanted is no fault.
 fn listener(limits: &Limits) -> String {
-    let (wanted, descriptors) = (limits.connection.connections_max, descriptors::raise_limit());
+    let wanted = limits.connection.connections_max;
+    let descriptors = descriptors::raise_limit();
     let allowed = descriptors::connections_within(descriptors);
     let connections = if allowed < wanted {
         format!(

@@ -1,6 +1,5 @@
 //! `dead-letters`: webhooks that could not be processed.
 
-mod filter_args;
 mod groups;
 mod jobs;
 mod known;

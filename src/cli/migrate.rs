@@ -75,8 +75,8 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
 
 /// Only `up` makes the file of an SQLite database.
 async fn open(config: &Config, step: &Step) -> anyhow::Result<Store> {
-    let (options, clock) =
-        (StoreOptions { connections_max: 2, ..store_options(config) }, Arc::new(SystemClock));
+    let options = StoreOptions { connections_max: 2, ..store_options(config) };
+    let clock = Arc::new(SystemClock);
     let opened = match step {
         Step::Up => {
             if config.is_database_embedded() {

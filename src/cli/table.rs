@@ -1,6 +1,6 @@
 //! Tables for people, one line a row: as wide as the terminal, whole when it is no terminal.
 //!
-//! What must stay true: ids, states, counts and times are never shortened, because they are there to be
+//! Invariant: ids, states, counts and times are never shortened, because they are there to be
 //! copied. On a terminal that is too narrow, columns that can be spared are left out, then free text is
 //! shortened, the last first; what still does not fit is shown as a list, a line for each cell.
 

@@ -1,7 +1,6 @@
 //! `webhooks list|show|renormalize|export|import`: the ledger, where every webhook that ended has a
 //! row.
 
-mod filter_args;
 mod known;
 mod list;
 mod renormalize;

@@ -14,6 +14,7 @@ use super::there::{NothingThere, ensure_there};
 use crate::accounting::{CountSources, Distributed};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Backend, BrokerConfig, Config, SourceConfig};
+use crate::metrics::{Metrics, Scope};
 use crate::monitor::Monitor;
 use crate::monitor::broker::BrokerInspector;
 use crate::queue::rabbitmq::management::Management;
@@ -26,7 +27,6 @@ use crate::server::Door;
 use crate::store::connect::sqlite_file::file_of;
 use crate::store::{Store, StoreOptions};
 use crate::telemetry::dependency::{Dependencies, Usage};
-use crate::telemetry::metrics::{Metrics, Scope};
 use crate::webhook::source::Source;
 use crate::worker::{ByteBudget, Worker};
 
@@ -106,7 +106,8 @@ impl Parts {
 
     /// Who looks at what this process depends on.
     pub fn observer(&self) -> Arc<Monitor> {
-        let (queue, store) = (Arc::clone(&self.queue), self.store.clone());
+        let queue = Arc::clone(&self.queue);
+        let store = self.store.clone();
         let (clock, metrics) = (Arc::clone(&self.clock), Arc::clone(&self.metrics));
         let silent_after = self.config.silent_after;
         Arc::new(Monitor::new(queue, store, clock, metrics, self.scope, silent_after))

@@ -2,8 +2,7 @@
 //! and database over without a restart.
 //!
 //! Started by `lifecycle`. It looks on SIGHUP and every few seconds, by content: Kubernetes swaps a
-//! link above a mounted secret, which changes neither the name nor always the time of the file. What
-//! must stay true: a configuration with a problem changes nothing, and a file that is being written
+//! link above a mounted secret, which changes neither the name nor always the time of the file. Invariant: a configuration with a problem changes nothing, and a file that is being written
 //! is not taken half: without SIGHUP a change counts once two looks agree on it.
 
 mod broker;
@@ -73,7 +72,8 @@ pub(super) fn start(
     let hangup = signal(SignalKind::hangup())?;
     let in_force = Config::load(config.file.as_deref()).map(|config| Secrets::of(&config));
     let in_force = in_force.unwrap_or_else(|_| Secrets::of(config));
-    let (file, seen) = (config.file.clone(), in_force.clone());
+    let file = config.file.clone();
+    let seen = in_force.clone();
     let reload = Reload { file, door, admin, queue, in_force, seen, problem: None };
     tokio::spawn(async move { stop.run_until_cancelled(Box::pin(reload.run(hangup))).await });
     Ok(())
@@ -202,7 +202,8 @@ impl Reload {
 
 impl Secrets {
     fn of(config: &Config) -> Self {
-        let (sources, tokens) = (sources(config), config.admin.access_tokens());
+        let sources = sources(config);
+        let tokens = config.admin.access_tokens();
         let broker = BrokerSettings::of(config);
         let database = DatabaseSettings::of(config);
         Self { sources, tokens, broker, database }

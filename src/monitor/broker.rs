@@ -10,10 +10,10 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::metrics::broker::BrokerGauges;
 use crate::outage::Outage;
 use crate::queue::rabbitmq::management::{Inspection, Management, ManagementError};
 use crate::telemetry::cause::Causes;
-use crate::telemetry::metrics::broker::BrokerGauges;
 
 /// How often it is asked. The broker renews most of it every five seconds.
 const INSPECT_EVERY: Duration = Duration::from_secs(20);

@@ -9,10 +9,10 @@ use chrono::{DateTime, Utc};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
+use crate::metrics::gauges::Gauges;
 use crate::quiet_sessions::{Silence, SilentSession};
 use crate::store::{Store, StoreError};
 use crate::telemetry::cause;
-use crate::telemetry::metrics::gauges::Gauges;
 
 /// How often rows are counted.
 const COUNT_EVERY: Duration = Duration::from_secs(20);

@@ -96,7 +96,8 @@ pub(super) fn word(node: Node<'_>, words: &[&'static str]) -> Option<String> {
 
 /// Money as text, exact to the thousandth.
 fn amount(thousandths: i64) -> Value {
-    let (sign, thousandths) = (if thousandths < 0 { "-" } else { "" }, thousandths.unsigned_abs());
+    let sign = if thousandths < 0 { "-" } else { "" };
+    let thousandths = thousandths.unsigned_abs();
     format!("{sign}{}.{:03}", thousandths / 1000, thousandths % 1000).into()
 }
 

@@ -46,7 +46,8 @@ pub(super) fn verified(data: Node<'_>) -> Option<String> {
 
 /// The sender's username.
 pub(super) fn username(body: &Body<'_>) -> Option<String> {
-    let (data, payload) = (body.data(), body.payload);
+    let data = body.data();
+    let payload = body.payload;
     let key = data.at("key");
     let of_chat = key.at("remoteJidUsername").text().filter(|_| !is_group(key));
     let told = key.at("participantUsername").text().or(of_chat);

@@ -6,15 +6,16 @@ use std::fmt;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::change::Changes;
 use crate::normalize::{Normalized, Rules, normalize};
+use crate::store::operations::history::LedgerOutcome;
 use crate::webhook::Webhook;
 
 /// How a webhook would end if it were processed now and the tables took it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct DryRun {
-    /// `applied`, `ignored` or `dead_lettered`.
-    pub outcome: &'static str,
+    /// How it would end.
+    #[schema(inline)]
+    pub outcome: LedgerOutcome,
     /// Why, for the last two.
     pub reason: Option<&'static str>,
     /// What is wrong with it; no text of people.
@@ -27,13 +28,15 @@ impl DryRun {
     /// Reads it; nothing is written.
     pub fn of(webhook: &Webhook, rules: &Rules) -> Self {
         let (outcome, reason, error, tells) = match normalize(webhook, rules) {
-            Ok(Normalized::Changes(changes)) => ("applied", None, None, tells(&changes)),
+            Ok(Normalized::Changes(changes)) => {
+                (LedgerOutcome::Applied, None, None, changes.counts().collect())
+            }
             Ok(Normalized::Ignored(ignored)) => {
-                ("ignored", Some(ignored.reason()), None, BTreeMap::new())
+                (LedgerOutcome::Ignored, Some(ignored.reason()), None, BTreeMap::new())
             }
             Err(error) => {
                 let (reason, words) = (Some(error.reason()), Some(error.to_string()));
-                ("dead_lettered", reason, words, BTreeMap::new())
+                (LedgerOutcome::DeadLettered, reason, words, BTreeMap::new())
             }
         };
         Self { outcome, reason, error, tells }
@@ -41,7 +44,7 @@ impl DryRun {
 
     /// Whether it would not be a dead letter again.
     pub fn succeeds(&self) -> bool {
-        self.outcome != "dead_lettered"
+        self.outcome != LedgerOutcome::DeadLettered
     }
 }
 
@@ -50,33 +53,13 @@ impl fmt::Display for DryRun {
         let reason = self.reason.unwrap_or_default();
         match &self.error {
             Some(error) => write!(formatter, "dead letter, {reason}: {error}"),
-            None if self.outcome == "ignored" => write!(formatter, "ignored, {reason}"),
+            None if self.outcome == LedgerOutcome::Ignored => {
+                write!(formatter, "ignored, {reason}")
+            }
             None => {
                 let counts = self.tells.iter().map(|(what, count)| format!("{count} {what}"));
                 write!(formatter, "tells of {}", counts.collect::<Vec<_>>().join(", "))
             }
         }
     }
-}
-
-fn tells(changes: &Changes) -> BTreeMap<&'static str, usize> {
-    let counts = [
-        ("sessions", changes.sessions.len()),
-        ("chats", changes.chats.len()),
-        ("messages", changes.messages.len()),
-        ("edits", changes.edits.len()),
-        ("revocations", changes.revocations.len()),
-        ("reactions", changes.reactions.len()),
-        ("votes", changes.votes.len()),
-        ("answers to invitations", changes.event_responses.len()),
-        ("acks of members", changes.member_acks.len()),
-        ("calls", changes.calls.len()),
-        ("read marks", changes.reads.len()),
-        ("contacts", changes.contacts.len()),
-        ("members", changes.participants.len()),
-        ("wishes to join", changes.join_requests.len()),
-        ("labels", changes.labels.len()),
-        ("labels on chats", changes.chat_labels.len()),
-    ];
-    counts.into_iter().filter(|(_, count)| *count > 0).collect()
 }

@@ -1,6 +1,6 @@
 //! Replaces the body of a dead letter by a mended one.
 //!
-//! What must stay true: the webhook stays the one that was accepted. Its key, receipt and time are
+//! Invariant: the webhook stays the one that was accepted. Its key, receipt and time are
 //! kept, so a body that tells of another session or event type is refused; only what the old body
 //! did not tell may be told by the new one.
 

@@ -8,10 +8,10 @@ use utoipa::ToSchema;
 use crate::normalize::Rules;
 use crate::operations::DryRun;
 use crate::store::operations::batches::parts;
-use crate::store::operations::dead_letter::{
-    DeadLetterFilter, DeadLetterPage, DeadLetterSummary, FilterExtent,
-};
+use crate::store::operations::dead_letter::{DeadLetterFilter, DeadLetterSummary, FilterExtent};
+use crate::store::operations::history::LedgerOutcome;
 use crate::store::operations::hold::hold;
+use crate::store::operations::page::RowPage;
 use crate::store::{Store, StoreError};
 
 /// Rows read at a time.
@@ -42,9 +42,11 @@ impl Prospect {
     /// Adds one.
     pub fn add(&mut self, reading: &DryRun) {
         match reading.outcome {
-            "applied" => self.applied += 1,
-            "ignored" => self.ignored += 1,
-            _ => *self.dead_lettered.entry(reading.reason.unwrap_or_default()).or_default() += 1,
+            LedgerOutcome::Applied => self.applied += 1,
+            LedgerOutcome::Ignored => self.ignored += 1,
+            LedgerOutcome::DeadLettered => {
+                *self.dead_lettered.entry(reading.reason.unwrap_or_default()).or_default() += 1;
+            }
         }
     }
 
@@ -63,7 +65,7 @@ pub async fn forecast(
 ) -> Result<Preview, StoreError> {
     let extent = hold(|| store.dead_letter_extent(filter)).await?;
     let mut would_end = Prospect::default();
-    let mut page = DeadLetterPage { last_id: extent.last_id, ..DeadLetterPage::first(PAGE as u64) };
+    let mut page = RowPage { last_id: extent.last_id, ..RowPage::first(PAGE as u64) };
     loop {
         let rows = hold(|| store.dead_letters(filter, page)).await?;
         let Some(last) = rows.last() else { return Ok(Preview { extent, would_end }) };

@@ -1,7 +1,7 @@
 //! Dead letters and webhooks of the ledger as lines of JSON, to be carried to another installation;
 //! bodies byte for byte. What a database lost in a failover comes back from the old one in this way.
 //!
-//! What must stay true: an import is an acceptance without a door, counted in the audit log in the
+//! Invariant: an import is an acceptance without a door, counted in the audit log in the
 //! transaction that writes it; what the ledger knows is left alone, so importing twice, or what was
 //! never lost, changes nothing; and memory is bounded by pages, not by files.
 
@@ -109,7 +109,8 @@ async fn import<T: Transfer>(
 
 /// The next lines, of which the first has this number; none after the last.
 fn next_page<T: Transfer>(input: &mut impl BufRead, first: u64) -> Result<Vec<T>, LineError> {
-    let (mut page, mut bytes) = (Vec::new(), 0);
+    let mut page = Vec::new();
+    let mut bytes = 0;
     while page.len() < PAGE && bytes < PAGE_BYTES_MAX {
         let Some(text) = next_line(input)? else { break };
         let item = T::read(&text, first + page.len() as u64)?;

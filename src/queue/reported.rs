@@ -1,7 +1,6 @@
 //! A queue that says how each publish went, for `/readyz` and `dependency_up`.
 //!
-//! Put by `lifecycle` around the embedded queue, and by `spool` around the broker and the file. What
-//! must stay true: a publish that nobody waited for to its end counts as failed if it was slow, because
+//! Put by `lifecycle` around the embedded queue, and by `spool` around the broker and the file. Invariant: a publish that nobody waited for to its end counts as failed if it was slow, because
 //! a disk or a broker that hangs never says no.
 
 use std::sync::Arc;

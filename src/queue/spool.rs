@@ -1,6 +1,6 @@
 //! The spool: the embedded queue in front of the broker, for when that is away, full or slow.
 //!
-//! Built by `lifecycle` for processes that serve. What must stay true: `Ok` from `publish` means
+//! Built by `lifecycle` for processes that serve. Invariant: `Ok` from `publish` means
 //! confirmed by the broker or fsynced here; what is here gets to the broker once it is back; and
 //! each accepted webhook is counted once, however often it was tried.
 //!
@@ -110,7 +110,8 @@ impl Spool {
             refusals: OutageLog::new(),
         });
         let stop = CancellationToken::new();
-        let (stopped, draining) = (stop.clone(), drain::run(Arc::clone(&inner)));
+        let stopped = stop.clone();
+        let draining = drain::run(Arc::clone(&inner));
         tokio::spawn(async move { stopped.run_until_cancelled(draining).await });
         Ok(Self { inner, _draining: Arc::new(stop.drop_guard()) })
     }
@@ -119,7 +120,8 @@ impl Spool {
 impl Inner {
     /// What the broker said in time. An error is no reason to refuse: there is the file.
     async fn publish_to_broker(&self, webhook: Webhook) -> BrokerAnswer {
-        let (lane, received_at_ms) = (Lane::of(webhook.event_type()), webhook.received_at_ms());
+        let lane = Lane::of(webhook.event_type());
+        let received_at_ms = webhook.received_at_ms();
         let error = match timeout(self.publish_max, self.broker.publish(webhook)).await {
             Ok(Ok(())) => {
                 self.ages.published(lane, received_at_ms, self.clock.now_ms());
@@ -209,7 +211,8 @@ impl Queue for Spool {
     }
 
     async fn publish(&self, webhook: Webhook) -> Result<(), QueueError> {
-        let (inner, lane) = (&self.inner, Lane::of(webhook.event_type()));
+        let inner = &self.inner;
+        let lane = Lane::of(webhook.event_type());
         let is_away = inner.availability.is_away(lane);
         let mut unanswered = None;
         if !is_away {

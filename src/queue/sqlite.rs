@@ -1,7 +1,7 @@
 //! The embedded queue: one `SQLite` file. Also the spool in front of a broker.
 //!
 //! Called through [`Queue`]; `status` also takes a [`FileCounts`]. A thread of its own writes, and commits
-//! everything that waits for it together; several processes may use one file. What must stay true:
+//! everything that waits for it together; several processes may use one file. Invariant:
 //! `Ok` means committed with fsync, and a claimed webhook has a lease that ends if its holder dies.
 //!
 //! Reading order: `schema` (tables), `statements` and `claim` (SQL), `group` (one transaction),
@@ -192,7 +192,8 @@ impl SqliteQueue {
         }
         schema::look(&path)?;
         let (returns, _) = mpsc::unbounded_channel();
-        let (held, news) = (HeldFile::default(), Arc::new(LaneNotifier::default()));
+        let held = HeldFile::default();
+        let news = Arc::new(LaneNotifier::default());
         let reader = Arc::new(Mutex::new(FileConnection::new(&path, held.clone())));
         let (commands, thread) = (None, None);
         Ok(Self(Arc::new(Inner { path, options, commands, thread, returns, news, reader, held })))
@@ -306,12 +307,14 @@ impl Queue for SqliteQueue {
 
     async fn depth(&self) -> Result<Depth, QueueError> {
         let options = &self.0.options;
-        let (now_ms, bytes_max) = (options.clock.now_ms(), options.bytes_max);
+        let now_ms = options.clock.now_ms();
+        let bytes_max = options.bytes_max;
         self.read(move |db| depth::read(db, now_ms, bytes_max)).await
     }
 
     async fn probe(&self) -> Result<(), QueueError> {
-        let (path, bytes_max) = (self.0.path.clone(), self.0.options.bytes_max);
+        let path = self.0.path.clone();
+        let bytes_max = self.0.options.bytes_max;
         let held = self.0.held.clone();
         blocking(move || {
             held.check(&path)?;

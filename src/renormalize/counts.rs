@@ -54,7 +54,7 @@ impl RenormalizeCounts {
     pub(super) fn ended(&mut self, row: &LedgerRow, outcome: Outcome) {
         let change = Change {
             event_type: row.event_type.clone(),
-            before: shown(&row.outcome, row.reason.as_deref()),
+            before: shown(row.outcome.name(), row.reason.as_deref()),
             after: shown(outcome.name(), outcome.reason()),
         };
         *self.ended.entry(change).or_default() += 1;

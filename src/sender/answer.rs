@@ -23,7 +23,8 @@ pub enum Answer {
 impl Answer {
     /// Reads it to its end, so that the connection is used again; with how long it asks to wait.
     pub(super) async fn read(response: reqwest::Response) -> (Self, Duration) {
-        let (status, wait) = (response.status(), retry_after(&response));
+        let status = response.status();
+        let wait = retry_after(&response);
         let body = response.bytes().await.unwrap_or_default();
         let detail = (!status.is_success()).then(|| detail(&body)).flatten();
         (Self::Status(status.as_u16(), detail), wait)

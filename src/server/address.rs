@@ -1,6 +1,6 @@
 //! Whose connection or body it is: the address that limits are shared out by.
 //!
-//! Used by `connection` for the peer and by `bodies` for the sender. What must stay true: a header is
+//! Used by `connection` for the peer and by `bodies` for the sender. Invariant: a header is
 //! believed from a trusted proxy only, because anybody can write one.
 
 use std::fmt;

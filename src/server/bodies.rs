@@ -27,7 +27,8 @@ pub(super) struct BodyMemory {
 
 impl BodyMemory {
     pub(super) fn new(bytes_max: usize) -> Self {
-        let (small, large) = (bytes_max - large_bytes(bytes_max), large_bytes(bytes_max));
+        let small = bytes_max - large_bytes(bytes_max);
+        let large = large_bytes(bytes_max);
         Self { small: BodyPool::new(small), large: BodyPool::new(large) }
     }
 

@@ -9,8 +9,8 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 
 use super::Door;
 use crate::http_problem::problem;
+use crate::metrics::door::Response;
 use crate::queue::QueueError;
-use crate::telemetry::metrics::door::Response;
 use crate::telemetry::outage_log::{DueLine, OutageLog};
 use crate::telemetry::refusals::RefusalReason;
 use crate::webhook::verify::VerifyError;

@@ -17,7 +17,7 @@ use super::bodies::{BodyLease, BodyLimits, read_body};
 use super::error::ReceiveError;
 use super::refusal::{HMAC, HMAC_ALGORITHM, announced_bytes, check_head, text};
 use super::{Door, WEBHOOKS};
-use crate::telemetry::metrics::door::Response;
+use crate::metrics::door::Response;
 use crate::telemetry::span;
 use crate::trace::{self, Span, SpanName};
 use crate::webhook::source::Source;
@@ -58,7 +58,8 @@ pub async fn receive(
         }
     })?;
     let (_receiving, webhook) = Span::begin(SpanName::Receive, webhook, since);
-    let (id, event_type) = (webhook.key().id.clone(), webhook.event_type());
+    let id = webhook.key().id.clone();
+    let event_type = webhook.event_type();
     let accepted =
         if webhook.key().event_type.is_empty() { Response::Malformed } else { Response::Accepted };
     publish(&door, webhook).await.inspect_err(|error| {
@@ -98,7 +99,8 @@ async fn read(
 async fn publish(door: &Door, webhook: Webhook) -> Result<(), ReceiveError> {
     let (mut publishing, webhook) = Span::begin(SpanName::Publish, webhook, None);
     publishing.set("queue.backend", door.queue.backend());
-    let (told, started) = (webhook.clone(), Instant::now());
+    let told = webhook.clone();
+    let started = Instant::now();
     let published = timeout(door.limits.publish_timeout, door.queue.publish(webhook)).await;
     door.metrics.published(started.elapsed());
     let published = match published {

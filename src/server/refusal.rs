@@ -1,6 +1,6 @@
 //! What the head of a request rules out, before its body is read. Pure.
 //!
-//! Used by `receive`, and before a client that asked is told to send its body. What must stay true:
+//! Used by `receive`, and before a client that asked is told to send its body. Invariant:
 //! whatever passes here is checked again with its body; this only refuses earlier.
 
 use actix_http::{HttpMessage, Request};

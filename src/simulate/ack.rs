@@ -1,6 +1,6 @@
 //! `message.ack` and `message.ack.group`: how far a message came. Called by `turn`.
 //!
-//! What must stay true: acks of one message and one reader only rise, and always name a message
+//! Invariant: acks of one message and one reader only rise, and always name a message
 //! of this history. (Whether they arrive in that order is another matter: see `order`.)
 
 use std::sync::Arc;
@@ -111,7 +111,8 @@ fn member(step: Step) -> Option<String> {
 }
 
 fn webjs_group(session: &Session, message: &Message, step: Step) -> Obj {
-    let (id, group) = (message.head(session).id, step.chat.id());
+    let id = message.head(session).id;
+    let group = step.chat.id();
     let kind = if step.ack == READ { "read" } else { "delivery" };
     let seconds = (step.at_ms / 1_000).to_string();
     obj! {

@@ -1,6 +1,6 @@
 //! `call.received`, `call.accepted`, `call.rejected`. Called by `turn`.
 //!
-//! What must stay true: a call is received first and then ends one way at most.
+//! Invariant: a call is received first and then ends one way at most.
 
 use std::sync::Arc;
 
@@ -42,7 +42,8 @@ pub(crate) fn schedule(world: &mut World, upcoming: &mut Schedule, turn: u64, at
     let session = world.any_session(&mut rng);
     let call = Arc::new(ring(world, session, &mut rng));
     for (count, (after_ms, state)) in (0..).zip(course(&world.sessions[session], &mut rng)) {
-        let (call, at_ms) = (Arc::clone(&call), at_ms + after_ms);
+        let call = Arc::clone(&call);
+        let at_ms = at_ms + after_ms;
         let id = event_key(turn, Purpose::Call, count);
         // WAHA holds a rejection back, in case another device answers.
         let held_ms = if state == State::Rejected { 1_040 } else { 40 };

@@ -1,6 +1,6 @@
 //! `message.edited` and `message.revoked`. Called by `turn`.
 //!
-//! What must stay true: only the author edits and revokes; edits come after the message and
+//! Invariant: only the author edits and revokes; edits come after the message and
 //! before the revocation, which is the last that happens to a message.
 
 use std::sync::Arc;
@@ -34,7 +34,8 @@ fn edit(
     count: u64,
 ) {
     let message = Arc::clone(message);
-    let (chat, bare_id) = (message.chat_again(rng), format!("3A{}", rng.hex(18)));
+    let chat = message.chat_again(rng);
+    let bare_id = format!("3A{}", rng.hex(18));
     let id = event_key(message.turn, Purpose::Edit, count);
     upcoming.add(at_ms + 70, "message.edited", message.session, id, move |world| {
         let payload = match world.sessions[message.session].engine {
@@ -59,7 +60,8 @@ fn ack_of(world: &World, message: &Message) -> i64 {
 }
 
 fn webjs_edit(world: &World, message: &Message, at_ms: i64) -> Obj {
-    let (before, after) = (message.as_of(at_ms - 1), message.as_of(at_ms));
+    let before = message.as_of(at_ms - 1);
+    let after = message.as_of(at_ms);
     let wrap = |raw| {
         obj! {
             "message": raw, "newBody": after.content.text(), "prevBody": before.content.text(),
@@ -79,7 +81,8 @@ fn wpp_edit(world: &World, message: &Message, bare_id: &str, at_ms: i64) -> Obj 
 
 fn revoke(upcoming: &mut Schedule, rng: &mut SeededRng, message: &Arc<Message>, at_ms: i64) {
     let message = Arc::clone(message);
-    let (chat, bare_id) = (message.chat_again(rng), format!("3A{}", rng.hex(18)));
+    let chat = message.chat_again(rng);
+    let bare_id = format!("3A{}", rng.hex(18));
     let id = event_key(message.turn, Purpose::Edit, u64::MAX);
     upcoming.add(at_ms + 70, "message.revoked", message.session, id, move |world| {
         let session = &world.sessions[message.session];

@@ -50,7 +50,8 @@ fn metadata(session: &Session) -> Option<Obj> {
 }
 
 fn me(session: &Session, at_ms: i64) -> Obj {
-    let (id, lid) = (session.me(), session.account.id(Form::Lid));
+    let id = session.me();
+    let lid = session.account.id(Form::Lid);
     let name = session.push_name();
     let autumn = session.age == Age::Autumn;
     match (session.engine, session.age) {

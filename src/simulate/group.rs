@@ -2,7 +2,7 @@
 //!
 //! Each session tells one long story: its groups in turn, and in each a guest who joins, becomes
 //! admin, stops being admin and leaves; between guests a new name, a join request, and a group
-//! that the account visits for a moment. What must stay true: nobody is promoted before joining,
+//! that the account visits for a moment. Invariant: nobody is promoted before joining,
 //! and nobody who joined twice did not leave between.
 
 mod notice;
@@ -69,10 +69,12 @@ pub(crate) fn schedule(world: &mut World, upcoming: &mut Schedule, turn: u64, at
     if !rng.per_mille(SHARE) {
         return;
     }
-    let (session, people) = (world.any_session(&mut rng), world.people);
+    let session = world.any_session(&mut rng);
+    let people = world.people;
     let step = world.sessions[session].group_steps;
     world.sessions[session].group_steps += 1;
-    let (round, step) = (step / STEPS, step % STEPS);
+    let round = step / STEPS;
+    let step = step % STEPS;
     let id = event_key(turn, Purpose::Group, 0);
     if step == STEPS - 1 {
         let number = VISITED_FROM + round * 1_000_000 + session as u64 * 10;

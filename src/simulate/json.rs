@@ -1,7 +1,7 @@
 //! Writes JSON in the order the keys are given. Used by every file that shapes a payload.
 //!
 //! `serde_json`'s own map sorts its keys, WAHA does not; and a body that is written straight into
-//! a string costs a tenth of one that is first built as a tree. What must stay true: the bytes
+//! a string costs a tenth of one that is first built as a tree. Invariant: the bytes
 //! depend on nothing but the values. By hand also because WAHA's lone surrogates fit no Rust
 //! string, from which `serde_json` writes.
 

@@ -1,6 +1,6 @@
 //! `label.upsert`, `label.deleted`, `label.chat.added`, `label.chat.deleted`. Called by `turn`.
 //!
-//! What must stay true: a label exists before a chat gets it, and nothing gets a label that was
+//! Invariant: a label exists before a chat gets it, and nothing gets a label that was
 //! deleted.
 
 use super::json::{Obj, obj};
@@ -24,12 +24,14 @@ pub(crate) fn schedule(world: &mut World, upcoming: &mut Schedule, turn: u64, at
     if !rng.per_mille(SHARE) {
         return;
     }
-    let (position, people) = (world.any_session(&mut rng), world.people);
+    let position = world.any_session(&mut rng);
+    let people = world.people;
     let session = &mut world.sessions[position];
     if session.engine == Engine::Webjs || session.is_old() {
         return;
     }
-    let (label, step) = (session.labels / STEPS + 1, session.labels % STEPS);
+    let label = session.labels / STEPS + 1;
+    let step = session.labels % STEPS;
     session.labels += 1;
     // WPP tells of chats only.
     let chats_only = session.engine == Engine::Wpp;
@@ -39,7 +41,7 @@ pub(crate) fn schedule(world: &mut World, upcoming: &mut Schedule, turn: u64, at
         1 => ("label.chat.added", on_chat(label, person(0))),
         2 => ("label.chat.added", on_chat(label, person(1))),
         3 => ("label.chat.deleted", on_chat(label, person(0))),
-        4 if label % 3 == 0 && !chats_only => ("label.deleted", shape(label, false)),
+        4 if label.is_multiple_of(3) && !chats_only => ("label.deleted", shape(label, false)),
         _ => return,
     };
     let id = event_key(turn, Purpose::Label, 0);

@@ -216,7 +216,8 @@ pub(crate) fn schedule(
     let engine = world.sessions[message.session].engine;
     let at_ms = message.at_ms + delay_ms(engine, message, &mut rng);
     // Drawn whether needed or not, so that switching one event off leaves the other as it is.
-    let (waiting, lag_ms) = (rng.per_mille(20), rng.ms(0, 3));
+    let waiting = rng.per_mille(20);
+    let lag_ms = rng.ms(0, 3);
     if wanted.message && !message.from_me {
         if engine == Engine::Webjs && waiting {
             add(upcoming, message, "message.waiting", message.at_ms + 20, 2);

@@ -1,7 +1,7 @@
 //! Brings webhooks out of order and repeats them, as WAHA's parallel sending and its retries do.
 //! Used by the `simulate` command and by the tests of "any order, any number of times".
 //!
-//! What must stay true: nothing is lost, nothing is changed, and nothing moves further than the
+//! Invariant: nothing is lost, nothing is changed, and nothing moves further than the
 //! window, so that memory is bounded by the window too.
 
 use std::cmp::{Ordering, Reverse};

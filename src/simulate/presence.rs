@@ -35,7 +35,8 @@ pub(crate) fn archive(world: &mut World, upcoming: &mut Schedule, turn: u64, at_
     if !rng.per_mille(ARCHIVE_SHARE) {
         return;
     }
-    let (position, people) = (world.any_session(&mut rng), world.people);
+    let position = world.any_session(&mut rng);
+    let people = world.people;
     let session = &mut world.sessions[position];
     if session.engine != Engine::Webjs || session.is_old() {
         return;

@@ -1,7 +1,7 @@
 //! What is still to happen, by time. Filled by the families, emptied by `History`.
 //!
 //! A due event holds the way to its payload, not the payload: a history keeps a few hundred bytes
-//! for each event to come. What must stay true: nothing is added before the time already reached,
+//! for each event to come. Invariant: nothing is added before the time already reached,
 //! so that events leave in the order WAHA creates them.
 
 use std::cmp::{Ordering, Reverse};

@@ -1,6 +1,6 @@
 //! Sessions: engine, account, age of the envelope, and the `session.status` events.
 //!
-//! What must stay true: a session keeps its name, engine and account; its push name changes once
+//! Invariant: a session keeps its name, engine and account; its push name changes once
 //! at most; WORKING never follows WORKING.
 
 use super::json::{Null, Obj, obj};

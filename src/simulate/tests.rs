@@ -51,7 +51,8 @@ fn equal_plans_give_equal_bytes_and_other_seeds_others() {
 
 #[test]
 fn bodies_say_what_the_webhook_says() {
-    let (mut request_ids, mut last_ms) = (HashSet::new(), 0);
+    let mut request_ids = HashSet::new();
+    let mut last_ms = 0;
     for (sent, body) in read(&plan()) {
         assert_eq!(text(&body, "/event"), sent.event_type);
         assert_eq!(text(&body, "/session"), sent.session);

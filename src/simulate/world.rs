@@ -54,7 +54,8 @@ impl World {
 
     /// One of the groups the session is in.
     pub(crate) fn any_group(&self, session: usize, rng: &mut SeededRng) -> Option<Group> {
-        let (first, step) = (session as u64, self.sessions.len() as u64);
+        let first = session as u64;
+        let step = self.sessions.len() as u64;
         let count = self.groups.saturating_sub(first).div_ceil(step);
         (count > 0).then(|| Group(first + step * rng.below(count)))
     }

@@ -19,6 +19,7 @@ pub mod feed;
 pub mod history;
 pub(crate) mod hold;
 pub mod job;
+pub mod page;
 mod probe;
 pub mod processes;
 mod retention;

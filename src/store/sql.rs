@@ -4,7 +4,7 @@
 //! Called by every other room; knows none of our tables.
 //!
 //! Reading order: `dialect`; `upsert`, the SQL twin of `change/merge.rs`; `select`; `arrays` and `chunks`,
-//! how many rows become one statement; `locks`; `error`, and `loggable`, what may be said of an error.
+//! how many rows become one statement; `locks`; `error`.
 //!
 //! Invariant: values are bound, never part of a statement's text; what an error means for the webhooks in
 //! hand is said in one table, that of `error`.
@@ -16,6 +16,5 @@ pub(super) mod chunks;
 pub(super) mod dialect;
 pub mod error;
 pub(super) mod locks;
-pub(crate) mod loggable;
 pub(super) mod select;
 pub(super) mod upsert;

@@ -1,13 +1,13 @@
 //! Why something failed, in words that may be shown: an error with all its causes, and no values.
 //!
 //! Used wherever an error is logged or shown to operators, because the JSON format of the log would
-//! drop the sources of an error, and an error of a database quotes rows. What must stay true: both
+//! drop the sources of an error, and an error of a database quotes rows. Invariant: both
 //! formats of the log say the same, and no text that came from outside is in it.
 
 use std::error::Error;
 use std::fmt;
 
-use crate::store::sql::loggable::loggable;
+use crate::driver_error::loggable;
 
 /// An error and its causes, from the outermost to the first: `"can't publish: disk full"`.
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,7 @@
 //! the queues when they make a webhook durable. `monitor` has a harmless write tried for what nobody
 //! used for a while. Read by `/readyz` and as metrics.
 //!
-//! What must stay true: saying that a use worked costs two loads and a store, because every webhook
+//! Invariant: saying that a use worked costs two loads and a store, because every webhook
 //! says it; and what is said of a failure holds no value of a row (see `cause`).
 
 mod standing;
@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use prometheus::core::Collector;
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec};
 
-use super::metrics::{family, gauges};
+use super::family;
 use standing::{Ending, Standings};
 
 pub use standing::{LastUse, Standing};
@@ -178,7 +178,8 @@ impl Dependencies {
         let worked = ending == Ending::Worked;
         self.inner.uses[usage as usize].worked.store(worked, Ordering::Release);
         let has_changed = standings.change(usage, now_ms, ending);
-        let (label, is_up) = ([dependency.name()], standings.is_up(dependency));
+        let label = [dependency.name()];
+        let is_up = standings.is_up(dependency);
         self.up.with_label_values(&label).set(i64::from(is_up));
         // Adds 0 to a first good one, so that the series is there before its first outage.
         self.outages.with_label_values(&label).inc_by(u64::from(has_changed && !is_up));
@@ -211,16 +212,16 @@ impl Dependencies {
     }
 
     /// Sets what is told of the age of uses; called before metrics are read, which is seldom.
-    pub(super) fn refresh(&self) {
+    pub(crate) fn refresh(&self) {
         for dependency in Dependency::ALL {
             if let Some(Standing { last_use, .. }) = self.standing(dependency) {
-                let at = gauges::seconds(last_use.at_ms);
+                let at = family::seconds(last_use.at_ms);
                 self.last_use.with_label_values(&[dependency.name()]).set(at);
             }
         }
     }
 
-    pub(super) fn families(&self) -> Vec<Box<dyn Collector>> {
+    pub(crate) fn families(&self) -> Vec<Box<dyn Collector>> {
         vec![
             Box::new(self.up.clone()),
             Box::new(self.outages.clone()),

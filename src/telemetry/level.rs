@@ -1,6 +1,6 @@
 //! What is logged, and its change while the process runs.
 //!
-//! Set at start from `RUST_LOG` or the configuration; the admin API changes it. What must stay true:
+//! Set at start from `RUST_LOG` or the configuration; the admin API changes it. Invariant:
 //! the broker's client stays silent whatever is asked, because it logs messages with their bodies.
 
 use std::str::FromStr;

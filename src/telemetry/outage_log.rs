@@ -1,7 +1,7 @@
 //! One line in the log when something begins to fail, then one a minute while it goes on.
 //!
 //! Kept by whoever meets the same failure again and again: the door for each refused webhook, the spool
-//! for each that it takes over. What must stay true: no cause is left out, because each is told by
+//! for each that it takes over. Invariant: no cause is left out, because each is told by
 //! itself; and no number of failures fills the disk that may be the cause.
 
 use std::error::Error;

@@ -1,7 +1,7 @@
 //! Requests that the door refused: a line in the log for each source and reason once a minute, with what
 //! helps, and the last ones for `status` and the admin API.
 //!
-//! Written by `server`, read by `admin`. What must stay true: anybody can send what is refused, so nothing
+//! Written by `server`, read by `admin`. Invariant: anybody can send what is refused, so nothing
 //! here grows with what is sent: sources are configured ones or none, reasons are the few below, and nothing
 //! of a request is kept but where it came from.
 
@@ -178,7 +178,8 @@ impl Refusals {
 impl Inner {
     /// How many a line stands for, if one is due.
     fn add(&mut self, refusal: Refusal) -> Option<u64> {
-        let (key, now_ms) = ((refusal.source.clone(), refusal.reason), refusal.at_ms);
+        let key = (refusal.source.clone(), refusal.reason);
+        let now_ms = refusal.at_ms;
         if self.last.len() == KEPT_MAX {
             self.last.pop_front();
         }
@@ -212,7 +213,8 @@ mod tests {
     fn a_source_and_reason_is_told_once_a_minute_with_its_count() {
         let mut inner = Inner::default();
         let mut add = |source, reason, at_ms| inner.add(refusal(source, reason, at_ms));
-        let (wrong, source) = (RefusalReason::Signature, Some("default"));
+        let wrong = RefusalReason::Signature;
+        let source = Some("default");
         assert_eq!(add(source, wrong, 0), Some(1));
         for at_ms in 1..1000 {
             assert_eq!(add(source, wrong, at_ms), None);

@@ -7,17 +7,10 @@
 use tracing::Span;
 use tracing::field::Empty;
 
-use crate::queue::Delivery;
 use crate::webhook::{EventType, Webhook};
 
-/// The span of a delivery. Made where something is logged, so that a quiet delivery costs nothing.
-pub fn of_delivery(delivery: &Delivery, backend: &'static str) -> Span {
-    let span = of_webhook(delivery.webhook(), backend);
-    span.record("delivery.attempt", delivery.attempt());
-    span
-}
-
-/// The span of a webhook at the door.
+/// The span of a webhook; whoever has a delivery of it records its `delivery.attempt`. Made where something
+/// is logged, so that a quiet webhook costs nothing.
 pub fn of_webhook(webhook: &Webhook, backend: &'static str) -> Span {
     let key = webhook.key();
     let event_type = match webhook.event_type() {

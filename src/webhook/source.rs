@@ -70,7 +70,8 @@ impl Source {
     /// Verifies by these keys from now on. None if they are the ones in use, if there are none, or if
     /// this source verifies nothing: a rotation never opens or closes a door.
     pub fn replace_keys(&self, keys: &[SecretString]) -> Option<KeyChange> {
-        let (in_use, keys) = (self.keys.as_ref()?, read(keys));
+        let in_use = self.keys.as_ref()?;
+        let keys = read(keys);
         let mut in_use = in_use.write().unwrap_or_else(PoisonError::into_inner);
         let prints = |keys: &[Key]| -> Vec<KeyPrint> { keys.iter().map(|key| key.print).collect() };
         let (before, after) = (prints(&in_use), prints(&keys));

@@ -1,7 +1,7 @@
 //! `traceparent`: which trace a webhook belongs to (W3C Trace Context, level 1). Pure.
 //!
 //! Read from the request, then carried in the webhook's headers through queue, spool, dead letter and
-//! replay. What must stay true: anything that is not exactly of its form reads as none.
+//! replay. Invariant: anything that is not exactly of its form reads as none.
 
 use std::fmt;
 

@@ -1,6 +1,6 @@
 //! Burying: what is given up becomes dead letters, together, and then its deliveries are acked.
 //!
-//! Called by `process` and for what the queue itself gave up. What must stay true: a dead letter is a row before
+//! Called by `process` and for what the queue itself gave up. Invariant: a dead letter is a row before
 //! its delivery is acked, and whatever arrives ends. A burial that is refused splits its batch until it
 //! stands alone; then the least that can be stored of it is; and should that be refused as well, the
 //! webhook goes back to the queue for later, so that its lane goes on.

@@ -1,6 +1,6 @@
 //! Holding what is in hand while the database is away.
 //!
-//! Used by `process` and `bury`. What must stay true: an outage ends nothing and uses no attempt, and
+//! Used by `process` and `bury`. Invariant: an outage ends nothing and uses no attempt, and
 //! nothing is held longer than any queue has patience with what it handed out.
 
 use std::panic::AssertUnwindSafe;

@@ -40,7 +40,8 @@ impl Worker {
         batch: Vec<Delivery>,
         stop: &CancellationToken,
     ) -> Processed {
-        let (since, size) = (trace::since(), batch.len());
+        let since = trace::since();
+        let size = batch.len();
         let ends = self.ends(&batch, stop).await;
         let mut done = Vec::with_capacity(batch.len());
         let mut failed = Vec::new();

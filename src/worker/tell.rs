@@ -14,6 +14,13 @@ use crate::worker::Worker;
 use crate::worker::error::ProcessError;
 
 impl Worker {
+    /// The span of lines about a delivery.
+    fn span(&self, delivery: &Delivery) -> tracing::Span {
+        let span = span::of_webhook(delivery.webhook(), self.queue.backend());
+        span.record("delivery.attempt", delivery.attempt());
+        span
+    }
+
     /// The step of one delivery of a batch that was begun at `since`.
     pub(super) fn step(
         &self,
@@ -36,7 +43,7 @@ impl Worker {
         if !tracing::enabled!(tracing::Level::DEBUG) {
             return;
         }
-        let _span = span::of_delivery(delivery, self.queue.backend()).entered();
+        let _span = self.span(delivery).entered();
         tracing::debug!(outcome = outcome.name(), reason = outcome.reason(), "webhook ended");
     }
 
@@ -51,7 +58,7 @@ impl Worker {
         step.set("outcome", "retried");
         step.set("reason", error.reason());
         step.fail(error.detail());
-        let _span = span::of_delivery(delivery, self.queue.backend()).entered();
+        let _span = self.span(delivery).entered();
         tracing::warn!(
             reason = error.reason(),
             error = error.detail(),
@@ -71,7 +78,7 @@ impl Worker {
         step.set("outcome", outcome.name());
         step.set("reason", reason);
         step.fail(error.detail());
-        let _span = span::of_delivery(delivery, self.queue.backend()).entered();
+        let _span = self.span(delivery).entered();
         tracing::error!(
             outcome = outcome.name(),
             reason,
@@ -92,7 +99,7 @@ impl Worker {
         step.set("outcome", "retried");
         step.set("reason", refusal.reason());
         step.fail(refusal.detail());
-        let _span = span::of_delivery(delivery, self.queue.backend()).entered();
+        let _span = self.span(delivery).entered();
         tracing::error!(
             reason = refusal.reason(),
             error = refusal.detail(),

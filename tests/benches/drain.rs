@@ -29,12 +29,12 @@ use sea_orm::{
 use tokio_util::sync::CancellationToken;
 use waha_ingest::clock::{Clock, SystemClock};
 use waha_ingest::config::Config;
+use waha_ingest::metrics::worker::WorkerMetrics;
 use waha_ingest::queue::Queue;
 use waha_ingest::queue::rabbitmq::{Options, RabbitmqQueue};
 use waha_ingest::simulate::{Plan, Sent, history};
 use waha_ingest::store::{Store, StoreOptions};
 use waha_ingest::telemetry::dependency::Dependencies;
-use waha_ingest::telemetry::metrics::worker::WorkerMetrics;
 use waha_ingest::webhook::source::Source;
 use waha_ingest::webhook::verify::{RawRequest, verify};
 use waha_ingest::webhook::{Receipt, Webhook};

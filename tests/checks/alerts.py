@@ -1,6 +1,6 @@
 """Every metric and label in rules and dashboard is exported; every alert has its test and its runbook.
 
-Called by tests/checks/alerts. What is exported is read from src/telemetry/METRICS.md, which a test
+Called by tests/checks/alerts. What is exported is read from src/metrics/METRICS.md, which a test
 keeps equal to a running process. Prints every problem; fails if there is one.
 """
 
@@ -51,7 +51,7 @@ PREFIXES = "waha_ingest|process|kube|kubelet|rabbitmq|cnpg|barman|certmanager|ng
 def exported():
     """Each metric with its labels."""
     names = {name: set() for name in PROCESS} | OTHERS
-    table = (ROOT / "src/telemetry/METRICS.md").read_text()
+    table = (ROOT / "src/metrics/METRICS.md").read_text()
     for name, kind, labels in re.findall(r"^\| `(\w+)` \| (\w+) \|([^|]*)\|", table, re.M):
         labels = set(re.findall(r"\w+", labels))
         if kind == "histogram":

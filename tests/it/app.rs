@@ -12,14 +12,14 @@ use waha_ingest::accounting::Accounting;
 use waha_ingest::clock::FixedClock;
 use waha_ingest::config::Config;
 use waha_ingest::http_client;
+use waha_ingest::metrics::door::DoorMetrics;
+use waha_ingest::metrics::worker::WorkerMetrics;
 use waha_ingest::queue::Queue;
 use waha_ingest::queue::sqlite::{Options, SqliteQueue};
 use waha_ingest::server::{Door, serve_public};
 use waha_ingest::simulate::Sent;
 use waha_ingest::store::{Store, StoreOptions};
 use waha_ingest::telemetry::dependency::Dependencies;
-use waha_ingest::telemetry::metrics::door::DoorMetrics;
-use waha_ingest::telemetry::metrics::worker::WorkerMetrics;
 use waha_ingest::webhook::source::{Source, sign};
 use waha_ingest::worker::{ByteBudget, Worker};
 
@@ -40,8 +40,9 @@ pub struct TestApp {
     pub worker: Worker,
     db: DatabaseConnection,
     client: reqwest::Client,
-    /// Vanish with the application.
-    _kept: (Database, TempDir),
+    database: Database,
+    /// Vanishes with the application.
+    _folder: TempDir,
 }
 
 impl TestApp {
@@ -83,7 +84,8 @@ impl TestApp {
             worker,
             db,
             client,
-            _kept: (database, folder),
+            database,
+            _folder: folder,
         }
     }
 
@@ -92,7 +94,7 @@ impl TestApp {
     }
 
     pub fn database(&self) -> &Database {
-        &self._kept.0
+        &self.database
     }
 
     /// Posts a signed body.

@@ -12,9 +12,10 @@ use waha_ingest::replay::{self, Ended};
 use waha_ingest::store::apply::burial::state::DeadLetterState;
 use waha_ingest::store::audit::{Actor, ActorChannel};
 use waha_ingest::store::operations::dead_letter::{
-    DeadLetter, DeadLetterFilter, DeadLetterPage, DeadLetterResolution,
+    DeadLetter, DeadLetterFilter, DeadLetterResolution,
 };
 use waha_ingest::store::operations::job::ReplayRequest;
+use waha_ingest::store::operations::page::RowPage;
 use waha_ingest::webhook::{Receipt, Webhook, WebhookKey, WebhookParts};
 
 use crate::app::TestApp;
@@ -48,7 +49,7 @@ pub fn of(letters: &[DeadLetter]) -> DeadLetterFilter {
 /// The first dead letters in a state.
 pub async fn letters(app: &TestApp, state: DeadLetterState) -> Vec<DeadLetter> {
     let filter = DeadLetterFilter { states: vec![state], ..DeadLetterFilter::default() };
-    let page = app.store.dead_letters(&filter, DeadLetterPage::first(10)).await.unwrap();
+    let page = app.store.dead_letters(&filter, RowPage::first(10)).await.unwrap();
     let ids: Vec<i64> = page.iter().map(|letter| letter.id).collect();
     app.store.whole_letters(&ids).await.unwrap()
 }

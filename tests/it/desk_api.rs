@@ -168,7 +168,7 @@ async fn refuse_wishes(desk: &Desk<'_>) {
         ("dead-letters/replay", json!({ "filter": a_state, "all": true })),
         ("dead-letters/discard", json!([{}, true, true, "x"])),
         ("dead-letters/import", json!([[]])),
-        ("webhooks/renormalize", json!({ "outcomes": [{ "applied": null }] })),
+        ("webhooks/renormalize", json!({ "filter": { "outcomes": [{ "applied": null }] } })),
     ] {
         assert_eq!(
             desk.post(path, &request_body).await.0,

@@ -39,7 +39,8 @@ fn positions(page: &Value) -> Vec<i64> {
 async fn newest(desk: &Desk<'_>) -> i64 {
     let is_quiet = async || {
         let status = desk.json("api/v1/status").await;
-        (status["waiting"] == 0 && status["balanced"] == true).then_some(())
+        let equation = &status["equation"];
+        (equation["waiting"] == 0 && equation["balanced"] == true).then_some(())
     };
     wait_for("all to be applied", PATIENCE, is_quiet).await;
     let mut position = 0;
@@ -147,7 +148,8 @@ impl Events {
             while let Some((event, rest)) = self.text.split_once("\n\n") {
                 let id = event.lines().find_map(|line| line.strip_prefix("id: "));
                 told.extend(id.map(|id| id.parse::<i64>().unwrap()));
-                self.text = rest.to_owned();
+                let rest = rest.to_owned();
+                self.text = rest;
             }
         }
         told.retain(|position| *position <= last);

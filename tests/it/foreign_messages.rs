@@ -10,11 +10,11 @@ use std::time::Duration;
 use sea_orm::EntityTrait;
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
+use waha_ingest::metrics::worker::WorkerMetrics;
 use waha_ingest::queue::Queue;
 use waha_ingest::queue::rabbitmq::RabbitmqQueue;
 use waha_ingest::retry::RetryPolicy;
 use waha_ingest::telemetry::dependency::Dependencies;
-use waha_ingest::telemetry::metrics::worker::WorkerMetrics;
 use waha_ingest::worker::{ByteBudget, Worker};
 
 use self::foreign::{body, channel, known, made_up, publish};

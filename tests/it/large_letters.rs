@@ -5,7 +5,8 @@ use sea_orm::ConnectionTrait;
 use serde_json::json;
 use waha_ingest::queue::Queue;
 use waha_ingest::store::apply::burial::state::DeadLetterState;
-use waha_ingest::store::operations::dead_letter::{DeadLetterFilter, DeadLetterPage};
+use waha_ingest::store::operations::dead_letter::DeadLetterFilter;
+use waha_ingest::store::operations::page::RowPage;
 
 use crate::app::TestApp;
 use crate::database::Database;
@@ -54,7 +55,7 @@ async fn a_body_over_max_allowed_packet_is_kept_in_parts() {
         chats: vec!["12025550142@c.us".to_owned()],
         ..DeadLetterFilter::default()
     };
-    let found = app.store.dead_letters(&filter, DeadLetterPage::first(10)).await.unwrap();
+    let found = app.store.dead_letters(&filter, RowPage::first(10)).await.unwrap();
     assert_eq!(found[0].body_bytes, i64::try_from(body.len()).unwrap());
 
     // Replayed it is still too large; edited it is as long, and what was there before is kept.

@@ -17,7 +17,7 @@ use crate::scrape::Scrape;
 use crate::wait::wait_for;
 
 const PATIENCE: Duration = Duration::from_secs(60);
-const DOCUMENTED: &str = include_str!("../../src/telemetry/METRICS.md");
+const DOCUMENTED: &str = include_str!("../../src/metrics/METRICS.md");
 
 /// Type and labels of each family, by name.
 type Families = BTreeMap<String, (String, BTreeSet<String>)>;

@@ -4,7 +4,8 @@
 use sea_orm::EntityTrait;
 use serde_json::{Value, json};
 use waha_ingest::store::apply::burial::state::DeadLetterState;
-use waha_ingest::store::operations::dead_letter::{DeadLetterFilter, DeadLetterPage};
+use waha_ingest::store::operations::dead_letter::DeadLetterFilter;
+use waha_ingest::store::operations::page::RowPage;
 
 use crate::app::TestApp;
 use crate::database::{Kind, on_each_database};
@@ -38,7 +39,7 @@ async fn odd_bodies_are_stored_or_explained(kind: Kind) {
 
     let filter =
         DeadLetterFilter { states: vec![DeadLetterState::Pending], ..DeadLetterFilter::default() };
-    let letters = app.store.dead_letters(&filter, DeadLetterPage::first(10)).await.unwrap();
+    let letters = app.store.dead_letters(&filter, RowPage::first(10)).await.unwrap();
     let reasons: Vec<&str> = letters.iter().map(|letter| letter.reason.as_str()).collect();
     assert_eq!(reasons, ["too_complex", "missing_field"]);
     assert!(letters[0].error.contains("nested deeper than 127"), "{}", letters[0].error);

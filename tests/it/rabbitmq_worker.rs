@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use sea_orm::EntityTrait;
 use tokio_util::sync::CancellationToken;
+use waha_ingest::metrics::worker::WorkerMetrics;
 use waha_ingest::queue::rabbitmq::{Options, RabbitmqQueue};
 use waha_ingest::queue::{BatchLimit, Delivery, Lane, Queue};
 use waha_ingest::telemetry::dependency::Dependencies;
-use waha_ingest::telemetry::metrics::worker::WorkerMetrics;
 use waha_ingest::worker::{ByteBudget, Worker};
 
 use crate::app::TestApp;

@@ -13,6 +13,7 @@ use waha_ingest::renormalize::{RenormalizeCounts, Renormalizer};
 use waha_ingest::simulate::{Families, Plan, Sent, history};
 use waha_ingest::store::apply::batch::ApplyTask;
 use waha_ingest::store::operations::history::{LedgerFilter, LedgerOutcome};
+use waha_ingest::store::operations::page::RowPage;
 use waha_ingest::store::{Store, StoreOptions};
 use waha_ingest::webhook::Webhook;
 
@@ -71,8 +72,7 @@ async fn an_old_ledger_fills_the_tables_without_doubling(kind: Kind) {
 
     let planned = renormalize(&app.store, LedgerFilter::default(), false).await;
     assert_eq!(count(app.db(), "waha_messages").await, 0, "a dry run writes nothing");
-    let calls =
-        LedgerFilter { event_types: vec!["call.received".into()], ..LedgerFilter::default() };
+    let calls = LedgerFilter { events: vec!["call.received".into()], ..LedgerFilter::default() };
     let some = renormalize(&app.store, calls, true).await;
     assert!(some.seen > 0 && some.ended.keys().all(|it| it.event_type == "call.received"));
     assert_eq!(count(app.db(), "waha_messages").await, 0, "other event types stay as they are");
@@ -145,7 +145,11 @@ async fn what_can_not_be_read_is_counted_and_left(kind: Kind) {
     let sent: Vec<Sent> = history(&Plan { messages: 20, ..plan() }).collect();
     let app = TestApp::start(kind).await;
     ignore_all(&app.store, &sent.iter().map(webhook).collect::<Vec<_>>()).await;
-    let all = app.store.history(&LedgerFilter::default(), Order::Asc, 1_000).await.unwrap();
+    let all = app
+        .store
+        .history(&LedgerFilter::default(), RowPage::first(1_000), Order::Asc)
+        .await
+        .unwrap();
     let ids: Vec<i64> =
         all.iter().filter(|row| row.event_type == "message.any").map(|row| row.id).collect();
     let [bodiless, broken, dead, ..] = ids[..] else { panic!("too few messages") };
@@ -167,7 +171,7 @@ async fn what_can_not_be_read_is_counted_and_left(kind: Kind) {
     assert_eq!(tally.without_body.into_iter().collect::<Vec<_>>(), [("message.any".to_owned(), 1)]);
     assert_eq!((tally.dead_lettered, tally.failed, tally.failures[0].id), (1, 1, broken));
     let left = LedgerFilter { normalizer_below: Some(1), ..LedgerFilter::default() };
-    let left = app.store.history(&left, Order::Asc, 10).await.unwrap();
+    let left = app.store.history(&left, RowPage::first(10), Order::Asc).await.unwrap();
     assert_eq!(left.iter().map(|row| row.id).collect::<Vec<_>>(), [bodiless, broken, dead]);
     let dead =
         LedgerFilter { outcomes: vec![LedgerOutcome::DeadLettered], ..LedgerFilter::default() };

@@ -17,7 +17,7 @@
 #   answers       succeeds as soon as this very instance accepts clients
 #   url           prints the connection URL
 #
-# What must stay true: every file of an instance is in its folder, it listens on loopback only, and
+# Invariant: every file of an instance is in its folder, it listens on loopback only, and
 # a signal goes only to a process that this folder's pid files name by id *and* start time.
 set -euo pipefail
 

@@ -7,8 +7,8 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::ApiError;
-use super::dead_letters::limit;
 use super::error::Refused;
+use super::filter::{limit, next};
 use crate::admin::Admin;
 use crate::store::audit::{AuditAction, AuditLogRow};
 
@@ -87,8 +87,7 @@ pub(super) async fn list(
     let limit = limit(which.limit)?;
     let action = which.action.map(AuditAction::name);
     let logs = admin.store()?.audit_logs(action, which.before, limit).await?;
-    let is_full = logs.len() as u64 == limit;
-    let next = logs.last().filter(|_| is_full).map(|log| log.id);
+    let next = next(&logs, limit, |log| log.id);
     let audit_logs = logs.into_iter().map(Entry::from).collect();
     Ok(web::Json(Page { audit_logs, next }))
 }

@@ -2,7 +2,6 @@
 
 mod act;
 mod edit;
-mod filter_query;
 mod show;
 mod transfer;
 
@@ -12,12 +11,11 @@ use utoipa::ToSchema;
 
 use super::ApiError;
 use super::error::Refused;
+use super::filter::{AfterQuery, FilterQuery, LIMIT_MAX, NoPage, limit, next};
 use crate::admin::Admin;
-use crate::store::operations::dead_letter::{
-    DeadLetterGroup, DeadLetterPage as Range, DeadLetterSummary,
-};
-
-use filter_query::FilterQuery;
+use crate::store::apply::burial::state::DeadLetterState;
+use crate::store::operations::dead_letter::{DeadLetterFilter, DeadLetterGroup, DeadLetterSummary};
+use crate::store::operations::page::RowPage;
 
 pub(super) use act::{discard, replay, restore};
 pub(super) use edit::replace_body;
@@ -29,10 +27,6 @@ pub(super) use act::{__path_discard, __path_replay, __path_restore};
 pub(super) use edit::__path_replace_body;
 pub(super) use show::{__path_body, __path_show};
 pub(super) use transfer::{__path_export, __path_import};
-
-/// Rows of an answer, unless asked otherwise, and at most.
-const LIMIT: u64 = 50;
-const LIMIT_MAX: u64 = 500;
 
 /// A page of dead letters, oldest first.
 #[derive(Serialize, ToSchema)]
@@ -49,44 +43,33 @@ pub(super) struct Groups {
     groups: Vec<DeadLetterGroup>,
 }
 
-/// A limit that was asked for.
-pub(super) fn limit(asked: Option<u64>) -> Result<u64, ApiError> {
-    let limit = asked.unwrap_or(LIMIT);
-    if (1..=LIMIT_MAX).contains(&limit) {
-        return Ok(limit);
-    }
-    Err(ApiError::BadRequest(format!("limit is not between 1 and {LIMIT_MAX}")))
-}
-
 /// List dead letters, oldest first; pending ones unless asked otherwise.
 #[utoipa::path(
-    get, path = "/api/v1/dead-letters", tag = "dead letters", params(FilterQuery),
+    get, path = "/api/v1/dead-letters", tag = "dead letters", params(DeadLetterFilter, AfterQuery),
     responses((status = 200, body = Letters), Refused)
 )]
 pub(super) async fn list(
     admin: web::Data<Admin>,
-    which: web::Query<FilterQuery>,
+    FilterQuery(filter, asked): FilterQuery<DeadLetterFilter, AfterQuery>,
 ) -> Result<web::Json<Letters>, ApiError> {
-    let limit = limit(which.limit)?;
-    let range = Range { after_id: which.after.unwrap_or_default(), ..Range::first(limit) };
-    let filter = which.into_inner().filter()?;
-    let dead_letters = admin.store()?.dead_letters(&filter, range).await?;
-    let is_full = dead_letters.len() as u64 == limit;
-    let next = dead_letters.last().filter(|_| is_full).map(|letter| letter.id);
+    let limit = limit(asked.limit)?;
+    let page = RowPage { after_id: asked.after.unwrap_or_default(), ..RowPage::first(limit) };
+    let filter = filter.or_states(&[DeadLetterState::Pending]);
+    let dead_letters = admin.store()?.dead_letters(&filter, page).await?;
+    let next = next(&dead_letters, limit, |letter| letter.id);
     Ok(web::Json(Letters { dead_letters, next }))
 }
 
 /// Count dead letters by cause; pending ones unless asked otherwise.
 #[utoipa::path(
-    get, path = "/api/v1/dead-letters/groups", tag = "dead letters", params(FilterQuery),
+    get, path = "/api/v1/dead-letters/groups", tag = "dead letters", params(DeadLetterFilter),
     responses((status = 200, body = Groups), Refused)
 )]
 pub(super) async fn groups(
     admin: web::Data<Admin>,
-    which: web::Query<FilterQuery>,
+    FilterQuery(filter, _): FilterQuery<DeadLetterFilter, NoPage>,
 ) -> Result<web::Json<Groups>, ApiError> {
-    which.refuse_page()?;
-    let filter = which.into_inner().filter()?;
+    let filter = filter.or_states(&[DeadLetterState::Pending]);
     let groups = admin.store()?.dead_letter_groups(&filter, LIMIT_MAX).await?;
     Ok(web::Json(Groups { groups }))
 }

@@ -1,31 +1,17 @@
 //! `/api/v1/replay-jobs`: what replays, and what it has done.
 
-use std::collections::BTreeMap;
-
 use actix_web::{HttpRequest, web};
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::dead_letters::limit;
 use super::error::Refused;
+use super::filter::{BeforeQuery, limit, next};
 use super::{ApiError, Problem, actor};
 use crate::admin::{Admin, Caller};
 use crate::clock::{Clock, SystemClock};
 use crate::store::operations::dead_letter::DeadLetterFilter;
-use crate::store::operations::job::{JobState, ReplayJob};
-
-/// Which page of a list, newest first.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct PageOf {
-    /// Only numbers below this one: `next` of the page before.
-    before: Option<i64>,
-    /// At most so many; 50 without it.
-    #[param(minimum = 1, maximum = 500)]
-    limit: Option<u64>,
-}
+use crate::store::operations::job::{JobOutcomes, JobState, ReplayJob};
 
 /// A page of jobs, newest first.
 #[derive(Serialize, ToSchema)]
@@ -39,8 +25,9 @@ pub(super) struct Jobs {
 #[derive(Serialize, ToSchema)]
 pub(super) struct JobReport {
     id: i64,
-    /// `running`, `interrupted` (asked for again it goes on), `done` or `cancelled`.
-    state: &'static str,
+    /// An interrupted one goes on when it is asked for again.
+    #[schema(inline)]
+    state: JobState,
     filter: DeadLetterFilter,
     /// Most per second; none: as many as the queue bears.
     rate: Option<f64>,
@@ -51,14 +38,14 @@ pub(super) struct JobReport {
     started_at: DateTime<Utc>,
     ended_at: Option<DateTime<Utc>>,
     /// How many replays ended how; `on_their_way` have not yet.
-    outcomes: BTreeMap<String, i64>,
+    outcomes: JobOutcomes,
 }
 
 impl JobReport {
-    fn new(job: ReplayJob, outcomes: BTreeMap<String, i64>) -> Self {
+    fn new(job: ReplayJob, outcomes: JobOutcomes) -> Self {
         Self {
             id: job.id,
-            state: JobState::of(&job, SystemClock.now()).name(),
+            state: JobState::of(&job, SystemClock.now()),
             filter: serde_json::from_str(&job.filter).unwrap_or_default(),
             rate: job.rate,
             total: job.total,
@@ -74,17 +61,16 @@ impl JobReport {
 
 /// List the jobs that replay dead letters, newest first.
 #[utoipa::path(
-    get, path = "/api/v1/replay-jobs", tag = "dead letters", params(PageOf),
+    get, path = "/api/v1/replay-jobs", tag = "dead letters", params(BeforeQuery),
     responses((status = 200, body = Jobs), Refused)
 )]
 pub(super) async fn list(
     admin: web::Data<Admin>,
-    page: web::Query<PageOf>,
+    page: web::Query<BeforeQuery>,
 ) -> Result<web::Json<Jobs>, ApiError> {
     let limit = limit(page.limit)?;
     let jobs = admin.store()?.jobs(page.before, limit).await?;
-    let is_full = jobs.len() as u64 == limit;
-    let next = jobs.last().filter(|_| is_full).map(|job| job.id);
+    let next = next(&jobs, limit, |job| job.id);
     Ok(web::Json(Jobs { jobs: reports(&admin, jobs).await?, next }))
 }
 
@@ -113,11 +99,7 @@ pub(super) async fn cancel(
 
 async fn reports(admin: &Admin, jobs: Vec<ReplayJob>) -> Result<Vec<JobReport>, ApiError> {
     let ids: Vec<i64> = jobs.iter().map(|job| job.id).collect();
-    let mut outcomes: BTreeMap<i64, BTreeMap<String, i64>> = BTreeMap::new();
-    for row in admin.store()?.job_outcomes(&ids).await? {
-        let outcome = row.outcome.unwrap_or_else(|| "on_their_way".to_owned());
-        outcomes.entry(row.job_id).or_default().insert(outcome, row.count);
-    }
+    let mut outcomes = admin.store()?.job_outcomes(&ids).await?;
     let report = |job: ReplayJob| {
         let outcomes = outcomes.remove(&job.id).unwrap_or_default();
         JobReport::new(job, outcomes)

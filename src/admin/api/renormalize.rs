@@ -3,48 +3,29 @@
 use std::sync::Arc;
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::error::{Refused, RefusedBody};
-use super::validation::{check_rate, check_values};
+use super::filter::ApiFilter;
+use super::validation::check_rate;
 use super::{ApiError, actor};
 use crate::admin::{Admin, Caller};
 use crate::renormalize::{Renormalizer, entry};
-use crate::store::operations::history::{LedgerFilter, LedgerOutcome};
-use crate::strict_json::{Object, names};
+use crate::store::operations::history::LedgerFilter;
+use crate::strict_json::{Object, object};
 
 /// What is to be read again.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(examples(
-    json!({ "events": ["message.ack"], "since": "2026-01-01T00:00:00Z", "rate": 50 }),
+    json!({ "filter": { "events": ["message.ack"], "since": "2026-01-01T00:00:00Z" }, "rate": 50 }),
     json!({ "all": true, "dry_run": true })
 ))]
 pub(super) struct RenormalizeBody {
-    /// Only from these WAHA servers.
-    #[serde(default)]
-    sources: Vec<String>,
-    /// Only of these sessions.
-    #[serde(default)]
-    sessions: Vec<String>,
-    /// Only of these event types.
-    #[serde(default)]
-    events: Vec<String>,
-    /// Only with these outcomes.
-    #[serde(default, deserialize_with = "names")]
-    #[schema(inline)]
-    outcomes: Vec<LedgerOutcome>,
-    /// Only with these reasons.
-    #[serde(default)]
-    reasons: Vec<String>,
-    /// Only what arrived at this time or later.
-    since: Option<DateTime<Utc>>,
-    /// Only what arrived before this time.
-    until: Option<DateTime<Utc>>,
-    /// Only what a normalizer below this version read.
-    normalizer_below: Option<i32>,
+    /// Which webhooks.
+    #[serde(default, deserialize_with = "object")]
+    filter: LedgerFilter,
     /// All of them: needed where nothing else says which.
     #[serde(default)]
     all: bool,
@@ -120,29 +101,13 @@ async fn run(admin: Arc<Admin>, filter: LedgerFilter, rate: Option<f64>, log: i6
 }
 
 impl RenormalizeBody {
+    /// A filter that says which.
     fn filter(self) -> Result<LedgerFilter, ApiError> {
-        let lists = [&self.sources, &self.sessions, &self.events, &self.reasons];
-        let is_named = lists.iter().any(|list| !list.is_empty())
-            || !self.outcomes.is_empty()
-            || self.since.is_some()
-            || self.until.is_some()
-            || self.normalizer_below.is_some();
-        if !is_named && !self.all {
-            let problem = "nothing says which: say it, or all".to_owned();
-            return Err(ApiError::BadRequest(problem));
-        }
-        check_values(&lists, self.outcomes.len(), [self.since, self.until])?;
+        self.filter.check()?;
         check_rate(self.rate)?;
-        Ok(LedgerFilter {
-            sources: self.sources,
-            sessions: self.sessions,
-            event_types: self.events,
-            outcomes: self.outcomes,
-            reasons: self.reasons,
-            since: self.since,
-            until: self.until,
-            normalizer_below: self.normalizer_below,
-            ..LedgerFilter::default()
-        })
+        if self.filter.is_named() || self.all {
+            return Ok(self.filter);
+        }
+        Err(ApiError::BadRequest("the filter is empty: say which, or all".to_owned()))
     }
 }

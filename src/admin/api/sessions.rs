@@ -9,6 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::ApiError;
 use super::error::Refused;
+use super::filter::next;
 use crate::admin::{Admin, Caller};
 use crate::quiet_sessions::SilentSession;
 use crate::store::operations::sessions::SessionRow;
@@ -92,7 +93,7 @@ pub(super) async fn list(
     }
     let after = which.after.unwrap_or_default();
     let rows = admin.store()?.sessions(&caller.reach, after, limit).await?;
-    let next = rows.last().filter(|_| rows.len() as u64 == limit).map(|row| row.id);
+    let next = next(&rows, limit, |row| row.id);
     let silent = admin.observer.silent_sessions();
     let silent = silent.iter().map(|one| (one.id, one)).collect();
     let sessions = rows.into_iter().map(|row| SessionReport::new(row, &silent)).collect();

@@ -2,48 +2,18 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
-use chrono::{DateTime, Datelike, Utc};
 use sea_orm::Order;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::error::Refused;
+use super::filter::{BeforeQuery, FilterQuery, limit, next};
 use super::{ApiError, Problem, read};
 use crate::admin::{Admin, Caller};
 use crate::operations::DryRun;
 use crate::store::operations::history::{LedgerFilter, LedgerOutcome, LedgerRow};
-
-/// Rows of an answer, unless asked otherwise, and at most.
-const LIMIT: u64 = 50;
-const LIMIT_MAX: u64 = 500;
-
-/// Which webhooks. What is left out does not restrict.
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(super) struct FilterQuery {
-    /// Only from this WAHA server.
-    source: Option<String>,
-    /// Only of this session.
-    session: Option<String>,
-    /// Only of this event type, such as `message.any`.
-    event: Option<String>,
-    /// Only with this outcome.
-    #[param(inline)]
-    outcome: Option<LedgerOutcome>,
-    /// Only with this reason, such as `unknown_event`.
-    reason: Option<String>,
-    /// Only what arrived at this time or later.
-    since: Option<DateTime<Utc>>,
-    /// Only what arrived before this time.
-    until: Option<DateTime<Utc>>,
-    /// Only ids below this one: `next` of the page before.
-    before: Option<i64>,
-    /// At most so many; 50 without it.
-    #[param(minimum = 1, maximum = 500)]
-    limit: Option<u64>,
-}
+use crate::store::operations::page::RowPage;
 
 /// A page of the ledger, newest first.
 #[derive(Serialize, ToSchema)]
@@ -58,9 +28,9 @@ pub(super) struct WebhookPage {
 pub(super) struct WebhookDetail {
     /// Its row.
     webhook: LedgerRow,
-    /// What the normalizer says of it now: `applied`, `ignored` or `dead_lettered`; none if its body
-    /// is not stored.
-    outcome_now: Option<&'static str>,
+    /// What the normalizer says of it now; none if its body is not stored.
+    #[schema(inline)]
+    outcome_now: Option<LedgerOutcome>,
     /// Why, for the last two.
     reason_now: Option<&'static str>,
     /// The body as text, if it is stored and the token's role may read bodies. What is no UTF-8 is
@@ -68,48 +38,20 @@ pub(super) struct WebhookDetail {
     body: Option<String>,
 }
 
-impl FilterQuery {
-    fn filter(self) -> Result<LedgerFilter, ApiError> {
-        let texts = [&self.source, &self.session, &self.event, &self.reason];
-        // No row holds a NUL, and PostgreSQL refuses to look for one.
-        if texts.into_iter().flatten().any(|text| text.contains('\0')) {
-            return Err(ApiError::BadRequest("a text holds a NUL".to_owned()));
-        }
-        let is_storable = |time: &DateTime<Utc>| (1970..=9999).contains(&time.year());
-        if ![self.since, self.until].iter().flatten().all(is_storable) {
-            return Err(ApiError::BadRequest("a time is not between 1970 and 9999".to_owned()));
-        }
-        Ok(LedgerFilter {
-            sources: self.source.into_iter().collect(),
-            sessions: self.session.into_iter().collect(),
-            event_types: self.event.into_iter().collect(),
-            outcomes: self.outcome.into_iter().collect(),
-            reasons: self.reason.into_iter().collect(),
-            since: self.since,
-            until: self.until,
-            last_id: self.before.map(|before| before.saturating_sub(1)),
-            ..LedgerFilter::default()
-        })
-    }
-}
-
 /// List webhooks, newest first.
 #[utoipa::path(
-    get, path = "/api/v1/webhooks", tag = "webhooks", params(FilterQuery),
+    get, path = "/api/v1/webhooks", tag = "webhooks", params(LedgerFilter, BeforeQuery),
     responses((status = 200, body = WebhookPage), Refused)
 )]
 pub(super) async fn list(
     admin: web::Data<Admin>,
-    which: web::Query<FilterQuery>,
+    FilterQuery(filter, asked): FilterQuery<LedgerFilter, BeforeQuery>,
 ) -> Result<web::Json<WebhookPage>, ApiError> {
-    let limit = which.limit.unwrap_or(LIMIT);
-    if !(1..=LIMIT_MAX).contains(&limit) {
-        return Err(ApiError::BadRequest(format!("limit is not between 1 and {LIMIT_MAX}")));
-    }
-    let filter = which.into_inner().filter()?;
-    let webhooks = admin.store()?.history(&filter, Order::Desc, limit).await?;
-    let is_full = webhooks.len() as u64 == limit;
-    let next = webhooks.last().filter(|_| is_full).map(|row| row.id);
+    let limit = limit(asked.limit)?;
+    let last_id = asked.before.map_or(i64::MAX, |before| before.saturating_sub(1));
+    let page = RowPage { last_id, ..RowPage::first(limit) };
+    let webhooks = admin.store()?.history(&filter, page, Order::Desc).await?;
+    let next = next(&webhooks, limit, |row| row.id);
     Ok(web::Json(WebhookPage { webhooks, next }))
 }
 
@@ -166,7 +108,7 @@ pub(super) async fn body(
 async fn find(admin: &Admin, id: i64) -> Result<(LedgerRow, Option<Bytes>), ApiError> {
     let store = admin.store()?;
     let filter = LedgerFilter { ids: vec![id], ..LedgerFilter::default() };
-    let row = store.history(&filter, Order::Asc, 1).await?.pop();
+    let row = store.history(&filter, RowPage::first(1), Order::Asc).await?.pop();
     let row = row.ok_or(ApiError::NotFound("webhook"))?;
     let body = store.bodies(&[id]).await?.remove(&id);
     Ok((row, body))

@@ -5,13 +5,12 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::Context;
-use super::filter_args::FilterArgs;
 use super::known::ensure_known;
 use crate::cli::output::json_line;
 use crate::cli::table::{Table, kept, number, spare, text};
 use crate::cli::time;
 use crate::store::apply::burial::state::DeadLetterState;
-use crate::store::operations::dead_letter::DeadLetterGroup;
+use crate::store::operations::dead_letter::{DeadLetterFilter, DeadLetterGroup};
 
 /// Sessions named in a cell.
 const SESSIONS_NAMED: usize = 3;
@@ -20,7 +19,7 @@ const SESSIONS_NAMED: usize = 3;
 #[derive(Args)]
 pub(super) struct Options {
     #[command(flatten)]
-    which: FilterArgs,
+    which: DeadLetterFilter,
     /// At most so many.
     #[arg(long, default_value_t = 50)]
     limit: u64,
@@ -30,7 +29,7 @@ pub(super) struct Options {
 }
 
 pub(super) async fn run(context: &Context<'_>, options: &Options) -> anyhow::Result<ExitCode> {
-    let filter = options.which.clone().filter(&[DeadLetterState::Pending]);
+    let filter = options.which.clone().or_states(&[DeadLetterState::Pending]);
     let groups = context.store.dead_letter_groups(&filter, options.limit).await?;
     if groups.is_empty() {
         ensure_known(context, &filter).await?;

@@ -1,6 +1,5 @@
 //! `dead-letters jobs` and `dead-letters cancel`.
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -11,7 +10,7 @@ use crate::cli::actor::actor;
 use crate::cli::output::{json_line, outln};
 use crate::cli::table::{Table, kept, number, spare, text};
 use crate::cli::time;
-use crate::store::operations::job::{JobState, ReplayJob};
+use crate::store::operations::job::{JobOutcomes, JobState, ReplayJob};
 
 /// Options of `dead-letters jobs`.
 #[derive(Args)]
@@ -31,17 +30,10 @@ pub(super) struct Cancel {
     id: i64,
 }
 
-/// How many replays of a job ended how.
-type Outcomes = BTreeMap<String, i64>;
-
 pub(super) async fn run(context: &Context<'_>, options: Options) -> anyhow::Result<ExitCode> {
     let jobs = context.store.jobs(None, options.limit).await?;
     let ids: Vec<i64> = jobs.iter().map(|job| job.id).collect();
-    let mut outcomes: BTreeMap<i64, Outcomes> = BTreeMap::new();
-    for row in context.store.job_outcomes(&ids).await? {
-        let outcome = row.outcome.unwrap_or_else(|| "on_their_way".to_owned());
-        outcomes.entry(row.job_id).or_default().insert(outcome, row.count);
-    }
+    let mut outcomes = context.store.job_outcomes(&ids).await?;
     let now = context.clock.now();
     let rows = jobs
         .iter()
@@ -61,7 +53,7 @@ pub(super) async fn cancel(context: &Context<'_>, options: Cancel) -> anyhow::Re
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_table<'a>(jobs: impl Iterator<Item = (&'a ReplayJob, JobState, Outcomes)>) {
+fn print_table<'a>(jobs: impl Iterator<Item = (&'a ReplayJob, JobState, JobOutcomes)>) {
     let mut table = Table::new(&[
         number("id"),
         kept("state"),
@@ -92,7 +84,7 @@ fn print_table<'a>(jobs: impl Iterator<Item = (&'a ReplayJob, JobState, Outcomes
     table.print_or_none("replay jobs");
 }
 
-fn to_json(job: &ReplayJob, state: JobState, outcomes: &Outcomes) -> serde_json::Value {
+fn to_json(job: &ReplayJob, state: JobState, outcomes: &JobOutcomes) -> serde_json::Value {
     serde_json::json!({
         "id": job.id, "state": state.name(), "replayed": job.replayed, "total": job.total,
         "filter": serde_json::from_str::<serde_json::Value>(&job.filter).ok(), "rate": job.rate,

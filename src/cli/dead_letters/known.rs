@@ -3,7 +3,8 @@
 
 use super::Context;
 use crate::names::unknown;
-use crate::store::operations::dead_letter::{DeadLetterFilter, DeadLetterPage};
+use crate::store::operations::dead_letter::DeadLetterFilter;
+use crate::store::operations::page::RowPage;
 use crate::webhook::EventType;
 
 /// Groups among which a near name is looked for.
@@ -36,7 +37,7 @@ pub(super) async fn ensure_known(
 }
 
 async fn is_there(context: &Context<'_>, only: &DeadLetterFilter) -> anyhow::Result<bool> {
-    Ok(!context.store.dead_letters(only, DeadLetterPage::first(1)).await?.is_empty())
+    Ok(!context.store.dead_letters(only, RowPage::first(1)).await?.is_empty())
 }
 
 async fn ensure_some(

@@ -5,13 +5,15 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::Context;
-use super::filter_args::FilterArgs;
 use super::known::ensure_known;
 use crate::cli::output::{errln, is_read, json_line};
 use crate::cli::table::{Table, kept, number, spare, text};
 use crate::cli::time;
 use crate::store::apply::burial::state::DeadLetterState;
-use crate::store::operations::dead_letter::{DeadLetterPage, DeadLetterReplay, DeadLetterSummary};
+use crate::store::operations::dead_letter::{
+    DeadLetterFilter, DeadLetterReplay, DeadLetterSummary,
+};
+use crate::store::operations::page::RowPage;
 
 /// Rows read at a time.
 const PAGE: u64 = 500;
@@ -20,7 +22,7 @@ const PAGE: u64 = 500;
 #[derive(Args)]
 pub(super) struct Options {
     #[command(flatten)]
-    which: FilterArgs,
+    which: DeadLetterFilter,
     /// At most so many.
     #[arg(long, default_value_t = 50)]
     limit: u64,
@@ -33,11 +35,11 @@ pub(super) struct Options {
 }
 
 pub(super) async fn run(context: &Context<'_>, options: Options) -> anyhow::Result<ExitCode> {
-    let filter = options.which.filter(&[DeadLetterState::Pending]);
+    let filter = options.which.or_states(&[DeadLetterState::Pending]);
     let (mut left, mut after_id) = (options.limit, options.after);
     let mut is_first = true;
     while left > 0 && is_read() {
-        let page = DeadLetterPage { after_id, ..DeadLetterPage::first(left.min(PAGE)) };
+        let page = RowPage { after_id, ..RowPage::first(left.min(PAGE)) };
         let letters = context.store.dead_letters(&filter, page).await?;
         let Some(last) = letters.last() else {
             if is_first {
@@ -87,7 +89,7 @@ fn print_page<'a>(
     for letter in letters {
         table.row([
             letter.id.to_string(),
-            letter.state.clone(),
+            letter.state.name().to_owned(),
             letter.reason.clone(),
             letter.event_type.clone(),
             letter.session.clone(),

@@ -17,7 +17,7 @@ use crate::replay::{Ended, Progress, run as run_job, start};
 use crate::store::apply::burial::state::DeadLetterState;
 use crate::store::audit::Actor;
 use crate::store::operations::dead_letter::DeadLetterFilter;
-use crate::store::operations::job::{ReplayJob, ReplayRequest};
+use crate::store::operations::job::{JobState, ReplayJob, ReplayRequest};
 
 /// Options of `dead-letters replay`.
 #[derive(Args)]
@@ -42,7 +42,8 @@ pub(super) async fn run(context: &Context<'_>, options: Options) -> anyhow::Resu
     let Some(agreed) = options.scope.ask(context, "replayed", &states).await? else {
         return Ok(ExitCode::SUCCESS);
     };
-    let (actor, note) = (actor(), options.note.as_deref());
+    let actor = actor();
+    let note = options.note.as_deref();
     if let Some(file) = options.edit {
         let body = std::fs::read(&file).with_context(|| file.display().to_string())?;
         replace_body(context, &agreed.filter, body, &actor, note).await?;
@@ -92,9 +93,9 @@ async fn replay(context: &Context<'_>, job: ReplayJob) -> anyhow::Result<Ended> 
 
 fn print(ended: &Ended, json: bool) -> ExitCode {
     let (job, state, code) = match ended {
-        Ended::Done(job) => (job, "done", ExitCode::SUCCESS),
-        Ended::Cancelled(job) => (job, "cancelled", ExitCode::FAILURE),
-        Ended::Stopped(job) => (job, "interrupted", ExitCode::FAILURE),
+        Ended::Done(job) => (job, JobState::Done, ExitCode::SUCCESS),
+        Ended::Cancelled(job) => (job, JobState::Cancelled, ExitCode::FAILURE),
+        Ended::Stopped(job) => (job, JobState::Interrupted, ExitCode::FAILURE),
     };
     let ReplayJob { id, replayed, total, .. } = job;
     if json {
@@ -103,7 +104,7 @@ fn print(ended: &Ended, json: bool) -> ExitCode {
         });
         json_line(&report);
     } else {
-        outln!("replayed {replayed} of {total}, job {id} is {state}");
+        outln!("replayed {replayed} of {total}, job {id} is {}", state.name());
     }
     if matches!(ended, Ended::Stopped(_)) {
         errln!("the same command goes on with it");

@@ -4,7 +4,6 @@ use anyhow::ensure;
 use clap::Args;
 
 use super::Context;
-use super::filter_args::FilterArgs;
 use super::known::ensure_known;
 use crate::cli::output::{errln, json_line, outln, plain};
 use crate::cli::{confirm, progress_bar, time};
@@ -20,7 +19,7 @@ const SESSIONS_NAMED: usize = 10;
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Scope {
     #[command(flatten)]
-    which: FilterArgs,
+    which: DeadLetterFilter,
     /// All of them: needed where nothing else says which.
     #[arg(long)]
     all: bool,
@@ -50,7 +49,7 @@ impl Scope {
         verb: &str,
         states: &[DeadLetterState],
     ) -> anyhow::Result<Option<Agreed>> {
-        let filter = self.which.filter(states);
+        let filter = self.which.or_states(states);
         ensure!(
             filter.is_named() || self.all,
             "say which: --group, --reason, --source, --session, --event, --chat, --since, --until, \

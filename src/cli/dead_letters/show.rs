@@ -72,7 +72,8 @@ async fn read(context: &Context<'_>, id: i64) -> anyhow::Result<Shown> {
 }
 
 fn print(shown: &Shown) {
-    let (row, letter) = (&shown.letter.row, &shown.letter);
+    let row = &shown.letter.row;
+    let letter = &shown.letter;
     let line = |name: &str, text: String| outln!("{name:<13}{text}");
     line("id", row.id.to_string());
     line("state", row.state.clone());
@@ -108,7 +109,8 @@ fn print(shown: &Shown) {
 }
 
 fn to_json(shown: &Shown) -> Value {
-    let (row, letter) = (&shown.letter.row, &shown.letter);
+    let row = &shown.letter.row;
+    let letter = &shown.letter;
     let failure = |failure: &crate::queue::Failure| {
         let at = DateTime::from_timestamp_millis(failure.at_ms).unwrap_or_default();
         json!({ "at": at, "error": failure.error })

@@ -7,19 +7,19 @@ use clap::Args;
 use serde_json::json;
 
 use super::Context;
-use super::filter_args::FilterArgs;
 use super::known::ensure_known;
 use crate::cli::actor::log_reading;
 use crate::cli::output::errln;
 use crate::cli::transfer::{ExportOptions, ImportOptions};
 use crate::operations::{export_letters, import_letters};
 use crate::store::apply::burial::state::DeadLetterState;
+use crate::store::operations::dead_letter::DeadLetterFilter;
 
 /// Options of `dead-letters export`.
 #[derive(Args)]
 pub(super) struct Export {
     #[command(flatten)]
-    which: FilterArgs,
+    which: DeadLetterFilter,
     #[command(flatten)]
     options: ExportOptions,
 }
@@ -27,7 +27,7 @@ pub(super) struct Export {
 pub(super) async fn export(context: &Context<'_>, export: Export) -> anyhow::Result<ExitCode> {
     let Export { which, options } = export;
     let store = &context.store;
-    let filter = which.filter(&[DeadLetterState::Pending]);
+    let filter = which.or_states(&[DeadLetterState::Pending]);
     ensure!(filter.is_named() || options.all, "say which, such as --group, or --all");
     log_reading(store, json!({ "dead_letters": &filter })).await;
     let count = options.export(async |out| export_letters(store, &filter, out).await).await?;
@@ -42,7 +42,8 @@ pub(super) async fn import(
     context: &Context<'_>,
     options: ImportOptions,
 ) -> anyhow::Result<ExitCode> {
-    let (store, rules) = (&context.store, &context.config.rules);
+    let store = &context.store;
+    let rules = &context.config.rules;
     let import = async |mut file, log| import_letters(store, rules, &mut file, log).await;
     options.import(store, "dead letters", import).await
 }

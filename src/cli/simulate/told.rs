@@ -65,7 +65,8 @@ impl Told {
             return;
         }
         let remedy = remedy(answer).map(|remedy| format!("; {remedy}")).unwrap_or_default();
-        let (url, seconds) = (&self.url, RETRY_DELAY.as_secs());
+        let url = &self.url;
+        let seconds = RETRY_DELAY.as_secs();
         self.bar.suspend(|| {
             errln!(
                 "{url}: {answer}{remedy}. Each webhook is tried {ATTEMPTS_MAX} times more, every \
@@ -81,7 +82,8 @@ impl Told {
             let State { open, silent_since, .. } = *self.state();
             let silent = silent_since.elapsed();
             if open > 0 && silent >= SILENCE_MAX {
-                let (url, seconds) = (&self.url, silent.as_secs());
+                let url = &self.url;
+                let seconds = silent.as_secs();
                 self.bar.suspend(|| errln!("{url}: no answer for {seconds} s, waiting"));
             }
         }

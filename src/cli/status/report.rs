@@ -1,6 +1,6 @@
 //! What `status` shows, looked up in queue and tables, as far as they answer.
 //!
-//! What must stay true: what is away keeps nothing else from being told, and nobody waits long for it.
+//! Invariant: what is away keeps nothing else from being told, and nobody waits long for it.
 
 use std::path::PathBuf;
 use std::sync::Arc;

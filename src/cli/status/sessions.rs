@@ -50,7 +50,8 @@ impl Sessions {
     pub(super) fn lines(&self) -> Vec<String> {
         let silent = self.silent_sessions.iter().flatten().map(|silent| {
             let SilentSession { source, session, last_webhook_at, pause_max_ms, .. } = silent;
-            let (last, minutes) = (time::short(*last_webhook_at), pause_max_ms / 60_000);
+            let last = time::short(*last_webhook_at);
+            let minutes = pause_max_ms / 60_000;
             format!("silent: {source}/{session}, heard last {last}, usually within {minutes} min")
         });
         let failed = self.failed_sessions.iter().map(|FailedSession { source, session, since }| {

@@ -75,7 +75,8 @@ impl View {
 
     /// The verdict stands first, so that the smallest terminal shows it.
     fn title(&self, verdict: &str) -> String {
-        let (seconds, end_key) = (self.every.as_secs(), self.end_key);
+        let seconds = self.every.as_secs();
+        let end_key = self.end_key;
         format!("waha-ingest: {verdict} · every {seconds} s · {end_key} ends")
     }
 

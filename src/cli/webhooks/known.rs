@@ -6,6 +6,7 @@ use sea_orm::Order;
 use crate::names::unknown;
 use crate::store::Store;
 use crate::store::operations::history::{LedgerFilter, LedgerRow};
+use crate::store::operations::page::RowPage;
 use crate::webhook::EventType;
 
 /// Rows among which a near name is looked for, from the newest.
@@ -14,8 +15,8 @@ const ROWS_MAX: u64 = 1000;
 /// An error for the first event type, reason or number that no row of the ledger has.
 pub(super) async fn ensure_known(store: &Store, filter: &LedgerFilter) -> anyhow::Result<()> {
     let is_strange = |event: &&String| EventType::parse(event) == EventType::Other;
-    for event in filter.event_types.iter().filter(is_strange) {
-        let only = LedgerFilter { event_types: vec![event.clone()], ..LedgerFilter::default() };
+    for event in filter.events.iter().filter(is_strange) {
+        let only = LedgerFilter { events: vec![event.clone()], ..LedgerFilter::default() };
         if !is_there(store, &only).await? {
             let told = newest(store).await?.into_iter().map(|row| row.event_type);
             let known = told.chain(EventType::names().map(str::to_owned));
@@ -37,9 +38,9 @@ pub(super) async fn ensure_known(store: &Store, filter: &LedgerFilter) -> anyhow
 }
 
 async fn is_there(store: &Store, only: &LedgerFilter) -> anyhow::Result<bool> {
-    Ok(!store.history(only, Order::Desc, 1).await?.is_empty())
+    Ok(!store.history(only, RowPage::first(1), Order::Desc).await?.is_empty())
 }
 
 async fn newest(store: &Store) -> anyhow::Result<Vec<LedgerRow>> {
-    Ok(store.history(&LedgerFilter::default(), Order::Desc, ROWS_MAX).await?)
+    Ok(store.history(&LedgerFilter::default(), RowPage::first(ROWS_MAX), Order::Desc).await?)
 }

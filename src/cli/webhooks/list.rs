@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use clap::Args;
 use sea_orm::Order;
 
-use super::filter_args::FilterArgs;
 use super::known::ensure_known;
 use crate::cli::output::{errln, is_read, json_line};
 use crate::cli::table::{Table, kept, number, spare, text};
 use crate::cli::time;
 use crate::store::Store;
-use crate::store::operations::history::LedgerRow;
+use crate::store::operations::history::{LedgerFilter, LedgerRow};
+use crate::store::operations::page::RowPage;
 
 /// Rows read at a time.
 const PAGE: u64 = 500;
@@ -20,7 +20,7 @@ const PAGE: u64 = 500;
 #[derive(Args)]
 pub(super) struct Options {
     #[command(flatten)]
-    which: FilterArgs,
+    which: LedgerFilter,
     /// At most so many.
     #[arg(long, default_value_t = 50)]
     limit: u64,
@@ -30,12 +30,15 @@ pub(super) struct Options {
 }
 
 pub(super) async fn run(store: &Store, options: Options) -> anyhow::Result<ExitCode> {
-    let (mut filter, mut left) = (options.which.filter(), options.limit);
+    let filter = options.which;
+    let mut last_id = i64::MAX;
+    let mut left = options.limit;
     let mut is_first = true;
     while left > 0 && is_read() {
-        let page = store.history(&filter, Order::Desc, left.min(PAGE)).await?;
+        let page = RowPage { last_id, ..RowPage::first(left.min(PAGE)) };
+        let page = store.history(&filter, page, Order::Desc).await?;
         let Some(last) = page.last() else { break };
-        filter.last_id = Some(last.id - 1);
+        last_id = last.id - 1;
         left = left.saturating_sub(PAGE);
         is_first = false;
         if options.json {
@@ -70,7 +73,7 @@ fn print_page(rows: &[LedgerRow]) {
             time::short(row.received_at),
             row.session.clone(),
             row.event_type.clone(),
-            row.outcome.clone(),
+            row.outcome.name().to_owned(),
             row.reason.clone().unwrap_or_else(|| "-".to_owned()),
             row.normalizer_version.to_string(),
             row.body_bytes.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string()),

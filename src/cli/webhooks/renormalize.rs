@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use anyhow::ensure;
 use clap::Args;
 
-use super::filter_args::FilterArgs;
 use super::known::ensure_known;
 use crate::cli::actor::actor;
 use crate::cli::output::{errln, json_line, outln};
@@ -13,14 +12,14 @@ use crate::cli::{confirm, progress_bar};
 use crate::normalize::{NORMALIZER_VERSION, Rules};
 use crate::renormalize::{RenormalizeCounts, Renormalizer, entry};
 use crate::store::Store;
-use crate::store::operations::history::LedgerGroup;
+use crate::store::operations::history::{LedgerFilter, LedgerGroup};
 
 /// Options of `webhooks renormalize`.
 #[derive(Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Options {
     #[command(flatten)]
-    which: FilterArgs,
+    which: LedgerFilter,
     /// All of them: needed where nothing else says which.
     #[arg(long)]
     all: bool,
@@ -50,7 +49,7 @@ pub(super) async fn run(
          --normalizer-version, or --all"
     );
     ensure!(options.rate.is_none_or(|rate| rate > 0.0), "--rate must be above 0");
-    let filter = options.which.filter();
+    let filter = options.which;
     let rows = total(&store.history_groups(&filter).await?);
     if rows == 0 {
         ensure_known(store, &filter).await?;

@@ -14,6 +14,7 @@ use crate::normalize::{NORMALIZER_VERSION, Rules};
 use crate::operations::DryRun;
 use crate::store::Store;
 use crate::store::operations::history::{LedgerFilter, LedgerRow};
+use crate::store::operations::page::RowPage;
 use crate::waha::json::{self as waha_json, Node};
 
 /// Options of `webhooks show`.
@@ -32,7 +33,7 @@ pub(super) async fn run(
     options: Options,
 ) -> anyhow::Result<ExitCode> {
     let filter = LedgerFilter { ids: vec![options.id], ..LedgerFilter::default() };
-    let rows = store.history(&filter, Order::Asc, 1).await?;
+    let rows = store.history(&filter, RowPage::first(1), Order::Asc).await?;
     let row = rows.first().with_context(|| format!("there is no webhook {}", options.id))?;
     let body = store.bodies(&[row.id]).await?.remove(&row.id);
     if body.is_some() {
@@ -65,7 +66,7 @@ fn print(row: &LedgerRow) {
     outln!("received     {}", time::exact(row.received_at));
     outln!("processed    {}", time::exact(row.processed_at));
     let reason = row.reason.as_ref().map(|reason| format!(", {reason}")).unwrap_or_default();
-    let (outcome, version) = (&row.outcome, row.normalizer_version);
+    let (outcome, version) = (row.outcome.name(), row.normalizer_version);
     outln!("outcome      {outcome}{reason} (attempt {}, normalizer {version})", row.attempts);
 }
 

@@ -6,7 +6,6 @@ use anyhow::ensure;
 use clap::Args;
 use serde_json::json;
 
-use super::filter_args::FilterArgs;
 use super::known::ensure_known;
 use crate::cli::actor::log_reading;
 use crate::cli::output::errln;
@@ -14,21 +13,21 @@ use crate::cli::transfer::{ExportOptions, ImportOptions};
 use crate::normalize::Rules;
 use crate::operations::{ExportedWebhooks, export_webhooks, import_webhooks};
 use crate::store::Store;
+use crate::store::operations::history::LedgerFilter;
 
 /// Options of `webhooks export`.
 #[derive(Args)]
 pub(super) struct Export {
     #[command(flatten)]
-    which: FilterArgs,
+    which: LedgerFilter,
     #[command(flatten)]
     options: ExportOptions,
 }
 
 pub(super) async fn export(store: &Store, export: Export) -> anyhow::Result<ExitCode> {
-    let Export { which, options } = export;
-    ensure!(options.all || which.is_named(), "say which, such as --since or --session, or --all");
-    let filter = which.filter();
-    log_reading(store, json!({ "webhooks": format!("{filter:?}") })).await;
+    let Export { which: filter, options } = export;
+    ensure!(options.all || filter.is_named(), "say which, such as --since or --session, or --all");
+    log_reading(store, json!({ "webhooks": &filter })).await;
     let whole = filter.clone();
     let exported = options.export(async |out| export_webhooks(store, whole.clone(), out).await);
     let ExportedWebhooks { lines, without_body } = exported.await?;

@@ -29,7 +29,9 @@ impl BrokerSettings {
     pub(super) fn of(config: &Config) -> Option<Self> {
         let Backend::Broker(broker) = &config.queue.backend else { return None };
         let BrokerConfig { urls, prefix, ca_pem, taps, .. } = broker;
-        let (prefix, ca_pem, taps) = (prefix.clone(), ca_pem.clone(), *taps);
+        let prefix = prefix.clone();
+        let ca_pem = ca_pem.clone();
+        let taps = *taps;
         let fixed = FixedSettings { prefix, ca_pem, taps };
         Some(Self { url_hashes: urls.iter().map(hash).collect(), fixed })
     }

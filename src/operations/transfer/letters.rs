@@ -10,9 +10,10 @@ use crate::normalize::Rules;
 use crate::queue::Failure;
 use crate::store::operations::batches::parts;
 use crate::store::operations::dead_letter::{
-    DeadLetter, DeadLetterFilter, DeadLetterImport, DeadLetterPage, DeadLetterSummary, ImportCounts,
+    DeadLetter, DeadLetterFilter, DeadLetterImport, DeadLetterSummary, ImportCounts,
 };
 use crate::store::operations::hold::hold;
+use crate::store::operations::page::RowPage;
 use crate::store::{Store, StoreError};
 use crate::webhook::envelope::is_key_text;
 use crate::webhook::{Headers, Webhook, WebhookKey};
@@ -60,7 +61,7 @@ pub async fn export_letters_part(
     filter: &DeadLetterFilter,
     after_id: i64,
 ) -> Result<Option<Part>, LineError> {
-    let page = DeadLetterPage { after_id, ..DeadLetterPage::first(PAGE as u64) };
+    let page = RowPage { after_id, ..RowPage::first(PAGE as u64) };
     let rows = hold(|| store.dead_letters(filter, page)).await?;
     let Some(part) = parts(&rows, PAGE, |row: &DeadLetterSummary| row.body_bytes).next() else {
         return Ok(None);

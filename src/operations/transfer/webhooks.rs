@@ -16,6 +16,7 @@ use crate::store::operations::batches::parts;
 use crate::store::operations::dead_letter::{DeadLetterImport, ImportCounts};
 use crate::store::operations::history::{LedgerFilter, LedgerRow};
 use crate::store::operations::hold::hold;
+use crate::store::operations::page::RowPage;
 use crate::store::{Store, StoreError};
 use crate::webhook::{Headers, Webhook, WebhookKey};
 use crate::worker::ProcessError;
@@ -45,16 +46,17 @@ pub struct ExportedWebhooks {
 /// Writes what a filter names and what is in the ledger now, oldest first.
 pub async fn export_webhooks(
     store: &Store,
-    mut filter: LedgerFilter,
+    filter: LedgerFilter,
     out: &mut (impl Write + Send),
 ) -> Result<ExportedWebhooks, LineError> {
     let mut exported = ExportedWebhooks::default();
-    filter.last_id = hold(|| store.history_end()).await?;
+    let last_id = hold(|| store.history_end()).await?;
+    let mut page = RowPage { last_id, ..RowPage::first(PAGE as u64) };
     loop {
-        let page = hold(|| store.history(&filter, Order::Asc, PAGE as u64)).await?;
-        let Some(last) = page.last() else { return Ok(exported) };
-        filter.after_id = last.id;
-        for rows in parts(&page, PAGE, |row: &LedgerRow| row.body_bytes.unwrap_or_default()) {
+        let rows = hold(|| store.history(&filter, page, Order::Asc)).await?;
+        let Some(last) = rows.last() else { return Ok(exported) };
+        page.after_id = last.id;
+        for rows in parts(&rows, PAGE, |row: &LedgerRow| row.body_bytes.unwrap_or_default()) {
             export_rows(store, rows, out, &mut exported).await?;
         }
     }
@@ -83,7 +85,7 @@ async fn export_rows(
                 received_at: row.received_at,
             },
             body: LineBody::of(body.into()),
-            outcome: row.outcome.clone(),
+            outcome: row.outcome.name().to_owned(),
         };
         serde_json::to_writer(&mut *out, &line).map_err(std::io::Error::from)?;
         out.write_all(b"\n")?;
@@ -160,7 +162,8 @@ async fn apply(
     log: i64,
     letters: &mut Vec<DeadLetterImport>,
 ) -> u64 {
-    let (mut halves, mut imported) = (Halves::of(tasks), 0);
+    let mut halves = Halves::of(tasks);
+    let mut imported = 0;
     while let Some(part) = halves.next_part() {
         match hold(|| store.apply_imported(part, log)).await {
             Ok(outcomes) => {

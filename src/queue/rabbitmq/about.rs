@@ -1,7 +1,7 @@
 //! What a message tells of its webhook beside body and request headers: JSON of few bytes, an array, so
 //! that it mostly fits a property.
 //!
-//! Called by `message`. What must stay true: the order, because messages wait in queues while releases
+//! Called by `message`. Invariant: the order, because messages wait in queues while releases
 //! come and go.
 
 use std::borrow::Cow;

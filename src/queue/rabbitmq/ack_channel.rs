@@ -1,6 +1,6 @@
 //! A channel that messages come in on, and what of them is not ended yet.
 //!
-//! Used by `consume`. What must stay true: acks reach the broker in the order in which they were
+//! Used by `consume`. Invariant: acks reach the broker in the order in which they were
 //! decided, because one with `multiple` also ends everything before it.
 
 use std::collections::BTreeSet;
@@ -144,7 +144,8 @@ impl Outstanding {
 
     fn give_back(&mut self, tags: &[u64]) -> Vec<Call> {
         let calls = tags.iter().map(|tag| {
-            let (channel, tag) = (self.channel.clone(), *tag);
+            let channel = self.channel.clone();
+            let tag = *tag;
             let options = BasicNackOptions { multiple: false, requeue: true };
             begun(async move { channel.basic_nack(tag, options).await })
         });

@@ -91,7 +91,8 @@ impl<T: Usable + Send + Sync + 'static> Reconnecting<T> {
         set_up: SetUp<T>,
     ) -> Self {
         let (sender, state) = watch::channel(State::Starting);
-        let (broken, stop) = (watch::Sender::new(0), CancellationToken::new());
+        let broken = watch::Sender::new(0);
+        let stop = CancellationToken::new();
         let keeper = Keeper {
             options,
             urls,

@@ -1,6 +1,6 @@
 //! Receiving: a consumer for each place that is asked for, and the ends of what it brought.
 //!
-//! Called by `rabbitmq.rs`; `consumer_buffer` has what runs behind it. What must stay true: nothing is kept in
+//! Called by `rabbitmq.rs`; `consumer_buffer` has what runs behind it. Invariant: nothing is kept in
 //! hand that nobody asks for, because the broker closes channels whose messages are not ended in time.
 //!
 //! **No consumer gets old.** A queue that somebody deletes and makes again at once has the same name, and

@@ -1,6 +1,6 @@
 //! What comes in: taken into this process' hands, handed out, and given back if it is dropped.
 //!
-//! Used by `consume` and `pump`. What must stay true: whatever comes in is in [`InFlightMessages`] until it is
+//! Used by `consume` and `pump`. Invariant: whatever comes in is in [`InFlightMessages`] until it is
 //! ended, given back or lost with its channel.
 
 use std::collections::VecDeque;
@@ -127,7 +127,8 @@ impl Shared {
         let content = message::read(message);
         let place = consumer_buffer.flow.place();
         if matches!(place, Place::Lane(_)) && content.returns >= SUSPECT_AFTER {
-            let (shared, flow) = (Arc::clone(self), Arc::clone(&consumer_buffer.flow));
+            let shared = Arc::clone(self);
+            let flow = Arc::clone(&consumer_buffer.flow);
             tokio::spawn(async move { shared.suspect(&flow, broker_tag, &content).await });
             return;
         }

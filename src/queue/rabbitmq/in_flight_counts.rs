@@ -1,6 +1,6 @@
 //! What this process has taken from the broker and not ended, for its beat.
 //!
-//! Called by `rabbitmq.rs`. What must stay true: never less than the truth. What the broker has sent may
+//! Called by `rabbitmq.rs`. Invariant: never less than the truth. What the broker has sent may
 //! still be on its way, so it is asked something on every channel that receives: its answer comes after
 //! whatever it sent there before. What is in hand before or after counts.
 

@@ -2,7 +2,7 @@
 //! an operator's policies are in force on it. A policy wins over what we declare.
 //!
 //! Used by `check`, `status` and `monitor` where `queue.management_url` is configured. Read only, but
-//! for `grow`. What must stay true: nothing of this is needed to take webhooks in or to apply them, so
+//! for `grow`. Invariant: nothing of this is needed to take webhooks in or to apply them, so
 //! a user who may only look, or none, is enough for them.
 //!
 //! Why queues aren't declared with `x-quorum-initial-group-size`: a group takes the nodes that run at

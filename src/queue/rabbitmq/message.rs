@@ -1,6 +1,6 @@
 //! A webhook as an AMQP message: the body untouched, everything else in properties.
 //!
-//! Called by `publish` and `consume`. What must stay true: what comes out is what went in, and any
+//! Called by `publish` and `consume`. Invariant: what comes out is what went in, and any
 //! message that somebody else puts into our queues comes out as something that can be kept.
 
 use bytes::Bytes;

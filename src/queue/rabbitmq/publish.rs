@@ -1,6 +1,6 @@
 //! Publishing: persistent, mandatory, confirmed, many at a time over a few channels.
 //!
-//! Called by `rabbitmq.rs` for new webhooks and retries. What must stay true: `Ok` means that the
+//! Called by `rabbitmq.rs` for new webhooks and retries. Invariant: `Ok` means that the
 //! broker confirmed this very message; `confirms` says when that is known.
 
 use std::sync::Arc;
@@ -94,7 +94,8 @@ impl Publisher {
     /// Declares everything again, because a queue is gone. In a task: nobody has to wait for that.
     pub(super) fn mend(self: &Arc<Self>, topology: &Topology) {
         let Ok(mending) = Arc::clone(&self.mending).try_lock_owned() else { return };
-        let (publisher, topology) = (Arc::clone(self), topology.clone());
+        let publisher = Arc::clone(self);
+        let topology = topology.clone();
         tokio::spawn(async move {
             let declared =
                 async { topology.declare(&publisher.connection.create_channel().await?).await };

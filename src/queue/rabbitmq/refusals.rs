@@ -54,7 +54,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_taken_again_is_refused_no_longer() {
-        let (refusals, lane) = (Refusals::default(), Address::of_queue("lane".into()));
+        let refusals = Refusals::default();
+        let lane = Address::of_queue("lane".into());
         let refused = Err(BrokerError::NotTaken);
         refusals.note(&lane, &refused);
         tokio::time::advance(LASTING).await;

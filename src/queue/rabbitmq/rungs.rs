@@ -3,7 +3,7 @@
 //!
 //! Called by `rabbitmq.rs` with each count, which the observer takes every few seconds. The queues can't
 //! bound it themselves: those that exist were declared without a limit, and arguments must not change.
-//! What must stay true: a message is acked only after the lane's queue has confirmed it. If this process
+//! Invariant: a message is acked only after the lane's queue has confirmed it. If this process
 //! dies in between there are two, with one receipt.
 
 use std::collections::HashMap;

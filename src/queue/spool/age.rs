@@ -4,7 +4,7 @@
 //! Called by `spool.rs`. Two things are known: when a lane was last seen empty, and what this door has
 //! published to it since. If that is at least as much as waits there now, the oldest of as many is not
 //! younger than the truth; if it is less, somebody else published too, but nothing waited when the
-//! lane was seen empty. What must stay true: never younger than the truth, but for what a worker that
+//! lane was seen empty. Invariant: never younger than the truth, but for what a worker that
 //! died since had in hand.
 
 use std::collections::VecDeque;

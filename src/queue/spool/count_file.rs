@@ -160,7 +160,8 @@ impl CountFile {
 
     /// Whether the path leads to it; if not, it was removed while it was open.
     fn is_there(&self) -> io::Result<bool> {
-        let (open, there) = (self.file.metadata()?, std::fs::metadata(&self.path));
+        let open = self.file.metadata()?;
+        let there = std::fs::metadata(&self.path);
         let identity = |file: &std::fs::Metadata| (file.dev(), file.ino());
         Ok(there.is_ok_and(|there| identity(&there) == identity(&open)))
     }

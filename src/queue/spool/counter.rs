@@ -108,7 +108,8 @@ impl Counter {
         queue: Arc<LateQueue>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, QueueError> {
-        let (started_ms, written_at) = (clock.now_ms(), Instant::now());
+        let started_ms = clock.now_ms();
+        let written_at = Instant::now();
         let path_of_spool = path.to_owned();
         let mut file = LateFile { path: path_of_spool, open: None, queue, started_ms, written_at };
         match file.open(started_ms) {
@@ -342,7 +343,8 @@ impl LateFile {
 fn note_spool(record: &mut CountRecord, spool: Option<SpoolMark>, now_ms: i64) {
     let Some(spool) = spool else { return };
     if let Some(before) = record.spool.filter(|before| !spool.mark.continues(&before.mark)) {
-        let (from_ms, cause) = (before.at_ms.min(now_ms), GapCause::Spool);
+        let from_ms = before.at_ms.min(now_ms);
+        let cause = GapCause::Spool;
         record.gaps.push(CountGap { from_ms, until_ms: now_ms, webhooks_max: None, cause });
     }
     record.spool = Some(spool);
@@ -353,7 +355,8 @@ fn add_unanswered(record: &mut CountRecord, unanswered: u64, now_ms: i64) {
     if unanswered == 0 {
         return;
     }
-    let (from_ms, cause) = (now_ms - TRIED_MAX_MS, GapCause::Unanswered);
+    let from_ms = now_ms - TRIED_MAX_MS;
+    let cause = GapCause::Unanswered;
     let gap = CountGap { from_ms, until_ms: now_ms, webhooks_max: Some(unanswered), cause };
     match record.gaps.last_mut() {
         // One outage is one gap.

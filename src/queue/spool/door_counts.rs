@@ -158,7 +158,8 @@ fn gaps_of_file(census: &FileCounts, counted: Option<SpoolMark>) -> impl Iterato
 /// It counted in the spool file itself.
 fn of_earlier_release(path: &Path) -> CountRecord {
     let uncounted = legacy::uncounted(path).unwrap_or_default();
-    let (until_ms, webhooks_max) = (1, Some(uncounted));
+    let until_ms = 1;
+    let webhooks_max = Some(uncounted);
     let gap = CountGap { until_ms, webhooks_max, ..CountGap::default() };
     let gaps = if uncounted > 0 { vec![gap] } else { Vec::new() };
     CountRecord { gaps, ..CountRecord::default() }

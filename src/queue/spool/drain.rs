@@ -1,7 +1,7 @@
 //! Brings what was spooled to the broker: oldest first, as soon as it is back, also after a restart.
 //!
 //! Tasks of `spool.rs`, one for each lane, so that a lane whose queue takes nothing holds up no other.
-//! What must stay true: a spooled webhook is forgotten only after the broker confirmed it, and while a
+//! Invariant: a spooled webhook is forgotten only after the broker confirmed it, and while a
 //! lane is away only one webhook of it at a time is tried.
 
 use std::sync::Arc;

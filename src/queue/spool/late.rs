@@ -1,7 +1,7 @@
 //! The spool file as soon as it can be opened: a disk that is full when a process starts must not keep it
 //! from taking webhooks while the broker is up.
 //!
-//! Made by `spool.rs`. What must stay true: a file that is not ours to use, or of a newer release, is an
+//! Made by `spool.rs`. Invariant: a file that is not ours to use, or of a newer release, is an
 //! error at start; only a disk that fails is waited for.
 
 use std::path::{Path, PathBuf};

@@ -13,7 +13,9 @@ use crate::queue::sqlite::connect;
 /// The first record of a count file: what an earlier release left uncounted in the spool file is a gap.
 pub(super) fn record(spool: &Path, now_ms: i64) -> CountRecord {
     let uncounted = if spool.exists() { uncounted(spool).unwrap_or_default() } else { 0 };
-    let (from_ms, webhooks_max, cause) = (0, Some(uncounted), GapCause::Kill);
+    let from_ms = 0;
+    let webhooks_max = Some(uncounted);
+    let cause = GapCause::Kill;
     let gap = CountGap { from_ms, until_ms: now_ms, webhooks_max, cause };
     let gaps = if uncounted > 0 { vec![gap] } else { Vec::new() };
     CountRecord { door: random_name(), gaps, ..CountRecord::default() }

@@ -1,6 +1,6 @@
 //! Claiming: which rows are due, reading them back, leasing them.
 //!
-//! Called by the writer thread alone. What must stay true: neither retries nor new webhooks nor a row
+//! Called by the writer thread alone. Invariant: neither retries nor new webhooks nor a row
 //! that can't be read hold up the others, and one claim's memory is bounded.
 
 use std::ops::RangeInclusive;

@@ -1,6 +1,6 @@
 //! What callers ask of the writer thread, and how it answers.
 //!
-//! Made by `sqlite.rs`, executed by `writer.rs`. What must stay true: a command that is dropped on its
+//! Made by `sqlite.rs`, executed by `writer.rs`. Invariant: a command that is dropped on its
 //! way or fails gives back the deliveries it was to end, so that none stays in nobody's hand.
 
 use tokio::sync::mpsc::UnboundedSender;

@@ -1,6 +1,6 @@
 //! Exact counts, for the equation that `status` prints.
 //!
-//! Called through `SqliteQueue::census` and `census_frozen`. What must stay true: all figures of one
+//! Called through `SqliteQueue::census` and `census_frozen`. Invariant: all figures of one
 //! census are of one instant.
 
 use rusqlite::{Connection, OptionalExtension, Row};

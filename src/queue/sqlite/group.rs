@@ -1,6 +1,6 @@
 //! One transaction for all commands that waited: one fsync makes all of them durable.
 //!
-//! Called by `writer.rs`. What must stay true: nothing outside the database is changed and nobody is
+//! Called by `writer.rs`. Invariant: nothing outside the database is changed and nobody is
 //! answered before COMMIT.
 
 use std::path::Path;

@@ -1,6 +1,6 @@
 //! What this process has in hand, by tag, and what of it was dropped and must be given back.
 //!
-//! Called by the writer thread alone. What must stay true: every claimed row is here until it is
+//! Called by the writer thread alone. Invariant: every claimed row is here until it is
 //! ended, given back or lost to another holder, because what is not here is not renewed.
 
 use std::collections::HashMap;

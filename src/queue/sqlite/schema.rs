@@ -1,6 +1,6 @@
 //! The queue file: opening it, its settings and its tables.
 //!
-//! Called by `sqlite.rs`. What must stay true: nothing in a file that isn't our queue is changed, and
+//! Called by `sqlite.rs`. Invariant: nothing in a file that isn't our queue is changed, and
 //! every connection that writes is durable at COMMIT (WAL with `synchronous=FULL`).
 
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! What publish, ack, retry, give back and renew mean in SQL; `claim.rs` has the claim. Each runs
 //! inside the transaction of a group.
 //!
-//! Called by the writer thread alone. What must stay true: a row of `webhooks` and its row of
+//! Called by the writer thread alone. Invariant: a row of `webhooks` and its row of
 //! `deliveries` come and go together, and a row is only changed by whoever holds its lease.
 
 use rusqlite::{Connection, params};

@@ -1,6 +1,6 @@
 //! The one thread that writes: takes what waits, executes it as a group, answers.
 //!
-//! Started by `sqlite.rs`, ends when the last handle is dropped. What must stay true: answers go out
+//! Started by `sqlite.rs`, ends when the last handle is dropped. Invariant: answers go out
 //! after COMMIT; a command that fails alone does not fail its group; memory per group is bounded; a
 //! disk that was full, and a file that was damaged or removed, need no restart.
 

@@ -105,7 +105,8 @@ impl PoolState {
         if !is_fair && oldest.since.elapsed() < ARRIVES_QUICKLY {
             return Err(PoolFull);
         }
-        let (number, bytes) = (*number, oldest.bytes);
+        let number = *number;
+        let bytes = oldest.bytes;
         oldest.signal.is_given_up.store(true, Ordering::SeqCst);
         oldest.signal.reader.wake();
         bodies.remove(&number);

@@ -155,7 +155,9 @@ mod tests {
 
     /// What is handed on of a body that comes in pieces of `step`, and how much of it was taken.
     fn hand_on(body: &[u8], step: usize) -> (ChunkDecoder, Vec<u8>, usize) {
-        let (mut decoder, mut handed_on, mut taken) = (ChunkDecoder::default(), Vec::new(), 0);
+        let mut decoder = ChunkDecoder::default();
+        let mut handed_on = Vec::new();
+        let mut taken = 0;
         for mut piece in body.chunks(step) {
             while !piece.is_empty() && decoder.last_words().is_empty() {
                 let mut space = [0; 64];

@@ -76,7 +76,8 @@ where
     let workers = options.workers.or_else(processors).unwrap_or(1);
     server =
         server.max_concurrent_connections(accepted_max(options.limits.connections_max, workers));
-    let (stop, stopped) = (server.graceful_shutdown_signal(), Arc::clone(&registry));
+    let stop = server.graceful_shutdown_signal();
+    let stopped = Arc::clone(&registry);
     tokio::spawn(async move {
         stop.notified().await;
         stopped.stop();
@@ -193,8 +194,9 @@ where
     type Future = LocalBoxFuture<'static, Result<Self::Service, Self::InitError>>;
 
     fn new_service(&self, (): ()) -> Self::Future {
-        let (h1, registry, limits) =
-            (self.h1.new_service(()), Arc::clone(&self.registry), self.limits);
+        let h1 = self.h1.new_service(());
+        let registry = Arc::clone(&self.registry);
+        let limits = self.limits;
         Box::pin(async move { Ok(GuardService { h1: Rc::new(h1.await?), registry, limits }) })
     }
 }
@@ -218,7 +220,8 @@ where
         let state = Rc::new(ConnectionState::new(self.limits, entry));
         let tcp = Rc::new(RefCell::new(tcp));
         let stream = GuardedStream::new(Rc::clone(&tcp), Rc::clone(&state));
-        let (h1, ending) = (Rc::clone(&self.h1), Rc::clone(&state));
+        let h1 = Rc::clone(&self.h1);
+        let ending = Rc::clone(&state);
         let work = Box::pin(async move {
             let ended = converse(&*h1, stream, peer).await;
             ending.enter(Phase::Closing);

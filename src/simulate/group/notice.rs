@@ -80,7 +80,8 @@ fn data(session: &Session, notice: &Notice) -> Obj {
 
 /// The notice as WhatsApp Web has it.
 fn web_notice(session: &Session, notice: &Notice) -> Obj {
-    let (group, seconds) = (notice.group.id(), (notice.at_ms / 1_000).to_string());
+    let group = notice.group.id();
+    let seconds = (notice.at_ms / 1_000).to_string();
     let form = session.form_in(notice.group);
     let author = founder(notice).id(form);
     let (kind, whom) = match notice.change {
@@ -127,7 +128,8 @@ fn noweb_notice(session: &Session, notice: &Notice) -> Obj {
 
 /// The group as Baileys knows it.
 fn metadata(session: &Session, notice: &Notice) -> Obj {
-    let (group, form) = (notice.group, session.form_in(notice.group));
+    let group = notice.group;
+    let form = session.form_in(notice.group);
     let members = group.members(notice.people);
     let member = |person: &Person| {
         obj! {
@@ -147,7 +149,8 @@ fn metadata(session: &Session, notice: &Notice) -> Obj {
 
 /// The group as whatsmeow knows it.
 fn gows_group(session: &Session, notice: &Notice) -> Obj {
-    let (group, founder) = (notice.group, founder(notice));
+    let group = notice.group;
+    let founder = founder(notice);
     let mut members = group.members(notice.people);
     members.push(session.account);
     let member = |person: &Person| {
@@ -166,7 +169,8 @@ fn gows_group(session: &Session, notice: &Notice) -> Obj {
 }
 
 fn gows_notice(notice: &Notice) -> Obj {
-    let (group, form) = (notice.group, notice.group.form());
+    let group = notice.group;
+    let form = notice.group.form();
     let named = |times| {
         obj! {
             "Name": group.subject(times), "NameSetAt": rfc3339(notice.at_ms),

@@ -93,7 +93,8 @@ const fn kinds(content: &Content) -> (&'static str, &'static str) {
 }
 
 fn context(shot: &Shot<'_>) -> Obj {
-    let (keys, seconds) = (&shot.keys, shot.message.seconds());
+    let keys = &shot.keys;
+    let seconds = shot.message.seconds();
     obj! {
         "deviceListMetadata": obj! {
             "senderTimestamp": seconds - 40_000, "recipientKeyHash": &keys.recipient_hash,

@@ -54,7 +54,8 @@ fn key(shot: &Shot<'_>) -> Obj {
 }
 
 fn context(shot: &Shot<'_>) -> Obj {
-    let (keys, seconds) = (&shot.keys, shot.message.seconds());
+    let keys = &shot.keys;
+    let seconds = shot.message.seconds();
     obj! {
         "deviceListMetadata": obj! {
             "senderKeyHash": &keys.sender_hash, "senderTimestamp": (seconds - 40_000).to_string(),

@@ -18,7 +18,7 @@ mod shown;
 use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::ConnectionTrait;
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
+use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, Query, SimpleExpr};
 
 use super::message_rows::{MessageOwner, message_owners, told};
 use crate::change::{Changes, MessageKey};
@@ -77,24 +77,28 @@ pub(in crate::store) fn amended(changes: &Changes) -> BTreeSet<MessageKey> {
     edited.chain(changes.revocations.keys().map(|key| &key.message)).cloned().collect()
 }
 
-/// Whether a message's row depends on more than its owner's tellings, after a merge: two
+/// Writes whether a message's row depends on more than its owner's tellings, after a merge: two
 /// authors that are one do not contest it any more.
 async fn refresh_is_amended(
     context: &WriteContext<'_>,
     chat: i64,
     message_id: &str,
 ) -> Result<(), StoreError> {
-    let exists = |table: &str| {
-        let same = "x.chat_id = waha_messages.chat_id AND x.message_id = waha_messages.message_id";
-        format!("EXISTS (SELECT 1 FROM {table} x WHERE {same})")
-    };
-    let any = AMENDING.iter().map(|table| exists(table)).collect::<Vec<_>>().join(" OR ");
+    let any = AMENDING.into_iter().fold(Condition::any(), |any, table| any.add(has_row(table)));
     let mut update = Query::update();
     update
         .table(Alias::new("waha_messages"))
-        .value("is_amended", Expr::cust(format!("CASE WHEN {any} THEN TRUE ELSE FALSE END")))
+        .value("is_amended", Expr::case(any, true).finally(false))
         .and_where(Expr::col(Alias::new("chat_id")).eq(chat))
         .and_where(Expr::col(Alias::new("message_id")).eq(message_id));
     context.db.execute(&update).await?;
     Ok(())
+}
+
+/// Whether a table has a row of the message at hand.
+fn has_row(table: &'static str) -> SimpleExpr {
+    let same = |column: &'static str| Expr::col((table, column)).equals(("waha_messages", column));
+    let mut rows = Query::select();
+    rows.expr(Expr::val(1)).from(table).and_where(same("chat_id")).and_where(same("message_id"));
+    Expr::exists(rows)
 }

@@ -27,7 +27,8 @@ pub(in crate::store) fn servers_of(url: &str) -> Result<Vec<ServerUrl>, ConnectE
     let backend = backend_of(url)?;
     let parts = UrlParts::of(url).filter(|_| backend != DbBackend::Sqlite);
     let Some(parts) = parts else {
-        let (url, name) = (url.to_owned(), String::new());
+        let url = url.to_owned();
+        let name = String::new();
         return Ok(vec![ServerUrl { backend, url, name }]);
     };
     let hosts: Vec<&str> = parts.hosts.split(',').map(str::trim).collect();

@@ -79,7 +79,8 @@ impl ServerPool {
             .connect_lazy(true)
             .map_sqlx_sqlite_opts(|sqlite| sqlite_options(sqlite, false));
         distrust(&mut connect, settings);
-        let (db, limit) = (Database::connect(connect).await?, settings.limit.clone());
+        let db = Database::connect(connect).await?;
+        let limit = settings.limit.clone();
         Ok(Arc::new(Self { db, relay, limit, file, is_doubted: AtomicBool::new(false) }))
     }
 

@@ -72,7 +72,8 @@ impl PrimaryPool {
         let servers: Arc<[ServerUrl]> = servers_of(url)?.into();
         let (limit, seen) = (MessageLimit::unknown(), SeenServers::nothing());
         let settings = PoolSettings { connections_max, limit, seen, makes_file };
-        let (rivals_log, mut chosen) = (OutageLog::new(), None);
+        let rivals_log = OutageLog::new();
+        let mut chosen = None;
         if servers.len() > 1 {
             let found = probe_servers(&servers, None, None).await;
             log_rivals(&rivals_log, &servers, &found);

@@ -11,7 +11,8 @@ use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::{DbBackend, sqlx};
 
 use super::hosts::ServerUrl;
-use crate::store::sql::error::{StoreError, code, driver_error};
+use crate::driver_error::{code, driver_error};
+use crate::store::sql::error::StoreError;
 use crate::telemetry::cause;
 
 /// A server that can't be used.

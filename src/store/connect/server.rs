@@ -1,7 +1,8 @@
 //! What a server says of itself: whether it takes writes, and which one it is.
 //!
 //! Asked of every new connection, and by whoever looks for the server that takes writes. The questions
-//! need no right beyond that to connect; a server that does not know one has no identity, and all else
+//! need no right beyond that to connect, and are texts, because no builder of statements knows what servers
+//! have to tell of themselves; a server that does not know one has no identity, and all else
 //! goes on.
 
 use std::time::Duration;
@@ -107,7 +108,8 @@ pub(super) async fn of_postgres(connection: &mut PgConnection) -> Result<ServerS
 }
 
 pub(super) async fn of_mysql(connection: &mut MySqlConnection) -> Result<ServerState, sqlx::Error> {
-    let (mut place, mut refusal) = (String::new(), None);
+    let mut place = String::new();
+    let mut refusal = None;
     for row in connection.fetch_all(MYSQL_STATE).await? {
         let name: String = row.try_get_unchecked(0)?;
         let value: String = row.try_get_unchecked(1)?;

@@ -75,7 +75,9 @@ async fn lock_people(
     Ok(canonical_ids)
 }
 
-/// In the order in which rows are inserted: byte by byte, whatever the database's own order is.
+/// In the order in which rows are inserted: byte by byte, whatever the database's own order is. Order and lock
+/// are text behind a constant statement (`sql/select`): sea-query has no collation within an order, and no
+/// lock's words of MariaDB.
 fn select_people<'p>(
     context: &WriteContext<'_>,
     people: impl Iterator<Item = &'p (i64, String)>,

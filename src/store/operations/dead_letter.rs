@@ -15,7 +15,6 @@ pub use filter::DeadLetterFilter;
 pub use group::{DeadLetterGroup, DeadLettersOfSession, FilterExtent};
 pub use import::{DeadLetterImport, ImportCounts};
 pub use letter::{DeadLetter, DeadLetterEdit, DeadLetterReplay, DeadLetterSummary};
-pub use read::DeadLetterPage;
 pub use resolve::DeadLetterResolution;
 
 pub(super) use read::{big_integer, body_bytes, select};

@@ -8,31 +8,50 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func};
+use clap::Args;
+use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, Func};
 use sea_orm::{
-    ColumnTrait, DbBackend, EntityTrait, FromQueryResult, Order, QueryFilter, QueryOrder,
-    QuerySelect, Select,
+    ColumnTrait, DbBackend, DeriveActiveEnum, EntityTrait, EnumIter, FromQueryResult, Order,
+    QueryFilter, QueryOrder, QuerySelect,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use entity::webhook_events::{Column, Entity};
 
+use super::page::{RowPage, SINCE};
+use crate::clock::parse_time;
 use crate::store::Store;
 use crate::store::sql::error::StoreError;
+use crate::strict_json::names;
 use crate::webhook::{Headers, Receipt, Webhook, WebhookKey, WebhookParts};
 
 /// An outcome that a ledger row can have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Deserialize, ToSchema)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    EnumIter,
+    DeriveActiveEnum,
+    clap::ValueEnum,
+    Serialize,
+    Deserialize,
+    ToSchema,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
 #[serde(rename_all = "snake_case")]
 #[schema(as = RowOutcome)]
 pub enum LedgerOutcome {
     /// Its changes are in the tables.
+    #[sea_orm(string_value = "applied")]
     Applied,
     /// It told nothing for our tables.
+    #[sea_orm(string_value = "ignored")]
     Ignored,
     /// It is a dead letter.
+    #[sea_orm(string_value = "dead_lettered")]
     DeadLettered,
 }
 
@@ -47,50 +66,96 @@ impl LedgerOutcome {
     }
 }
 
-/// Which rows; what is empty or none does not restrict.
-#[derive(Clone, Debug, Default)]
+/// Which webhooks; what is empty or none does not restrict, and of a list any value will do.
+#[derive(
+    Args, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, IntoParams,
+)]
+#[schema(as = WebhookFilter)]
+#[into_params(parameter_in = Query)]
+#[serde(default, deny_unknown_fields)]
 pub struct LedgerFilter {
-    /// Only these rows.
+    /// Only these numbers.
+    #[arg(long = "id", value_name = "ID")]
+    #[param(rename = "id")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<i64>,
-    /// Only from these WAHA servers.
+    /// Only from this WAHA server.
+    #[arg(long = "source", value_name = "SOURCE")]
+    #[param(rename = "source")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<String>,
-    /// Only of these sessions.
+    /// Only of this session.
+    #[arg(long = "session", value_name = "SESSION")]
+    #[param(rename = "session")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sessions: Vec<String>,
-    /// Only of these event types.
-    pub event_types: Vec<String>,
-    /// Only with these outcomes.
+    /// Only of this event type, such as `message.any`.
+    #[arg(long = "event", value_name = "EVENT")]
+    #[param(rename = "event")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<String>,
+    /// Only with this outcome.
+    #[arg(long = "outcome", value_name = "OUTCOME", value_enum)]
+    #[param(rename = "outcome", inline)]
+    #[schema(inline)]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "names")]
     pub outcomes: Vec<LedgerOutcome>,
-    /// Only with these reasons.
+    /// Only with this reason, such as `unknown_event`.
+    #[arg(long = "reason", value_name = "REASON")]
+    #[param(rename = "reason")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
-    /// Only what the door took in at this time or later.
+    /// Only what arrived at this time or later.
+    #[arg(long, value_name = "TIME", value_parser = parse_time, help = SINCE)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<DateTime<Utc>>,
-    /// Only what the door took in before this time.
+    /// Only what arrived before this time.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<DateTime<Utc>>,
     /// Only what a normalizer below this version read.
+    #[arg(long = "normalizer-version", value_name = "VERSION")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub normalizer_below: Option<i32>,
-    /// Only ids above this one: the next page.
-    pub after_id: i64,
-    /// Only ids up to this one.
-    pub last_id: Option<i64>,
 }
 
 impl LedgerFilter {
+    /// Whether anything restricts it.
+    pub fn is_named(&self) -> bool {
+        *self != Self::default()
+    }
+
     /// As JSON, for the audit log.
     pub fn to_json(&self) -> String {
-        let outcomes: Vec<&str> = self.outcomes.iter().map(|outcome| outcome.name()).collect();
-        let mut json = serde_json::json!({
-            "ids": self.ids, "sources": self.sources, "sessions": self.sessions,
-            "events": self.event_types, "outcomes": outcomes, "reasons": self.reasons,
-            "since": self.since, "until": self.until, "normalizer_below": self.normalizer_below,
-        });
-        if let Some(fields) = json.as_object_mut() {
-            fields.retain(|_, value| match value {
-                Value::Null => false,
-                Value::Array(items) => !items.is_empty(),
-                _ => true,
-            });
-        }
-        json.to_string()
+        serde_json::json!(self).to_string()
+    }
+
+    /// The filter in SQL.
+    fn condition(&self) -> Condition {
+        let Self {
+            ids,
+            sources,
+            sessions,
+            events,
+            outcomes,
+            reasons,
+            since,
+            until,
+            normalizer_below,
+        } = self;
+        let any_of =
+            |column: Column, texts: &[String]| (!texts.is_empty()).then(|| column.is_in(texts));
+        let of_outcome = || Column::Outcome.is_in(outcomes.iter().map(|it| it.name()));
+        Condition::all()
+            .add_option((!ids.is_empty()).then(|| Column::Id.is_in(ids.iter().copied())))
+            .add_option(any_of(Column::Source, sources))
+            .add_option(any_of(Column::Session, sessions))
+            .add_option(any_of(Column::EventType, events))
+            .add_option((!outcomes.is_empty()).then(of_outcome))
+            .add_option(any_of(Column::Reason, reasons))
+            .add_option(since.map(|since| Column::ReceivedAt.gte(since)))
+            .add_option(until.map(|until| Column::ReceivedAt.lt(until)))
+            .add_option(normalizer_below.map(|it| Column::NormalizerVersion.lt(it)))
     }
 }
 
@@ -111,8 +176,9 @@ pub struct LedgerRow {
     /// Which acceptance made the row.
     #[serde(skip)]
     pub receipt: i64,
-    /// `applied`, `ignored` or `dead_lettered`.
-    pub outcome: String,
+    /// How it ended.
+    #[schema(inline)]
+    pub outcome: LedgerOutcome,
     /// Why, for the last two.
     pub reason: Option<String>,
     /// How often it was tried.
@@ -157,7 +223,7 @@ pub struct LedgerGroup {
     /// Their event type.
     pub event_type: String,
     /// Their outcome.
-    pub outcome: String,
+    pub outcome: LedgerOutcome,
     /// All of them.
     pub total: i64,
     /// Those whose body is stored.
@@ -165,12 +231,12 @@ pub struct LedgerGroup {
 }
 
 impl Store {
-    /// At most `limit` rows, by id: oldest first when ascending.
+    /// A page of rows, by id: oldest first when ascending.
     pub async fn history(
         &self,
         filter: &LedgerFilter,
+        page: RowPage,
         order: Order,
-        limit: u64,
     ) -> Result<Vec<LedgerRow>, StoreError> {
         // Lengths have different types on each database.
         let integer = match self.dialect.backend() {
@@ -178,7 +244,10 @@ impl Store {
             _ => "BIGINT",
         };
         let length = Func::cust("LENGTH").arg(Expr::col(Column::Body));
-        let rows = narrow(Entity::find(), filter)
+        let rows = Entity::find()
+            .filter(filter.condition())
+            .filter(Column::Id.gt(page.after_id))
+            .filter(Column::Id.lte(page.last_id))
             .select_only()
             .columns([Column::Id, Column::Source, Column::Session, Column::EventType])
             .columns([Column::WebhookId, Column::Receipt, Column::Outcome, Column::Reason])
@@ -186,7 +255,7 @@ impl Store {
             .columns([Column::ReceivedAt, Column::ProcessedAt])
             .column_as(Expr::expr(length).cast_as(Alias::new(integer)), "body_bytes")
             .order_by(Column::Id, order)
-            .limit(limit);
+            .limit(page.limit);
         Ok(rows.into_model::<LedgerRow>().all(&self.pool().db).await?)
     }
 
@@ -195,7 +264,8 @@ impl Store {
         &self,
         filter: &LedgerFilter,
     ) -> Result<Vec<LedgerGroup>, StoreError> {
-        let groups = narrow(Entity::find(), filter)
+        let groups = Entity::find()
+            .filter(filter.condition())
             .select_only()
             .columns([Column::EventType, Column::Outcome])
             .column_as(Column::Id.count(), "total")
@@ -207,10 +277,10 @@ impl Store {
         Ok(groups.into_model::<LedgerGroup>().all(&self.pool().db).await?)
     }
 
-    /// The newest row's id; none in an empty ledger.
-    pub async fn history_end(&self) -> Result<Option<i64>, StoreError> {
-        let newest = self.history(&LedgerFilter::default(), Order::Desc, 1).await?;
-        Ok(newest.first().map(|row| row.id))
+    /// The newest row's id; 0 in an empty ledger.
+    pub async fn history_end(&self) -> Result<i64, StoreError> {
+        let newest = self.history(&LedgerFilter::default(), RowPage::first(1), Order::Desc).await?;
+        Ok(newest.first().map_or(0, |row| row.id))
     }
 
     /// The stored bodies of these rows, as far as there are any.
@@ -224,36 +294,4 @@ impl Store {
             .await?;
         Ok(rows.into_iter().filter_map(|(id, body)| Some((id, body?.into()))).collect())
     }
-}
-
-fn narrow(mut query: Select<Entity>, filter: &LedgerFilter) -> Select<Entity> {
-    query = query.filter(Column::Id.gt(filter.after_id));
-    if let Some(last) = filter.last_id {
-        query = query.filter(Column::Id.lte(last));
-    }
-    if !filter.ids.is_empty() {
-        query = query.filter(Column::Id.is_in(filter.ids.iter().copied()));
-    }
-    let outcomes: Vec<String> = filter.outcomes.iter().map(|it| it.name().to_owned()).collect();
-    for (column, texts) in [
-        (Column::Source, &filter.sources),
-        (Column::Session, &filter.sessions),
-        (Column::EventType, &filter.event_types),
-        (Column::Outcome, &outcomes),
-        (Column::Reason, &filter.reasons),
-    ] {
-        if !texts.is_empty() {
-            query = query.filter(column.is_in(texts));
-        }
-    }
-    if let Some(since) = filter.since {
-        query = query.filter(Column::ReceivedAt.gte(since));
-    }
-    if let Some(until) = filter.until {
-        query = query.filter(Column::ReceivedAt.lt(until));
-    }
-    if let Some(version) = filter.normalizer_below {
-        query = query.filter(Column::NormalizerVersion.lt(version));
-    }
-    query
 }

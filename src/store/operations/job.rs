@@ -11,11 +11,14 @@ mod end;
 mod start;
 mod step;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, UpdateStatement};
-use sea_orm::{ColumnTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use entity::dead_letter_replays as replays;
 use entity::replay_jobs::{Column, Entity};
@@ -36,7 +39,8 @@ const REPLAYS: &str = "dead_letter_replays";
 pub const LEASE: Duration = Duration::from_secs(10);
 
 /// Where a job stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum JobState {
     /// A process works on it.
     Running,
@@ -61,25 +65,17 @@ impl JobState {
 
     /// Where a job stands now.
     pub fn of(job: &ReplayJob, now: DateTime<Utc>) -> Self {
-        match job.state.as_str() {
-            "done" => Self::Done,
-            "cancelled" => Self::Cancelled,
-            _ if job.leased_until < now => Self::Interrupted,
-            _ => Self::Running,
-        }
+        let ended = [Self::Done, Self::Cancelled].into_iter().find(|it| it.name() == job.state);
+        let is_lost = job.leased_until < now;
+        ended.unwrap_or(if is_lost { Self::Interrupted } else { Self::Running })
     }
 }
 
-/// How many replays of a job ended how; without an outcome they are on their way.
-#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
-pub struct JobOutcome {
-    /// The job.
-    pub job_id: i64,
-    /// The outcome.
-    pub outcome: Option<String>,
-    /// How many.
-    pub count: i64,
-}
+/// How many replays of a job ended how.
+pub type JobOutcomes = BTreeMap<String, i64>;
+
+/// Stands for the outcome of replays that have none yet.
+const ON_THEIR_WAY: &str = "on_their_way";
 
 impl Store {
     /// Jobs below `before_id`, newest first.
@@ -109,16 +105,27 @@ impl Store {
         Ok(job.one(&self.pool().db).await?)
     }
 
-    /// How the replays of these jobs ended.
-    pub async fn job_outcomes(&self, ids: &[i64]) -> Result<Vec<JobOutcome>, StoreError> {
-        let rows = replays::Entity::find()
+    /// How the replays of these jobs ended, by the number of the job.
+    pub async fn job_outcomes(
+        &self,
+        ids: &[i64],
+    ) -> Result<BTreeMap<i64, JobOutcomes>, StoreError> {
+        let rows: Vec<(i64, Option<String>, i64)> = replays::Entity::find()
             .select_only()
             .columns([replays::Column::JobId, replays::Column::Outcome])
             .column_as(replays::Column::Id.count(), "count")
             .filter(replays::Column::JobId.is_in(ids.iter().copied()))
             .group_by(replays::Column::JobId)
-            .group_by(replays::Column::Outcome);
-        Ok(rows.into_model::<JobOutcome>().all(&self.pool().db).await?)
+            .group_by(replays::Column::Outcome)
+            .into_tuple()
+            .all(&self.pool().db)
+            .await?;
+        let mut outcomes: BTreeMap<i64, JobOutcomes> = BTreeMap::new();
+        for (job, outcome, count) in rows {
+            let outcome = outcome.unwrap_or_else(|| ON_THEIR_WAY.to_owned());
+            outcomes.entry(job).or_default().insert(outcome, count);
+        }
+        Ok(outcomes)
     }
 }
 
@@ -131,7 +138,7 @@ fn update_of(job_id: i64, owner: &str, now: DateTime<Utc>) -> UpdateStatement {
         .value(Alias::new("updated_at"), now)
         .and_where(column("id").eq(job_id))
         .and_where(column("lease_owner").eq(owner))
-        .and_where(column("state").eq("running"));
+        .and_where(column("state").eq(JobState::Running.name()));
     update
 }
 

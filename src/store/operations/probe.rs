@@ -13,34 +13,14 @@ use entity::waha_processes::{ActiveModel, Column, Entity};
 use crate::store::Store;
 use crate::store::sql::error::StoreError;
 
-/// What applying and burying write.
-pub(in crate::store) const WRITTEN: [&str; 25] = [
-    "waha_sessions",
-    "waha_chats",
-    "waha_messages",
-    "waha_own_messages",
-    "waha_message_edits",
-    "waha_message_revocations",
-    "waha_message_referrals",
-    "waha_message_claims",
-    "waha_message_acks",
-    "waha_reactions",
-    "waha_poll_votes",
-    "waha_event_responses",
-    "waha_calls",
-    "chat_reads",
-    "user_waha",
-    "waha_session_statuses",
-    "waha_contacts",
-    "waha_participants",
-    "waha_join_requests",
-    "waha_labels",
-    "waha_chat_labels",
-    "webhook_events",
-    "webhook_duplicates",
-    "dead_letters",
-    "dead_letter_replays",
-];
+/// Tables that neither applying nor burying writes as a rule, so that their state stops no worker.
+const OTHERS: [&str; 5] =
+    ["audit_logs", "dead_letter_edits", "dead_letter_parts", "replay_jobs", "waha_processes"];
+
+/// Tables of the feed, whose rows have no time of their last change.
+const OF_FEED: [&str; 2] = ["waha_changes", "waha_feed"];
+const FEED: &str = "INSERT INTO waha_changes SELECT * FROM waha_changes WHERE 1 = 0; \
+                    UPDATE waha_feed SET position = position WHERE 1 = 0";
 
 impl Store {
     /// Tries to insert into and to update every table that webhooks end in.
@@ -63,15 +43,16 @@ impl Store {
     }
 }
 
-/// In one round trip. Databases look at rights before they look for rows.
+/// In one round trip. Databases look at rights before they look for rows. As text: `INSERT … SELECT *` of
+/// whichever columns there are is what a builder of statements can't say.
 fn statements() -> String {
-    let of_table = |table: &str| {
+    let of_table = |table| {
         format!(
             "INSERT INTO {table} SELECT * FROM {table} WHERE 1 = 0; \
              UPDATE {table} SET updated_at = updated_at WHERE 1 = 0"
         )
     };
-    let feed = "INSERT INTO waha_changes SELECT * FROM waha_changes WHERE 1 = 0; \
-                UPDATE waha_feed SET position = position WHERE 1 = 0";
-    format!("{}; {feed}", WRITTEN.map(of_table).join("; "))
+    let is_alike = |table: &&str| !OTHERS.contains(table) && !OF_FEED.contains(table);
+    let written = migration::tables().filter(is_alike).map(of_table);
+    written.chain([FEED.to_owned()]).collect::<Vec<_>>().join("; ")
 }

@@ -113,7 +113,8 @@ impl Store {
         &self,
         before: DateTime<Utc>,
     ) -> Result<Vec<SessionRow>, StoreError> {
-        let (mut quiet, mut after_id) = (Vec::new(), 0);
+        let mut quiet = Vec::new();
+        let mut after_id = 0;
         loop {
             let rows = select(after_id, PAGE).filter(session::Column::Status.eq(WORKING));
             let rows = rows.into_model::<SessionRow>().all(&self.pool().db).await?;

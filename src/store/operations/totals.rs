@@ -5,6 +5,7 @@ use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query, SelectStatement};
 
 use super::dead_letter::big_integer;
+use super::history::LedgerOutcome;
 use crate::store::Store;
 use crate::store::apply::ledger::{LedgerOwners, owners};
 use crate::store::audit::AuditAction;
@@ -110,10 +111,10 @@ async fn count(db: &CheckedTransaction) -> Result<LedgerTotals, StoreError> {
         .group_by_col(Alias::new("outcome"));
     for row in db.query_all(&select).await? {
         let rows = u64::try_from(row.try_get::<i64>("", "rows")?).unwrap_or_default();
-        match row.try_get::<String>("", "outcome")?.as_str() {
-            "applied" => totals.applied = rows,
-            "ignored" => totals.ignored = rows,
-            _ => totals.dead_lettered += rows,
+        match row.try_get("", "outcome")? {
+            LedgerOutcome::Applied => totals.applied = rows,
+            LedgerOutcome::Ignored => totals.ignored = rows,
+            LedgerOutcome::DeadLettered => totals.dead_lettered = rows,
         }
     }
     totals.duplicate = count_duplicates(db, None).await?;

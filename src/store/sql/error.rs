@@ -40,7 +40,7 @@
 //! | our own mistakes, and all else | 00, 01, 02, 03, 0F, 0Z, 21, 42601 | 1064, 1105 | ERROR, INTERNAL, NOTFOUND, EMPTY, MISUSE, FORMAT, RANGE, NOTICE, WARNING |
 //!
 //! A NOT NULL of a column that is not in our statement's list is none of the contradictions (23502,
-//! CONSTRAINT_NOTNULL; MySQL has 1364 for it): somebody added it to a table of ours (`foreign_column.rs`). It is an outage on all
+//! CONSTRAINT_NOTNULL; MySQL has 1364 for it): somebody added it to a table of ours (`driver_error/foreign_column.rs`). It is an outage on all
 //! three, told with table, column and remedy.
 //!
 //! Errors of the driver are outages if they are about the connection, else unknown. Whatever refuses a
@@ -50,7 +50,6 @@
 
 mod commit;
 mod file;
-mod foreign_column;
 mod mysql;
 mod postgres;
 mod sqlite;
@@ -58,12 +57,13 @@ mod sqlite;
 mod tests;
 
 use sea_orm::sqlx::error::{DatabaseError, ErrorKind};
-use sea_orm::{DbErr, RuntimeErr, SqlxMySqlError, SqlxPostgresError, SqlxSqliteError, sqlx};
+use sea_orm::{DbErr, SqlxMySqlError, SqlxPostgresError, SqlxSqliteError, sqlx};
+
+use crate::driver_error::{ForeignColumn, code, driver_error};
 
 pub(in crate::store) use commit::COMMIT_MAX;
 pub use commit::CommitError;
 pub use file::{FileChange, FileLost};
-pub(in crate::store) use foreign_column::{ForeignColumn, named};
 
 /// Why the tables could not be read or written. Nothing of the batch was written.
 #[derive(Debug, thiserror::Error)]
@@ -174,14 +174,6 @@ impl StoreError {
     }
 }
 
-/// The code of an error: SQLSTATE, or the number of MySQL and SQLite.
-pub(in crate::store) fn code(error: &dyn DatabaseError) -> String {
-    match error.try_downcast_ref::<SqlxMySqlError>() {
-        Some(mysql) => mysql.number().to_string(),
-        None => error.code().unwrap_or_default().into_owned(),
-    }
-}
-
 /// The code and, where the database tells it, the constraint: names of the schema, no values.
 fn refusal(error: &dyn DatabaseError) -> String {
     let code = code(error);
@@ -194,15 +186,6 @@ fn refusal(error: &dyn DatabaseError) -> String {
         _ => "",
     };
     format!("the database refused: code {code}{constraint}{meaning}")
-}
-
-pub(in crate::store) fn driver_error(error: &DbErr) -> Option<&sqlx::Error> {
-    match error {
-        DbErr::Conn(RuntimeErr::SqlxError(error))
-        | DbErr::Exec(RuntimeErr::SqlxError(error))
-        | DbErr::Query(RuntimeErr::SqlxError(error)) => Some(error),
-        _ => None,
-    }
 }
 
 /// Whether no webhook can be to blame.

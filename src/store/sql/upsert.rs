@@ -99,7 +99,8 @@ impl<E: EntityTrait> Upsert<E> {
         former: E::Column,
         columns: &[E::Column],
     ) -> Self {
-        let (new, old) = (self.new_value(version), self.version_once_in(version, former));
+        let new = self.new_value(version);
+        let old = self.version_once_in(version, former);
         let newer = format!("{new} > {old}");
         self.when(&newer, columns)
             .assign(version, format!("CASE WHEN {newer} THEN {new} ELSE {old} END"))
@@ -223,7 +224,8 @@ impl<E: EntityTrait> Upsert<E> {
     }
 
     fn statement(&self, rows: Vec<Vec<Value>>, end: &str) -> Statement {
-        let (table, columns) = (E::default().table_name(), names(&self.columns).join(", "));
+        let table = E::default().table_name();
+        let columns = names(&self.columns).join(", ");
         let (source, values) = match self.dialect {
             Dialect::Postgres => (self.from_arrays(), arrays(rows)),
             Dialect::Sqlite | Dialect::MySql => {

@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use tempfile::TempDir;
 use waha_ingest::clock::SystemClock;
 use waha_ingest::config::Config;
+use waha_ingest::metrics::door::DoorMetrics;
 use waha_ingest::queue::{BatchLimit, Delivery, Depth, Failure, Lane, Queue, QueueError};
 use waha_ingest::server::{Door, listen, serve_public};
-use waha_ingest::telemetry::metrics::door::DoorMetrics;
 use waha_ingest::webhook::Webhook;
 use waha_ingest::webhook::source::Source;
 

@@ -1,7 +1,7 @@
 /* What a process of a test is told by its machine: another time, a disk that fails or is slow.
  *
  * Compiled and loaded in front of libc by machine.rs, which writes the control block that both share.
- * What must stay true: with a block of zeros it changes nothing, and only files of databases (their path
+ * Invariant: with a block of zeros it changes nothing, and only files of databases (their path
  * holds ".db") are on the disk that fails.
  */
 #define _GNU_SOURCE

@@ -6,8 +6,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::filter_query::check;
 use crate::admin::api::error::{Refused, RefusedBody};
+use crate::admin::api::filter::ApiFilter;
 use crate::admin::api::validation::{check_note, check_rate};
 use crate::admin::api::{ApiError, Problem, actor};
 use crate::admin::{Admin, Caller};
@@ -114,7 +114,8 @@ pub(in crate::admin::api) async fn replay(
     let store = Arc::clone(admin.store()?);
     let actor = actor(&caller, &request);
     let owner = format!("{:016x}", Receipt::new().0);
-    let (rate, note) = (request_body.rate, request_body.note.as_deref());
+    let rate = request_body.rate;
+    let note = request_body.note.as_deref();
     let request_body = ReplayRequest { filter: &filter, rate, actor: &actor, note, owner: &owner };
     let job = match store.start_job(&request_body).await? {
         JobStart::Started(job) | JobStart::Resumed(job) => job,
@@ -130,7 +131,8 @@ pub(in crate::admin::api) async fn replay(
 
 /// Runs a job beside the request; at a stop it is given back.
 fn go_on(admin: &Admin, store: Arc<Store>, job: ReplayJob) {
-    let (queue, stop) = (Arc::clone(&admin.queue), admin.stop.clone());
+    let queue = Arc::clone(&admin.queue);
+    let stop = admin.stop.clone();
     tokio::spawn(async move {
         let id = job.id;
         if let Err(error) = replay::run(&store, &*queue, job, &stop, |_| ()).await {
@@ -224,7 +226,7 @@ fn named(
     all: bool,
     state: DeadLetterState,
 ) -> Result<DeadLetterFilter, ApiError> {
-    check(&filter)?;
+    filter.check()?;
     if !filter.is_named() && !all {
         return Err(ApiError::BadRequest("the filter is empty: say which, or all".to_owned()));
     }

@@ -46,7 +46,8 @@ pub(in crate::admin::api) async fn replace_body(
     let Object(NewBody { body, note }) = new.into_inner();
     check_note(note.as_deref())?;
     let letter = find(&admin, *id).await?;
-    let (store, actor) = (admin.store()?, actor(&caller, &request));
+    let store = admin.store()?;
+    let actor = actor(&caller, &request);
     let edited =
         edit(store, &admin.rules, &letter, body.into_bytes(), &actor, note.as_deref()).await;
     Ok(web::Json(edited.map_err(refused)?))

@@ -11,9 +11,9 @@ use crate::admin::api::{ApiError, Problem, read};
 use crate::admin::{Admin, Caller};
 use crate::operations::DryRun;
 use crate::store::operations::dead_letter::{
-    DeadLetter, DeadLetterEdit, DeadLetterFilter, DeadLetterPage, DeadLetterReplay,
-    DeadLetterSummary,
+    DeadLetter, DeadLetterEdit, DeadLetterFilter, DeadLetterReplay, DeadLetterSummary,
 };
+use crate::store::operations::page::RowPage;
 use crate::webhook::Headers;
 
 /// A dead letter whole.
@@ -88,7 +88,7 @@ pub(in crate::admin::api) async fn show(
 ) -> Result<web::Json<Detail>, ApiError> {
     let store = admin.store()?;
     let filter = DeadLetterFilter { ids: vec![*id], ..DeadLetterFilter::default() };
-    let summary = store.dead_letters(&filter, DeadLetterPage::first(1)).await?.pop();
+    let summary = store.dead_letters(&filter, RowPage::first(1)).await?.pop();
     let dead_letter = summary.ok_or(ApiError::NotFound("dead letter"))?;
     let letter = find(&admin, *id).await?;
     let now = DryRun::of(&letter.webhook(), &admin.rules);

@@ -10,13 +10,15 @@ use serde::Deserialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::filter_query::FilterQuery;
 use crate::admin::api::error::{Refused, RefusedBody};
+use crate::admin::api::filter::{FilterQuery, NoPage};
 use crate::admin::api::validation::check_note;
 use crate::admin::api::{ApiError, actor, read};
 use crate::admin::{Admin, Caller};
 use crate::operations::{self, LineError, Transferred};
+use crate::store::apply::burial::state::DeadLetterState;
 use crate::store::audit::{AuditAction, AuditEntry};
+use crate::store::operations::dead_letter::DeadLetterFilter;
 use crate::strict_json::Object;
 
 /// Dead letters from elsewhere.
@@ -35,17 +37,16 @@ pub(in crate::admin::api) struct ImportBody {
 
 /// Dead letters as lines of JSON, bodies byte for byte.
 #[utoipa::path(
-    get, path = "/api/v1/dead-letters/export", tag = "dead letters", params(FilterQuery),
+    get, path = "/api/v1/dead-letters/export", tag = "dead letters", params(DeadLetterFilter),
     responses((status = 200, body = String, content_type = "application/x-ndjson"), Refused)
 )]
 pub(in crate::admin::api) async fn export(
     admin: web::Data<Admin>,
     caller: web::ReqData<Caller>,
     request: HttpRequest,
-    which: web::Query<FilterQuery>,
+    FilterQuery(filter, _): FilterQuery<DeadLetterFilter, NoPage>,
 ) -> Result<HttpResponse, ApiError> {
-    which.refuse_page()?;
-    let filter = which.into_inner().filter()?;
+    let filter = filter.or_states(&[DeadLetterState::Pending]);
     read::log(&admin, &caller, &request, json!({ "dead_letters": &filter })).await?;
     let store = Arc::clone(admin.store()?);
     let pages = try_unfold(Some(0), move |after| {
@@ -75,7 +76,8 @@ pub(in crate::admin::api) async fn import(
     request_body: web::Json<Object<ImportBody>>,
 ) -> Result<web::Json<Transferred>, ApiError> {
     let Object(request_body) = request_body.into_inner();
-    let (store, rules) = (admin.store()?, &admin.rules);
+    let store = admin.store()?;
+    let rules = &admin.rules;
     check_note(request_body.note.as_deref())?;
     let text = request_body.lines.join("\n");
     // Looked at as a whole first: all of it can be read, or nothing is imported.

@@ -36,7 +36,8 @@ fn nested(levels: usize, kind: u8) -> Vec<u8> {
 
 /// What comes out of `bytes` that come in such pieces.
 fn passed(bytes: &[u8], piece: usize) -> Vec<u8> {
-    let (mut bytes, mut sanitizer) = (bytes.to_vec(), Sanitizer::new());
+    let mut bytes = bytes.to_vec();
+    let mut sanitizer = Sanitizer::new();
     bytes.chunks_mut(piece).for_each(|bytes| sanitizer.pass(bytes));
     bytes
 }

@@ -1,5 +1,6 @@
 //! Where a dead letter stands, as its row says.
 
+use sea_orm::{DeriveActiveEnum, EnumIter};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -12,21 +13,28 @@ use utoipa::ToSchema;
     Eq,
     PartialOrd,
     Ord,
+    EnumIter,
+    DeriveActiveEnum,
     clap::ValueEnum,
     Serialize,
     Deserialize,
     ToSchema,
 )]
+#[sea_orm(rs_type = "String", db_type = "Text")]
 #[serde(rename_all = "snake_case")]
 #[schema(as = State)]
 pub enum DeadLetterState {
     /// Waits for an operator.
+    #[sea_orm(string_value = "pending")]
     Pending,
     /// Published again, not yet processed.
+    #[sea_orm(string_value = "replaying")]
     Replaying,
     /// Applied or ignored after a replay.
+    #[sea_orm(string_value = "replayed")]
     Replayed,
     /// Given up by an operator.
+    #[sea_orm(string_value = "discarded")]
     Discarded,
 }
 

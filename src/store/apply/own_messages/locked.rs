@@ -63,7 +63,8 @@ fn key_of(row: &QueryResult) -> Result<(i64, String), StoreError> {
     Ok(read_pair(row, KEY)?)
 }
 
-/// In the order in which rows are inserted: byte by byte, whatever the database's own order is.
+/// In the order in which rows are inserted: byte by byte, whatever the database's own order is. Order and lock
+/// are text behind a constant statement (`sql/select`): sea-query has no collation within an order.
 fn select(context: &WriteContext<'_>, keys: &[&(i64, String)]) -> Statement {
     let (table, columns) = (own_message::TABLE, &own_message::COLUMNS);
     let mut select = of_pairs(context.dialect, table, KEY, columns, keys.iter().copied());

@@ -8,8 +8,9 @@ use sea_orm::sqlx::{self, AssertSqlSafe, Executor, MySql, Postgres, Sqlite};
 use sea_orm::{DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
 use sea_query_sqlx::SqlxValues;
 
+use crate::driver_error::name_foreign_column;
 use crate::store::connect::pool::ServerPool;
-use crate::store::sql::error::{FileLost, is_outage, named};
+use crate::store::sql::error::{FileLost, is_outage};
 
 /// A connection on its way through a transaction. Dropped before [`TransactionSession::release`], it is closed.
 pub(super) struct TransactionSession {
@@ -99,7 +100,7 @@ impl TransactionSession {
         let done = with_driver!(&mut self.connection, driver => {
             sqlx::query_with(sql, values).execute(&mut **driver).await.map(ExecResult::from)
         });
-        self.trusting(done.map_err(|error| named(error, &head)), DbErr::Exec)
+        self.trusting(done.map_err(|error| name_foreign_column(error, &head)), DbErr::Exec)
     }
 
     pub(super) async fn query_one(
@@ -114,7 +115,7 @@ impl TransactionSession {
             let row = sqlx::query_with(sql, values).fetch_optional(&mut **driver).await;
             row.map(|row| row.map(QueryResult::from))
         });
-        self.trusting(row.map_err(|error| named(error, &head)), DbErr::Query)
+        self.trusting(row.map_err(|error| name_foreign_column(error, &head)), DbErr::Query)
     }
 
     pub(super) async fn query_all(
@@ -129,7 +130,7 @@ impl TransactionSession {
             let rows = sqlx::query_with(sql, values).fetch_all(&mut **driver).await;
             rows.map(|rows| rows.into_iter().map(QueryResult::from).collect())
         });
-        self.trusting(rows.map_err(|error| named(error, &head)), DbErr::Query)
+        self.trusting(rows.map_err(|error| name_foreign_column(error, &head)), DbErr::Query)
     }
 
     /// Until its answer is there the connection is not believed. After an error nothing more is sent:

@@ -26,7 +26,8 @@ impl Store {
         note: Option<&str>,
     ) -> Result<bool, StoreError> {
         let _turn = self.turn().await;
-        let (db, now) = (self.begin().await?, self.clock.now());
+        let db = self.begin().await?;
+        let now = self.clock.now();
         // Written before it is read: SQLite can't turn a reader into a writer.
         let mut update = Query::update();
         update

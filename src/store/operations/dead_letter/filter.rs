@@ -1,82 +1,103 @@
 //! Which dead letters: the one filter of all commands, of the admin API, of jobs and the audit log.
 
 use chrono::{DateTime, Utc};
+use clap::Args;
 use sea_orm::sea_query::{Condition, Expr, ExprTrait, Func, SimpleExpr};
 use sea_orm::{ColumnTrait, DbBackend, Value};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use entity::dead_letters::{Column, Entity};
 
+use crate::clock::parse_time;
 use crate::store::apply::burial::body_parts;
 use crate::store::apply::burial::state::DeadLetterState;
+use crate::store::operations::page::SINCE;
 use crate::store::sql::dialect::Dialect;
 use crate::strict_json::names;
 use crate::waha::jid::spellings;
 
-/// Which dead letters; what is empty or none does not restrict.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// Which dead letters; what is empty or none does not restrict, and of a list any value will do.
+#[derive(
+    Args, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema, IntoParams,
+)]
 #[schema(as = DeadLetterFilter)]
+#[into_params(parameter_in = Query)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeadLetterFilter {
     /// Only these numbers.
+    #[arg(long = "id", value_name = "ID")]
+    #[param(rename = "id")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<i64>,
-    /// Only of these groups, by fingerprint.
+    /// Only of this group, as `groups` names it.
+    #[arg(long = "group", value_name = "GROUP")]
+    #[param(rename = "group")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
-    /// Only with these reasons.
+    /// Only with this reason, such as `malformed`.
+    #[arg(long = "reason", value_name = "REASON")]
+    #[param(rename = "reason")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
-    /// Only from these WAHA servers.
+    /// Only from this WAHA server.
+    #[arg(long = "source", value_name = "SOURCE")]
+    #[param(rename = "source")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<String>,
-    /// Only of these sessions.
+    /// Only of this session.
+    #[arg(long = "session", value_name = "SESSION")]
+    #[param(rename = "session")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sessions: Vec<String>,
-    /// Only of these event types.
+    /// Only of this event type, such as `message.any`.
+    #[arg(long = "event", value_name = "EVENT")]
+    #[param(rename = "event")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<String>,
-    /// Only those whose body names one of these chats, as a value of its own or in a message's id.
-    /// The body is searched because it may be what could not be read; so it works on any body.
+    /// Only those whose body names this chat, such as `12025550142@c.us`.
+    // As a value of its own or in a message's id. The body is searched because it may be what could not
+    // be read; so it works on any body.
+    #[arg(long = "chat", value_name = "CHAT")]
+    #[param(rename = "chat")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub chats: Vec<String>,
-    /// Only in these states.
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "names")]
-    pub states: Vec<DeadLetterState>,
-    /// Only what the door took in at this time or later.
+    /// Only what arrived at this time or later.
+    #[arg(long, value_name = "TIME", value_parser = parse_time, help = SINCE)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<DateTime<Utc>>,
-    /// Only what the door took in before this time.
+    /// Only what arrived before this time.
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<DateTime<Utc>>,
+    /// Only in this state; without it those that are asked for as a rule.
+    #[arg(long = "state", value_name = "STATE", value_enum)]
+    #[param(rename = "state", inline)]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "names")]
+    pub states: Vec<DeadLetterState>,
 }
 
 impl DeadLetterFilter {
+    /// The same filter, of these states if it names none.
+    #[must_use]
+    pub fn or_states(self, states: &[DeadLetterState]) -> Self {
+        if self.states.is_empty() { Self { states: states.to_vec(), ..self } } else { self }
+    }
+
     /// Whether anything but the state restricts it.
     pub fn is_named(&self) -> bool {
-        let lists = self.texts();
-        !self.ids.is_empty()
-            || !self.chats.is_empty()
-            || lists.iter().any(|(_, texts)| !texts.is_empty())
-            || self.since.is_some()
-            || self.until.is_some()
+        Self { states: Vec::new(), ..self.clone() } != Self::default()
     }
 
     /// The same filter in one spelling: as JSON, equal for equal filters.
     pub fn to_json(&self) -> String {
         let mut filter = self.clone();
-        sort(&mut filter.ids);
-        sort(&mut filter.states);
-        for texts in [
-            &mut filter.groups,
-            &mut filter.reasons,
-            &mut filter.sources,
-            &mut filter.sessions,
-            &mut filter.events,
-            &mut filter.chats,
-        ] {
+        let Self { ids, groups, reasons, sources, sessions, events, chats, states, .. } =
+            &mut filter;
+        sort(ids);
+        sort(states);
+        for texts in [groups, reasons, sources, sessions, events, chats] {
             sort(texts);
         }
         serde_json::json!(filter).to_string()

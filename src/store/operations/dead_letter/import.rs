@@ -64,7 +64,8 @@ impl Store {
         log: i64,
     ) -> Result<ImportCounts, StoreError> {
         let _turn = self.turn().await;
-        let (db, now) = (self.begin().await?, self.clock.now());
+        let db = self.begin().await?;
+        let now = self.clock.now();
         let mut seen = HashSet::new();
         let mut first: Vec<&DeadLetterImport> =
             letters.iter().filter(|letter| seen.insert(letter.webhook.key())).collect();

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use entity::dead_letters::Model;
 
 use crate::queue::Failure;
+use crate::store::apply::burial::state::DeadLetterState;
 use crate::webhook::{Headers, Receipt, Webhook, WebhookKey, WebhookParts};
 
 pub use entity::dead_letter_replays::Model as DeadLetterReplay;
@@ -38,7 +39,8 @@ pub struct DeadLetterSummary {
     /// How often it was tried.
     pub attempts: i32,
     /// Where it stands.
-    pub state: String,
+    #[schema(inline)]
+    pub state: DeadLetterState,
     /// How often it was replayed.
     pub replays: i32,
     /// When the door took it in.

@@ -11,32 +11,15 @@ use entity::{dead_letter_edits as edits, dead_letter_replays as replays};
 use super::{DeadLetter, DeadLetterEdit, DeadLetterFilter, DeadLetterReplay, DeadLetterSummary};
 use crate::store::Store;
 use crate::store::apply::burial::body_parts;
+use crate::store::operations::page::RowPage;
 use crate::store::sql::error::StoreError;
-
-/// A page of a list that is read in the order of ids.
-#[derive(Clone, Copy, Debug)]
-pub struct DeadLetterPage {
-    /// Only ids above this one.
-    pub after_id: i64,
-    /// Only ids up to this one.
-    pub last_id: i64,
-    /// At most so many.
-    pub limit: u64,
-}
-
-impl DeadLetterPage {
-    /// The first page, of at most so many.
-    pub fn first(limit: u64) -> Self {
-        Self { after_id: 0, last_id: i64::MAX, limit }
-    }
-}
 
 impl Store {
     /// Dead letters without their bodies, oldest first.
     pub async fn dead_letters(
         &self,
         filter: &DeadLetterFilter,
-        page: DeadLetterPage,
+        page: RowPage,
     ) -> Result<Vec<DeadLetterSummary>, StoreError> {
         let backend = self.dialect.backend();
         let rows = select(filter, page, backend)
@@ -101,7 +84,7 @@ impl Store {
 /// The rows of a page, in the order of their ids.
 pub(in crate::store) fn select(
     filter: &DeadLetterFilter,
-    page: DeadLetterPage,
+    page: RowPage,
     backend: DbBackend,
 ) -> Select<Entity> {
     Entity::find()

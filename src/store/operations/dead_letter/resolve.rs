@@ -8,13 +8,14 @@ use sea_orm::{ConnectionTrait, QuerySelect};
 use entity::dead_letters::Column;
 
 use super::DeadLetterFilter;
-use super::read::{DeadLetterPage, select};
+use super::read::select;
 use crate::store::Store;
 use crate::store::apply::burial::TABLE;
 use crate::store::apply::burial::state::DeadLetterState;
 use crate::store::audit::{self, Actor, AuditAction, AuditEntry};
 use crate::store::connect::transaction::CheckedTransaction;
 use crate::store::operations::hold::hold;
+use crate::store::operations::page::RowPage;
 use crate::store::sql::error::StoreError;
 
 /// Rows changed in one transaction.
@@ -42,7 +43,8 @@ impl DeadLetterResolution<'_> {
 
     fn entry(&self) -> AuditEntry<'_> {
         let action = if self.gives_up { AuditAction::Discard } else { AuditAction::Restore };
-        let (filter, note) = (Some(self.filter.to_json()), Some(self.note));
+        let filter = Some(self.filter.to_json());
+        let note = Some(self.note);
         AuditEntry { filter, note, ..AuditEntry::new(action, self.actor) }
     }
 
@@ -75,7 +77,7 @@ impl Store {
         let log = hold(|| self.record(&entry)).await?;
         let (mut after_id, mut resolved) = (0, 0);
         loop {
-            let page = DeadLetterPage { after_id, last_id: resolution.last_id, limit: PAGE };
+            let page = RowPage { after_id, last_id: resolution.last_id, limit: PAGE };
             let ids = hold(|| self.resolve_page(resolution, page, log)).await?;
             let Some(last) = ids.last() else { return Ok(resolved) };
             after_id = *last;
@@ -87,11 +89,12 @@ impl Store {
     async fn resolve_page(
         &self,
         resolution: &DeadLetterResolution<'_>,
-        page: DeadLetterPage,
+        page: RowPage,
         log: i64,
     ) -> Result<Vec<i64>, StoreError> {
         let _turn = self.turn().await;
-        let (db, now) = (self.begin().await?, self.clock.now());
+        let db = self.begin().await?;
+        let now = self.clock.now();
         // Writes before it reads: SQLite can't turn a reader into a writer.
         audit::count(&db, log, 0).await?;
         let filter =
@@ -115,7 +118,7 @@ impl Store {
 async fn lock(
     db: &CheckedTransaction,
     filter: &DeadLetterFilter,
-    page: DeadLetterPage,
+    page: RowPage,
 ) -> Result<Vec<i64>, StoreError> {
     let rows = select(filter, page, db.get_database_backend());
     Ok(rows.select_only().column(Column::Id).lock_exclusive().into_tuple().all(db).await?)

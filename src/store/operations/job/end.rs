@@ -19,24 +19,27 @@ impl Store {
         actor: &Actor,
     ) -> Result<Option<ReplayJob>, StoreError> {
         let _turn = self.turn().await;
-        let (db, now) = (self.begin().await?, self.clock.now());
+        let db = self.begin().await?;
+        let now = self.clock.now();
         let column = |name: &'static str| Expr::col(Alias::new(name));
         let mut update = Query::update();
         update
             .table(Alias::new(TABLE))
-            .value(Alias::new("state"), "cancelled")
+            .value(Alias::new("state"), JobState::Cancelled.name())
             .value(Alias::new("active_key"), None::<String>)
             .value(Alias::new("ended_at"), now)
             .value(Alias::new("updated_at"), now)
             .and_where(column("id").eq(id))
-            .and_where(column("state").eq("running"));
+            .and_where(column("state").eq(JobState::Running.name()));
         if db.execute(&update).await?.rows_affected() == 0 {
             db.rollback().await?;
             return Ok(None);
         }
         let job = fetch(&db, id).await?;
-        let was_running =
-            JobState::of(&ReplayJob { state: "running".to_owned(), ..job.clone() }, now);
+        let was_running = JobState::of(
+            &ReplayJob { state: JobState::Running.name().to_owned(), ..job.clone() },
+            now,
+        );
         if was_running == JobState::Interrupted {
             withdraw(&db, id, now).await?;
         }
@@ -90,7 +93,7 @@ async fn withdraw(
     update
         .table(Alias::new(REPLAYS))
         .value(Alias::new("ended_at"), now)
-        .value(Alias::new("outcome"), "cancelled")
+        .value(Alias::new("outcome"), JobState::Cancelled.name())
         .value(Alias::new("updated_at"), now)
         .and_where(column("job_id").eq(job_id))
         .and_where(column("published_at").is_null())

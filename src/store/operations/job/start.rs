@@ -6,7 +6,7 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, NotSet, QueryFilter, Se
 
 use entity::replay_jobs::{ActiveModel, Column, Entity};
 
-use super::{LEASE, REPLAYS, ReplayJob, TABLE, fetch};
+use super::{JobState, LEASE, REPLAYS, ReplayJob, TABLE, fetch};
 use crate::store::Store;
 use crate::store::audit::{self, Actor, AuditAction, AuditEntry};
 use crate::store::connect::transaction::CheckedTransaction;
@@ -44,7 +44,8 @@ impl Store {
     /// Starts a job for the filter, or takes over the one that nobody runs any more.
     pub async fn start_job(&self, request: &ReplayRequest<'_>) -> Result<JobStart, StoreError> {
         let _turn = self.turn().await;
-        let (db, now) = (self.begin().await?, self.clock.now());
+        let db = self.begin().await?;
+        let now = self.clock.now();
         let row = row(request, now);
         Upsert::<Entity>::new(self.dialect, &[Column::ActiveKey]).run(&db, vec![row]).await?;
         let job = Entity::find().filter(Column::ActiveKey.eq(request.filter.key())).one(&db);
@@ -69,7 +70,8 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<ReplayJob, StoreError> {
         let backend = self.dialect.backend();
-        let (letters, id) = (Alias::new("dead_letters"), Expr::col(Alias::new("id")));
+        let letters = Alias::new("dead_letters");
+        let id = Expr::col(Alias::new("id"));
         let mut select = Query::select();
         select
             .expr_as(id.clone().count(), Alias::new("total"))
@@ -103,7 +105,7 @@ fn row(request: &ReplayRequest<'_>, now: DateTime<Utc>) -> ActiveModel {
         id: NotSet,
         filter: Set(request.filter.to_json()),
         active_key: Set(Some(request.filter.key())),
-        state: Set("running".to_owned()),
+        state: Set(JobState::Running.name().to_owned()),
         rate: Set(request.rate),
         requested_by: Set(audit::fitting(&request.actor.name)),
         requested_from: Set(audit::fitting(&request.actor.place)),
@@ -139,7 +141,7 @@ async fn take_over(
             (Alias::new("updated_at"), Expr::val(now)),
         ])
         .and_where(column("id").eq(job.id))
-        .and_where(column("state").eq("running"))
+        .and_where(column("state").eq(JobState::Running.name()))
         .and_where(column("leased_until").lt(now));
     if db.execute(&update).await?.rows_affected() == 0 {
         return Ok(false);

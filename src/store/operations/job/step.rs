@@ -10,10 +10,11 @@ use sea_orm::{
 use entity::dead_letter_replays as replays;
 use entity::dead_letters::Column;
 
-use super::{LEASE, REPLAYS, ReplayJob, fetch, update_of};
+use super::{JobState, LEASE, REPLAYS, ReplayJob, fetch, update_of};
 use crate::store::apply::burial::state::DeadLetterState;
 use crate::store::connect::transaction::CheckedTransaction;
-use crate::store::operations::dead_letter::{DeadLetterPage, body_bytes, select};
+use crate::store::operations::dead_letter::{body_bytes, select};
+use crate::store::operations::page::RowPage;
 use crate::store::sql::error::StoreError;
 use crate::store::sql::upsert::Upsert;
 use crate::store::{Store, audit};
@@ -35,12 +36,13 @@ impl Store {
     /// Marks the next dead letters of a job, `limit` at most, and renews its lease.
     pub async fn step_job(&self, job: &ReplayJob, limit: u64) -> Result<JobStep, StoreError> {
         let _turn = self.turn().await;
-        let (db, now) = (self.begin().await?, self.clock.now());
+        let db = self.begin().await?;
+        let now = self.clock.now();
         // Holds the job's row until the end of the transaction, and makes SQLite a writer.
         if !renew(&db, job, now).await? {
             let job = fetch(&db, job.id).await?;
             db.rollback().await?;
-            return Ok(if job.state == "cancelled" {
+            return Ok(if job.state == JobState::Cancelled.name() {
                 JobStep::Cancelled(job)
             } else {
                 JobStep::Lost(job)
@@ -97,7 +99,8 @@ impl Store {
     /// Keeps the lease while a job waits. False when the job is no longer this process'.
     pub async fn renew_job(&self, job: &ReplayJob) -> Result<bool, StoreError> {
         let _turn = self.turn().await;
-        let (db, now) = (self.begin().await?, self.clock.now());
+        let db = self.begin().await?;
+        let now = self.clock.now();
         let renewed = renew(&db, job, now).await?;
         db.commit().await?;
         Ok(renewed)
@@ -157,7 +160,7 @@ async fn finish(
 ) -> Result<(), StoreError> {
     let mut update = update_of(job.id, &job.lease_owner, now);
     update
-        .value(Alias::new("state"), "done")
+        .value(Alias::new("state"), JobState::Done.name())
         .value(Alias::new("active_key"), None::<String>)
         .value(Alias::new("ended_at"), now);
     db.execute(&update).await?;
@@ -171,7 +174,7 @@ async fn next(
     limit: u64,
 ) -> Result<Vec<i64>, StoreError> {
     let filter = serde_json::from_str(&job.filter).map_err(|_| StoreError::Filter(job.id))?;
-    let page = DeadLetterPage { after_id: job.cursor_id, last_id: job.last_id, limit };
+    let page = RowPage { after_id: job.cursor_id, last_id: job.last_id, limit };
     let rows = select(&filter, page, db.get_database_backend());
     Ok(rows.select_only().column(Column::Id).lock_exclusive().into_tuple().all(db).await?)
 }

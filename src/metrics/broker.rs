@@ -4,9 +4,8 @@
 use prometheus::core::Collector;
 use prometheus::{GaugeVec, IntGaugeVec};
 
-use super::family;
-use super::gauges::seconds;
 use crate::queue::rabbitmq::management::{Inspection, MemberFaultKind, PolicyEffect};
+use crate::telemetry::family::{self, seconds};
 
 /// What the management API told.
 #[derive(Clone)]

@@ -7,9 +7,9 @@ use std::time::Duration;
 use prometheus::core::Collector;
 use prometheus::{Histogram, HistogramVec, IntCounterVec};
 
-use super::family;
 use crate::queue::Lane;
 use crate::store::apply::outcome::Outcome;
+use crate::telemetry::family;
 use crate::webhook::Webhook;
 
 const BATCH_BUCKETS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0];
@@ -109,7 +109,7 @@ impl WorkerMetrics {
         }
         // A replay is as late as its operator.
         if !webhook.is_replay() {
-            let lag = super::gauges::seconds((now_ms - webhook.at_ms()).max(0));
+            let lag = family::seconds((now_ms - webhook.at_ms()).max(0));
             self.lag_seconds.with_label_values(&[lane]).observe(lag);
         }
     }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use prometheus::core::Collector;
 use prometheus::{Gauge, Histogram, IntCounterVec};
 
+use super::OTHER;
 use super::source_clocks::SourceClocks;
-use super::{OTHER, family};
+use crate::telemetry::family;
 use crate::telemetry::refusals::Refusals;
 use crate::webhook::{EventType, Webhook};
 
@@ -161,7 +162,7 @@ impl DoorMetrics {
 
     /// When the last webhook was accepted.
     pub fn accepted_at(&self, now_ms: i64) {
-        self.last_received.set(super::gauges::seconds(now_ms));
+        self.last_received.set(family::seconds(now_ms));
     }
 
     pub(super) fn families(&self) -> Vec<Box<dyn Collector>> {

@@ -1,12 +1,11 @@
 //! Metrics for Prometheus: one registry of our own, filled by door, worker and observer.
 //!
-//! Made by `lifecycle` and handed around; nothing here is global. What must stay true: names, labels
+//! Made by `lifecycle` and handed around; nothing here is global. Invariant: names, labels
 //! and units are those of `METRICS.md`, a contract with alert rules and dashboards, and every label
 //! comes from a closed set: nobody outside can make a new series.
 
 pub mod broker;
 pub mod door;
-pub(super) mod family;
 pub mod gauges;
 mod source_clocks;
 pub mod worker;
@@ -15,7 +14,9 @@ use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{Encoder, IntGaugeVec, Registry, TextEncoder};
 
-use super::dependency::Dependencies;
+use crate::telemetry::dependency::Dependencies;
+use crate::telemetry::family;
+
 use broker::BrokerGauges;
 use door::DoorMetrics;
 use gauges::Gauges;

@@ -1,12 +1,15 @@
 //! What may be shown of an error of the database: its code, never its text, which quotes rows.
 //!
-//! Called by `telemetry::cause`.
+//! Called by `telemetry::cause`, and by `store`, which decides what an error means for webhooks.
+
+mod foreign_column;
 
 use std::error::Error;
 
-use sea_orm::{DbErr, sqlx};
+use sea_orm::sqlx::error::DatabaseError;
+use sea_orm::{DbErr, RuntimeErr, SqlxMySqlError, sqlx};
 
-use super::error::{ForeignColumn, code, driver_error};
+pub(crate) use foreign_column::{ForeignColumn, name_foreign_column};
 
 /// What a link of a chain of errors may say; none if it is no error of a database.
 pub(crate) fn loggable(link: &(dyn Error + 'static)) -> Option<String> {
@@ -30,5 +33,23 @@ fn of_driver(error: &sqlx::Error) -> String {
         sqlx::Error::Tls(_) => "TLS failed".to_owned(),
         sqlx::Error::Protocol(_) => "it broke the protocol".to_owned(),
         _ => "the driver failed".to_owned(),
+    }
+}
+
+/// The code of an error: SQLSTATE, or the number of MySQL and SQLite.
+pub(crate) fn code(error: &dyn DatabaseError) -> String {
+    match error.try_downcast_ref::<SqlxMySqlError>() {
+        Some(mysql) => mysql.number().to_string(),
+        None => error.code().unwrap_or_default().into_owned(),
+    }
+}
+
+/// The driver's error in an error of the database; none if it is no driver's.
+pub(crate) fn driver_error(error: &DbErr) -> Option<&sqlx::Error> {
+    match error {
+        DbErr::Conn(RuntimeErr::SqlxError(error))
+        | DbErr::Exec(RuntimeErr::SqlxError(error))
+        | DbErr::Query(RuntimeErr::SqlxError(error)) => Some(error),
+        _ => None,
     }
 }

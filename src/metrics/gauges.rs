@@ -5,9 +5,10 @@
 use prometheus::core::Collector;
 use prometheus::{GaugeVec, IntCounter, IntGauge, IntGaugeVec};
 
-use super::{OTHER, Scope, family};
+use super::{OTHER, Scope};
 use crate::queue::{Depth, FileDepth, Lane};
 use crate::store::apply::burial::state::DeadLetterState;
+use crate::telemetry::family::{self, seconds};
 
 /// The statuses that WAHA gives to sessions.
 pub const SESSION_STATUSES: [&str; 6] =
@@ -33,13 +34,6 @@ pub struct Gauges {
     dead_letters: IntGaugeVec,
     sessions: IntGaugeVec,
     silent_sessions: IntGauge,
-}
-
-/// Milliseconds in Prometheus' unit.
-pub fn seconds(ms: i64) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "times are far below 2^52 ms")]
-    let ms = ms as f64;
-    ms / 1000.0
 }
 
 /// Saturates, at more than there will ever be.

@@ -1,7 +1,7 @@
 //! Makes families: metrics of one name, with our namespace in front.
 //!
-//! Called by the other files of `metrics`. Names are constants, so what the library refuses is a
-//! mistake in this folder, which every start and every test would show.
+//! Called by `metrics` and by `dependency`. Names are constants, so what the library refuses is a mistake of
+//! ours, which every start and every test would show.
 
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec,
@@ -19,39 +19,41 @@ fn histogram_options(name: &str, help: &str, buckets: &[f64]) -> HistogramOpts {
     HistogramOpts::new(name, help).namespace(NAMESPACE).buckets(buckets.to_vec())
 }
 
-pub(in crate::telemetry) fn counters(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+pub(crate) fn counters(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
     IntCounterVec::new(options(name, help), labels).expect(IS_VALID)
 }
 
-pub(in crate::telemetry) fn counter(name: &str, help: &str) -> prometheus::IntCounter {
+pub(crate) fn counter(name: &str, help: &str) -> prometheus::IntCounter {
     prometheus::IntCounter::with_opts(options(name, help)).expect(IS_VALID)
 }
 
-pub(in crate::telemetry) fn gauges(name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+pub(crate) fn gauges(name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
     IntGaugeVec::new(options(name, help), labels).expect(IS_VALID)
 }
 
-pub(in crate::telemetry) fn gauge(name: &str, help: &str) -> IntGauge {
+pub(crate) fn gauge(name: &str, help: &str) -> IntGauge {
     IntGauge::with_opts(options(name, help)).expect(IS_VALID)
 }
 
-pub(in crate::telemetry) fn times(name: &str, help: &str, labels: &[&str]) -> GaugeVec {
+pub(crate) fn times(name: &str, help: &str, labels: &[&str]) -> GaugeVec {
     GaugeVec::new(options(name, help), labels).expect(IS_VALID)
 }
 
-pub(in crate::telemetry) fn time(name: &str, help: &str) -> Gauge {
+pub(crate) fn time(name: &str, help: &str) -> Gauge {
     Gauge::with_opts(options(name, help)).expect(IS_VALID)
 }
 
-pub(in crate::telemetry) fn histogram(name: &str, help: &str, buckets: &[f64]) -> Histogram {
+pub(crate) fn histogram(name: &str, help: &str, buckets: &[f64]) -> Histogram {
     Histogram::with_opts(histogram_options(name, help, buckets)).expect(IS_VALID)
 }
 
-pub(in crate::telemetry) fn histograms(
-    name: &str,
-    help: &str,
-    labels: &[&str],
-    buckets: &[f64],
-) -> HistogramVec {
+pub(crate) fn histograms(name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> HistogramVec {
     HistogramVec::new(histogram_options(name, help, buckets), labels).expect(IS_VALID)
+}
+
+/// Milliseconds in Prometheus' unit.
+pub(crate) fn seconds(ms: i64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "times are far below 2^52 ms")]
+    let ms = ms as f64;
+    ms / 1000.0
 }

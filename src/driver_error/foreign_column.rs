@@ -1,7 +1,7 @@
 //! A column that somebody added to a table of ours, which takes no NULL and has no default: every row
 //! that we insert lacks it. No webhook can cause that, under whichever code the database says it.
 //!
-//! Called by `connect/transaction`, which knows the statement. What must stay true: a NOT NULL that a
+//! Called by `store/connect/transaction`, which knows the statement. Invariant: a NOT NULL that a
 //! value of ours broke stays the contradiction that it is.
 
 use sea_orm::sqlx::error::DatabaseError;
@@ -17,14 +17,14 @@ const QUOTES: [char; 2] = ['"', '`'];
 #[error(
     "code {code}: the column {column} of {table} is not ours, takes no NULL and has no default: give it a default, or let it take NULL"
 )]
-pub(in crate::store) struct ForeignColumn {
+pub(crate) struct ForeignColumn {
     code: String,
     table: String,
     column: String,
 }
 
 /// The error of an insert of ours; as it is, unless it is about such a column.
-pub(in crate::store) fn named(error: sqlx::Error, sql: &str) -> sqlx::Error {
+pub(crate) fn name_foreign_column(error: sqlx::Error, sql: &str) -> sqlx::Error {
     match error.as_database_error().and_then(|error| foreign_column(error, sql)) {
         Some(foreign) => sqlx::Error::Encode(Box::new(foreign)),
         None => error,

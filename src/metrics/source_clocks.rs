@@ -1,6 +1,6 @@
 //! Whether the clocks of sources agree with ours: a gauge, and a line when one does not.
 //!
-//! Called by the door for every verified webhook. What must stay true: only what lasts for minutes is
+//! Called by the door for every verified webhook. Invariant: only what lasts for minutes is
 //! told, because webhooks that WAHA sends again are late one by one.
 
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use prometheus::GaugeVec;
 use prometheus::core::Collector;
 
-use super::family;
+use crate::telemetry::family;
 use crate::webhook::Webhook;
 use crate::webhook::clock_offset::ClockOffset;
 
@@ -52,7 +52,8 @@ impl SourceClocks {
     }
 
     pub(super) fn add(&self, webhook: &Webhook) {
-        let (source, now_ms) = (&webhook.key().source, webhook.received_at_ms());
+        let source = &webhook.key().source;
+        let now_ms = webhook.received_at_ms();
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(window) = windows.get_mut(source) else {
             let mut window = Window { began_at_ms: now_ms, ..Window::default() };
@@ -65,7 +66,7 @@ impl SourceClocks {
             return;
         }
         if let Some(ahead_ms) = window.offset.ahead_ms() {
-            self.ahead_seconds.with_label_values(&[source]).set(super::gauges::seconds(ahead_ms));
+            self.ahead_seconds.with_label_values(&[source]).set(family::seconds(ahead_ms));
             window.log(source, now_ms);
             window.earlier = Some(std::mem::take(&mut window.offset));
             window.began_at_ms = now_ms;
