@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use sea_orm::Value;
 
 use super::table::{Row, Table, is_null};
+use crate::app::NOW_MS;
 
 /// Bits of a version below its time; see `src/change/version.rs`.
 const HASH_BITS: u32 = 20;
@@ -71,7 +72,12 @@ impl Shown<'_> {
     }
 
     fn time(&self, time: DateTime<Utc>) -> String {
-        if self.written.contains(&time) { "(when it was stored)".to_owned() } else { moment(time) }
+        if self.written.contains(&time) {
+            return "(when it was stored)".to_owned();
+        }
+        // A transaction's time differs from that of the one before within the millisecond.
+        let is_now = time.timestamp_millis() == NOW_MS;
+        moment(if is_now { time.trunc_subsecs(3) } else { time })
     }
 }
 
