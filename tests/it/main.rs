@@ -30,6 +30,7 @@ mod fixtures;
 mod fleet;
 mod folder_lock;
 mod foreign_columns;
+mod foreign_keys;
 mod foreign_messages;
 mod full_disk;
 mod hanging_commit;
