@@ -28,6 +28,7 @@ on_each_database!(
     a_person_is_found_by_either_id,
     contradictory_links_end_the_same,
     two_phones_of_one_lid_that_alone_is_told,
+    a_pointer_leads_to_the_message_through_every_merge,
     a_worker_with_an_old_cache_does_not_write_beside_the_union,
     a_name_goes_to_who_stands_for_the_person_by_then,
     the_author_of_a_group_message_is_one_person,
@@ -231,6 +232,25 @@ async fn two_phones_of_one_lid_that_alone_is_told(kind: Kind) {
         let other = shuffled(&tables, &story.0, seed).await;
         assert_equal(&dump, &other, &format!("seed {seed}"));
     }
+}
+
+/// One id of a message in three chats, which become one chat in two steps.
+async fn a_pointer_leads_to_the_message_through_every_merge(kind: Kind) {
+    let (first, last) = ("12025550110@c.us", "12025550120@c.us");
+    let story = Story::default()
+        .text("3EB0G1", LID, false)
+        .text("3EB0G1", first, false)
+        .text("3EB0G1", last, false)
+        .member("join", LID, Some(last))
+        .member("join", LID, Some(first));
+    let tables = Tables::create(kind).await;
+    in_order(&tables, &story.0).await;
+    let pointers = "SELECT p.message_id FROM waha_messages m JOIN waha_messages p ON p.id = m.merged_into \
+                    WHERE p.merged_into IS NULL AND p.is_stub = FALSE";
+    let expected = Some("3EB0G1".to_owned());
+    assert_eq!(tables.query(pointers).await, [[expected.clone()], [expected]]);
+    let all = format!("SELECT {} FROM waha_messages", tables.text("COUNT(*)"));
+    assert_eq!(tables.query(&all).await, [[Some("3".to_owned())]]);
 }
 
 /// A worker that has seen both ids apart, and has not heard of their union.
