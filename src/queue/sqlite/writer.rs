@@ -146,7 +146,9 @@ impl Writer {
     /// Tries once more if that can help: what the file can't give back does not become better.
     fn write_or_mend(&mut self, group: &[Command], terms: Terms) -> rusqlite::Result<Vec<Effect>> {
         let error = match self.write(group, terms) {
-            Err(error) if fault::of(&error) == Fault::Damage || fault::is_read_only(&error) => error,
+            Err(error) if fault::of(&error) == Fault::Damage || fault::is_read_only(&error) => {
+                error
+            }
             written => return written,
         };
         if self.mend(&error, terms) { self.write(group, terms) } else { Err(error) }
