@@ -5,7 +5,7 @@
 //! `replay`) take none. The kernel gives a lock back when its process ends, however that happens.
 
 use std::fs::{File, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use super::Roles;
@@ -61,13 +61,7 @@ impl FolderLock {
 fn lock(folder: &Path, name: &str, role: &'static str) -> Result<File, FolderLockError> {
     let path = folder.join(name);
     let failed = |source| FolderLockError::File { path: path.clone(), source };
-    let mut file = File::options()
-        .create(true)
-        .truncate(false)
-        .read(true)
-        .write(true)
-        .open(&path)
-        .map_err(failed)?;
+    let mut file = open(&path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -76,9 +70,17 @@ fn lock(folder: &Path, name: &str, role: &'static str) -> Result<File, FolderLoc
         }
         Err(TryLockError::Error(source)) => return Err(failed(source)),
     }
-    // Only for people: the lock holds without it, also on a full disk.
+    // Only for people: the lock holds without it, also on a full disk or one that is read-only.
     let _ = write_pid(&mut file);
     Ok(file)
+}
+
+/// On a disk that is read-only, for reading: that is enough for a lock.
+fn open(path: &Path) -> std::io::Result<File> {
+    match File::options().create(true).truncate(false).read(true).write(true).open(path) {
+        Err(error) if error.kind() == ErrorKind::ReadOnlyFilesystem => File::open(path),
+        opened => opened,
+    }
 }
 
 fn read_pid(file: &mut File) -> Option<u32> {

@@ -232,14 +232,18 @@ impl SqliteQueue {
             Ok(connection.run(|db| read(db))?)
         });
         let read = reading.await;
-        if let Err(QueueError::Sqlite(error)) = &read
-            && fault::of(error) == Fault::Damage
-            && let Some(commands) = &self.0.commands
-        {
-            // A full channel has a command that meets the damage itself.
+        self.notice(&read);
+        read
+    }
+
+    /// Tells the writer thread of what was met beside it, if it can do something about it.
+    fn notice<T>(&self, done: &Result<T, QueueError>) {
+        let Err(QueueError::Sqlite(error)) = done else { return };
+        let is_mendable = fault::of(error) == Fault::Damage || fault::is_read_only(error);
+        if let Some(commands) = self.0.commands.as_ref().filter(|_| is_mendable) {
+            // A full channel has a command that meets it itself.
             let _ = commands.try_send(Command::Mend { found: fault::again(error) });
         }
-        read
     }
 
     async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, QueueError> {
@@ -316,11 +320,13 @@ impl Queue for SqliteQueue {
         let path = self.0.path.clone();
         let bytes_max = self.0.options.bytes_max;
         let held = self.0.held.clone();
-        blocking(move || {
+        let probed = blocking(move || {
             held.check(&path)?;
             probe::probe(&path, bytes_max)
         })
-        .await
+        .await;
+        self.notice(&probed);
+        probed
     }
 }
 

@@ -117,6 +117,38 @@ async fn a_door_that_never_had_room_takes_webhooks_while_the_broker_is_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_door_on_a_read_only_disk_takes_webhooks_while_the_broker_is_up() {
+    let (node, database) = (Node::start(), Database::create(Kind::Postgres).await);
+    migration::up(&database.connect().await).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let disk = SmallDisk::mount(folder.path().join("data"), 4 << 20);
+    let mut setting = Setting::new(folder.path(), &database.url);
+    setting.queue_url = Some(node.url().to_owned());
+    let mut serve = setting.spawn(&["serve"]);
+    setting.answers("readyz").await;
+    assert_eq!(post(&setting, 0, 10).await, 10);
+    let at_rest = |told: &Value| told["accepted"] == 10 && told["balanced"] == true;
+    status_is(&setting, "a count at rest", at_rest).await;
+    // Killed, it leaves log and index, without which nobody could even read.
+    serve.kill();
+    disk.remount("ro");
+    let _serve = setting.spawn(&["serve"]);
+    setting.answers("readyz").await;
+    let (_, told) = readiness(&setting).await;
+    assert_eq!(told["dependencies"]["spool"]["state"], "down", "{told}");
+    assert_eq!(post(&setting, 10, 30).await, 30);
+    disk.remount("rw");
+    wait_for("an open spool", PATIENCE, || async {
+        let (_, told) = readiness(&setting).await;
+        (told["dependencies"]["spool"]["state"] == "up").then_some(())
+    })
+    .await;
+    status_is(&setting, "what was counted in memory", |told| told["accepted"] == 40).await;
+    node.does("kill");
+    assert_eq!(post(&setting, 40, 5).await, 5, "the spool is open now");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_disk_shows_in_readyz_and_in_the_log_with_its_cause() {
     let (folder, database) = (tempfile::tempdir().unwrap(), Database::create(Kind::Sqlite).await);
     let disk = SmallDisk::mount(folder.path().join("data"), 8 << 20);

@@ -65,6 +65,7 @@ mod queries;
 mod queue_conformance;
 mod queue_damage;
 mod queue_disk_full;
+mod queue_read_only;
 mod rabbitmq_apart;
 mod rabbitmq_check;
 mod rabbitmq_cluster;

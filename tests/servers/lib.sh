@@ -268,11 +268,12 @@ stat_field() {
 state_of() { stat_field "$1" 3; }
 started_at() { stat_field "$1" 22; }
 
+# The state first: one that was dead already may be gone at the second look, which then finds nobody.
 alive() {
-    local pid started
+    local pid started state
     [[ -f $dir/$1.pid ]] || return 1
     read -r pid started <"$dir/$1.pid"
-    [[ $(started_at "$pid") == "$started" ]] && [[ $(state_of "$pid") != Z ]]
+    state=$(state_of "$pid") && [[ $state != [ZX] ]] && [[ $(started_at "$pid") == "$started" ]]
 }
 
 dead() { ! alive "$1"; }

@@ -62,7 +62,7 @@ struct Shared {
     log: OutageLog,
 }
 
-/// The file, as soon as it can be opened: a full disk has no room for a new one.
+/// The file, as soon as it can be opened: a full disk has no room for a new one, and a read-only one takes none.
 struct LateFile {
     path: PathBuf,
     open: Option<CountFile>,
@@ -102,7 +102,7 @@ impl Drop for Counting<'_> {
 
 impl Counter {
     /// Opens the count file of the spool file at `path`. If its last process was killed at work, it says
-    /// so in it. On a full disk it counts in memory until there is room for a file.
+    /// so in it. On a disk that is full or read-only it counts in memory until there is a file.
     pub(super) fn open(
         path: &Path,
         queue: Arc<LateQueue>,
@@ -114,8 +114,8 @@ impl Counter {
         let mut file = LateFile { path: path_of_spool, open: None, queue, started_ms, written_at };
         match file.open(started_ms) {
             Ok(()) => {}
-            Err(error) if is_full(&error) => {
-                tracing::error!(error = %error, "no room for the file that counts: counting in memory");
+            Err(error) if is_disk(&error) => {
+                tracing::error!(error = %error, "the file that counts can't be written: counting in memory");
             }
             Err(error) => return Err(unusable(path, &error)),
         }
@@ -400,8 +400,10 @@ fn this_process(started_ms: i64, now_ms: i64) -> DoorProcess {
     }
 }
 
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+/// Whether the disk is full or read-only, and may be mended.
+fn is_disk(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem)
 }
 
 fn unusable(path: &Path, error: &io::Error) -> QueueError {

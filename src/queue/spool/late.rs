@@ -1,5 +1,5 @@
-//! The spool file as soon as it can be opened: a disk that is full when a process starts must not keep it
-//! from taking webhooks while the broker is up.
+//! The spool file as soon as it can be opened: a disk that is full or read-only when a process starts must
+//! not keep it from taking webhooks while the broker is up.
 //!
 //! Made by `spool.rs`. Invariant: a file that is not ours to use, or of a newer release, is an
 //! error at start; only a disk that fails is waited for.
@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rusqlite::ErrorCode;
+use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use crate::queue::sqlite::{FileMark, Options, SqliteQueue};
 use crate::queue::{BatchLimit, Delivery, Depth, Failure, Lane, Queue, QueueError};
@@ -33,7 +34,7 @@ impl LateQueue {
     pub(super) fn open(path: &Path, options: Options) -> Result<Self, QueueError> {
         let (file, words) = match SqliteQueue::open_or_mend(path, options.clone()) {
             Ok(file) => (OnceLock::from(file), String::new()),
-            Err(error) if is_disk(&error) => {
+            Err(error) if is_disk(&error, path) => {
                 tracing::error!(
                     error = %Causes(&error),
                     path = %path.display(),
@@ -92,9 +93,20 @@ impl LateQueue {
 }
 
 /// Whether the disk failed, and may be mended.
-fn is_disk(error: &QueueError) -> bool {
+fn is_disk(error: &QueueError, path: &Path) -> bool {
     let QueueError::Sqlite(error) = error else { return false };
-    matches!(error.sqlite_error_code(), Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure))
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => true,
+        // Of a file that somebody else owns they tell the same.
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) => is_read_only(path),
+        _ => false,
+    }
+}
+
+/// Whether the disk of a file is mounted for reading only.
+fn is_read_only(path: &Path) -> bool {
+    let disk = path.parent().and_then(|folder| statvfs(folder).ok());
+    disk.is_some_and(|disk| disk.f_flag.contains(StatVfsMountFlags::RDONLY))
 }
 
 #[async_trait]

@@ -37,7 +37,7 @@ pub(super) enum Command {
         after_ms: i64,
         reply: Reply<()>,
     },
-    /// Damage was met beside the thread.
+    /// Damage was met beside the thread, or what is open can't be written.
     Mend {
         found: rusqlite::Error,
     },
@@ -67,8 +67,8 @@ impl Command {
         }
     }
 
-    /// The damage that it tells of.
-    pub(super) fn damage_found(&self) -> Option<&rusqlite::Error> {
+    /// What it tells of the file.
+    pub(super) fn fault_found(&self) -> Option<&rusqlite::Error> {
         if let Self::Mend { found } = self { Some(found) } else { None }
     }
 
@@ -82,7 +82,7 @@ impl Command {
             Self::Claim { reply, .. } => {
                 let _ = reply.send(Err(error));
             }
-            // Whoever met the damage has its own error.
+            // Whoever met it has its own error.
             Self::Mend { .. } => {}
         }
     }

@@ -39,6 +39,11 @@ pub(super) fn of(error: &Error) -> Fault {
     }
 }
 
+/// Whether what was to be written was opened for reading only, as on a disk that is read-only.
+pub(super) fn is_read_only(error: &Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::ReadOnly)
+}
+
 /// A sector that can't be read, not one that can't be written.
 fn is_read(error: &Error) -> bool {
     let Error::SqliteFailure(code, _) = error else { return false };

@@ -131,7 +131,7 @@ impl Writer {
         if group.is_empty() && nothing_to_do {
             return;
         }
-        if let Some(found) = group.iter().find_map(Command::damage_found) {
+        if let Some(found) = group.iter().find_map(Command::fault_found) {
             self.mend(found, terms);
         }
         match self.write_or_mend(&group, terms) {
@@ -146,7 +146,9 @@ impl Writer {
     /// Tries once more if that can help: what the file can't give back does not become better.
     fn write_or_mend(&mut self, group: &[Command], terms: Terms) -> rusqlite::Result<Vec<Effect>> {
         let error = match self.write(group, terms) {
-            Err(error) if fault::of(&error) == Fault::Damage => error,
+            Err(error) if fault::of(&error) == Fault::Damage || fault::is_read_only(&error) => {
+                error
+            }
             written => return written,
         };
         if self.mend(&error, terms) { self.write(group, terms) } else { Err(error) }
@@ -154,6 +156,10 @@ impl Writer {
 
     /// Mends the file; says whether that was done.
     fn mend(&mut self, found: &rusqlite::Error, terms: Terms) -> bool {
+        if fault::is_read_only(found) {
+            self.close_read_only();
+            return false;
+        }
         if self.mended_at.is_some_and(|at| at.elapsed() < MEND_EVERY) {
             return false;
         }

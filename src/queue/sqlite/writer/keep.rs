@@ -1,7 +1,7 @@
 //! Keeps the queue file where it belongs: before each transaction and some times in between it is looked
 //! whether the path still leads to what is open.
 
-use std::sync::TryLockError;
+use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use super::Writer;
 use crate::open_files::FileIdentity;
@@ -40,11 +40,7 @@ impl Writer {
     /// have two logs.
     fn restore(&mut self, now_ms: i64) -> Result<(), QueueError> {
         let path = self.connection.path().to_owned();
-        let mut reader = match self.reader.try_lock() {
-            Ok(reader) => Some(reader),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        };
+        let mut reader = if_free(&self.reader);
         let removed = |connection: &&FileConnection| connection.is_removed();
         let reading = reader.as_deref().filter(removed);
         let holder = Some(&self.connection).filter(removed).or(reading);
@@ -62,6 +58,18 @@ impl Writer {
             reader.close();
         }
         Ok(())
+    }
+
+    /// Closes what may have been opened on a disk that was read-only: `SQLite` writes nothing through an index
+    /// that was opened so, for as long as any connection of the process has it open. It is opened again when
+    /// it is next used.
+    pub(super) fn close_read_only(&mut self) {
+        if !self.connection.is_removed() {
+            self.connection.close();
+        }
+        if let Some(mut reader) = if_free(&self.reader).filter(|reader| !reader.is_removed()) {
+            reader.close();
+        }
     }
 
     /// Opens it, and makes it if it is not there. What was in it may be lost then.
@@ -91,6 +99,15 @@ impl Writer {
         self.known = mark;
         self.held.set_mark(mark);
         Ok(())
+    }
+}
+
+/// The connection that counts, unless it is at it.
+fn if_free(reader: &Mutex<FileConnection>) -> Option<MutexGuard<'_, FileConnection>> {
+    match reader.try_lock() {
+        Ok(reader) => Some(reader),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
     }
 }
 
