@@ -3,6 +3,8 @@
 //! Called by every way out of the feed. Whoever reads on from the last position that he got misses nothing;
 //! a row of the tables that is read after it is at least as new as its position says.
 
+mod rows;
+
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use entity::waha_changes::{self, Column};
@@ -11,6 +13,8 @@ use entity::waha_feed;
 use crate::store::Store;
 use crate::store::feed::ChangeKind;
 use crate::store::sql::error::StoreError;
+
+pub use rows::ChangeWithRow;
 
 /// Most changes that are read at once.
 pub const PAGE_MAX: u64 = 1_000;
