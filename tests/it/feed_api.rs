@@ -73,6 +73,13 @@ async fn pages_tell_each_position_once() {
         kinds.map(|kind| kind.as_str().unwrap().to_owned()).collect();
     assert_eq!(kinds, ["chat.created", "message.created"].map(str::to_owned).into());
     assert_eq!(only["position"], newest, "what is left out is told as read");
+    let with_rows = page(&desk, "?kind=message.created&limit=1000&include=row").await;
+    let changes = with_rows["changes"].as_array().unwrap();
+    assert!((1..=100).contains(&changes.len()), "{}", changes.len());
+    for change in changes {
+        let (row, key) = (&change["row"], &change["natural_key"]);
+        assert_eq!((&row["id"], &row["message_id"]), (&change["row_id"], key), "{change}");
+    }
     assert_eq!(positions(&page(&desk, "?session=nobody&limit=1000").await), [0; 0]);
 }
 

@@ -11,13 +11,15 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use entity::waha_changes;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::Refused;
 use super::{ApiError, Problem};
 use crate::admin::{Admin, Caller};
+use crate::store::Store;
 use crate::store::feed::ChangeKind;
-use crate::store::operations::feed::{ChangeFilter, ChangePage};
+use crate::store::operations::feed::{ChangeFilter, ChangePage, ChangeWithRow};
 use crate::store::operations::sessions::SessionReach;
 
 pub use wait::FeedWatch;
@@ -25,6 +27,8 @@ pub use wait::FeedWatch;
 /// Changes of an answer, unless asked otherwise, and at most.
 const LIMIT: u64 = 100;
 const LIMIT_MAX: u64 = 1000;
+/// A row may hold a long text.
+const LIMIT_WITH_ROWS: u64 = 100;
 /// Longest wait for something to come, in seconds.
 const WAIT_S_MAX: u64 = 60;
 /// The header by which a browser's `EventSource` says how far it came.
@@ -48,12 +52,24 @@ pub(super) struct FilterQuery {
     /// Wait so many seconds for something to come, if there is nothing.
     #[param(minimum = 0, maximum = 60)]
     wait_s: Option<u64>,
+    /// `row`: each change with its row as it is now, at most 100 changes.
+    #[param(inline)]
+    include: Option<Include>,
     /// Only of these kinds, with commas between them: `message.created,message.status`.
     kind: Option<String>,
     /// Only from this WAHA server.
     source: Option<String>,
     /// Only of this session.
     session: Option<String>,
+}
+
+/// What comes with a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = ChangeInclude)]
+enum Include {
+    /// The row that it is about.
+    Row,
 }
 
 /// A part of the feed.
@@ -84,6 +100,20 @@ struct Change {
     natural_key: String,
     /// When it was written.
     changed_at: DateTime<Utc>,
+    /// If it is asked for: the row as it is now; null if it is gone or lists don't show it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>, nullable)]
+    row: Option<Value>,
+    /// If rows are asked for, of a message that gave way: the row that it became.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    merged_into: Option<i64>,
+}
+
+impl From<ChangeWithRow> for Change {
+    fn from(told: ChangeWithRow) -> Self {
+        let ChangeWithRow { change, row, merged_into } = told;
+        Self { row: Some(row.unwrap_or_default()), merged_into, ..Self::from(change) }
+    }
 }
 
 impl From<waha_changes::Model> for Change {
@@ -97,7 +127,18 @@ impl From<waha_changes::Model> for Change {
             natural_key,
             changed_at,
         } = model;
-        Self { position, kind, session_id, chat_id, row_id, natural_key, changed_at }
+        let (row, merged_into) = (None, None);
+        Self {
+            position,
+            kind,
+            session_id,
+            chat_id,
+            row_id,
+            natural_key,
+            changed_at,
+            row,
+            merged_into,
+        }
     }
 }
 
@@ -107,6 +148,7 @@ struct Follower {
     epoch: Option<String>,
     limit: u64,
     wait: Duration,
+    has_rows: bool,
     kinds: Vec<ChangeKind>,
     /// None if it sees all sessions.
     reach: Option<SessionReach>,
@@ -168,7 +210,9 @@ impl FilterQuery {
         let kinds = self.kind.as_deref().map(kinds).transpose()?.unwrap_or_default();
         let reach = reach.clone().narrowed(self.source, self.session);
         let wait = Duration::from_secs(wait_s);
-        Ok(Follower { after, epoch: self.epoch, limit, wait, kinds, reach })
+        let has_rows = self.include == Some(Include::Row);
+        let limit = if has_rows { limit.min(LIMIT_WITH_ROWS) } else { limit };
+        Ok(Follower { after, epoch: self.epoch, limit, wait, has_rows, kinds, reach })
     }
 }
 
@@ -200,9 +244,20 @@ impl Follower {
             after = position;
             let is_over = tokio::time::Instant::now() >= until || admin.stop.is_cancelled();
             if !changes.is_empty() || is_over {
-                let changes = changes.into_iter().map(Change::from).collect();
+                let changes = self.told(store, changes).await?;
                 return Ok(ChangesPage { epoch: state.epoch, position, changes });
             }
         }
+    }
+
+    async fn told(
+        &self,
+        store: &Store,
+        changes: Vec<waha_changes::Model>,
+    ) -> Result<Vec<Change>, ApiError> {
+        if self.has_rows {
+            return Ok(store.with_rows(changes).await?.into_iter().map(Change::from).collect());
+        }
+        Ok(changes.into_iter().map(Change::from).collect())
     }
 }
