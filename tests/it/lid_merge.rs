@@ -175,7 +175,7 @@ async fn a_person_is_found_by_either_id(kind: Kind) {
     in_order(&tables, &story(9).0).await;
     for id in [LID, PHONE] {
         let sql = format!(
-            "SELECT {} FROM waha_messages m JOIN waha_chats c \
+            "SELECT {} FROM waha_visible_messages m JOIN waha_chats c \
              ON m.chat_id = COALESCE(c.merged_into, c.id) WHERE c.chat_id = '{id}'",
             tables.text("COUNT(*)")
         );
