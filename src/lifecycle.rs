@@ -5,6 +5,7 @@
 
 mod beat;
 mod count;
+mod deliver;
 mod folder_lock;
 mod open;
 mod private;
@@ -38,7 +39,8 @@ use beat::Heartbeat;
 use schema::wait_for_schema;
 
 use crate::admin::{self, Admin};
-use crate::retention;
+use crate::consumers::{Deliveries, SharedSecrets};
+use crate::retention::{self, Retention};
 use crate::server::{listen, serve_public};
 
 /// Which parts a process runs.
@@ -110,7 +112,14 @@ pub fn start(parts: &Parts, roles: Roles) -> anyhow::Result<Running> {
     }
     let door = roles.serves.then(|| parts.door());
     let broker = parts.broker.clone();
-    reload::start(&parts.config, door.clone(), reloaded, broker, stop_work.clone())?;
+    let secrets = SharedSecrets::default();
+    let reloaded = reload::Reloaded {
+        door: door.clone(),
+        admin: reloaded,
+        queue: broker,
+        consumers: Arc::clone(&secrets),
+    };
+    reload::start(&parts.config, reloaded, stop_work.clone())?;
     if let Some(door) = door {
         let address = parts.config.listen;
         let listener = listen(address).with_context(|| format!("server.listen = {address}"))?;
@@ -119,16 +128,21 @@ pub fn start(parts: &Parts, roles: Roles) -> anyhow::Result<Running> {
     }
     if roles.works {
         let worker = Arc::new(parts.worker()?);
-        if let Some(age_max) = parts.config.bodies_age_max {
-            let (store, clock) = (Arc::clone(&worker.store), Arc::clone(&worker.clock));
-            tokio::spawn(retention::run(store, clock, age_max, stop_work.clone()));
-        }
+        let retention = Retention {
+            bodies_age_max: parts.config.bodies_age_max,
+            feed_age_max: parts.config.feed.age_max,
+        };
+        let deliveries = parts.deliveries(&worker.store, &secrets)?;
         let heartbeat = Heartbeat::of(parts, Arc::clone(&worker.store));
         running.workers = Some(tokio::spawn(async move {
             wait_for_schema(&worker.store, &stop_work).await;
             admin_state.waits_for_schema.store(false, Ordering::SeqCst);
+            let (store, clock) = (Arc::clone(&worker.store), Arc::clone(&worker.clock));
+            tokio::spawn(retention::run(store, clock, retention, stop_work.clone()));
             let beating = heartbeat.start();
+            let delivering = Deliveries::start(deliveries, &stop_work);
             worker.run(stop_work).await;
+            delivering.end().await;
             beating.end().await;
         }));
     }
