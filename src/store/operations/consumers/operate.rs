@@ -94,7 +94,7 @@ impl Store {
         self.operate(&row, after, AuditAction::Skip, actor, None).await
     }
 
-    /// Writes a row that is still where it was read, with an entry of the audit log.
+    /// Writes what an operator changes of a row, with an entry of the audit log.
     async fn operate(
         &self,
         row: &ConsumerRow,
@@ -106,10 +106,7 @@ impl Store {
         let now = self.clock.now();
         let _turn = self.turn().await;
         let db = self.begin().await?;
-        let change = ActiveModel {
-            epoch: Set(after.epoch.clone()),
-            position: Set(after.position),
-            generation: Set(after.generation),
+        let mut change = ActiveModel {
             state: Set(after.state.clone()),
             reason: Set(after.reason.clone()),
             last_error: Set(after.last_error.clone()),
@@ -118,10 +115,16 @@ impl Store {
             updated_at: Set(now),
             ..Default::default()
         };
-        // Not by the lease, which a worker renews all the time.
-        let same = Column::Id.eq(row.id);
-        let same = same.and(Column::Position.eq(row.position));
-        let same = same.and(Column::Generation.eq(row.generation));
+        // While something is delivered the position moves: that is in the way of a skip alone.
+        let mut same = Column::Id.eq(row.id).and(Column::Generation.eq(row.generation));
+        if action == AuditAction::Skip {
+            same = same.and(Column::Position.eq(row.position));
+        }
+        if matches!(action, AuditAction::Skip | AuditAction::Rewind) {
+            change.epoch = Set(after.epoch.clone());
+            change.position = Set(after.position);
+            change.generation = Set(after.generation);
+        }
         let changed = Entity::update_many().set(change).filter(same).exec(&db).await?;
         if changed.rows_affected == 0 {
             db.rollback().await?;
