@@ -41,7 +41,7 @@ use schema::wait_for_schema;
 use crate::admin::{self, Admin};
 use crate::consumers::{Deliveries, SharedSecrets};
 use crate::retention::{self, Retention};
-use crate::server::{listen, serve_public};
+use crate::server::{Door, listen, serve_public};
 
 /// Which parts a process runs.
 #[derive(Clone, Copy, Debug)]
@@ -104,22 +104,13 @@ pub fn start(parts: &Parts, roles: Roles) -> anyhow::Result<Running> {
         _stop_looking: stop_looking.drop_guard(),
         grace: parts.config.stop_grace,
     };
-    let reloaded = Arc::clone(&admin_state);
     if let Some(address) = parts.config.admin_listen {
         let listener = listen(address).with_context(|| format!("admin.listen = {address}"))?;
         running.admin = listener.local_addr().ok();
         running.admin_server = Some(admin::serve(listener, Arc::clone(&admin_state))?);
     }
     let door = roles.serves.then(|| parts.door());
-    let broker = parts.broker.clone();
-    let secrets = SharedSecrets::default();
-    let reloaded = reload::Reloaded {
-        door: door.clone(),
-        admin: reloaded,
-        queue: broker,
-        consumers: Arc::clone(&secrets),
-    };
-    reload::start(&parts.config, reloaded, stop_work.clone())?;
+    let secrets = start_reloading(parts, door.clone(), Arc::clone(&admin_state), &stop_work)?;
     if let Some(door) = door {
         let address = parts.config.listen;
         let listener = listen(address).with_context(|| format!("server.listen = {address}"))?;
@@ -128,10 +119,7 @@ pub fn start(parts: &Parts, roles: Roles) -> anyhow::Result<Running> {
     }
     if roles.works {
         let worker = Arc::new(parts.worker()?);
-        let retention = Retention {
-            bodies_age_max: parts.config.bodies_age_max,
-            feed_age_max: parts.config.feed.age_max,
-        };
+        let retention = retention_of(parts);
         let deliveries = parts.deliveries(&worker.store, &secrets)?;
         let heartbeat = Heartbeat::of(parts, Arc::clone(&worker.store));
         running.workers = Some(tokio::spawn(async move {
@@ -147,6 +135,27 @@ pub fn start(parts: &Parts, roles: Roles) -> anyhow::Result<Running> {
         }));
     }
     Ok(running)
+}
+
+/// Takes changed keys over from now on; returns the secrets of consumers, which change with them.
+fn start_reloading(
+    parts: &Parts,
+    door: Option<Arc<Door>>,
+    admin: Arc<Admin>,
+    stop: &CancellationToken,
+) -> anyhow::Result<SharedSecrets> {
+    let consumers = SharedSecrets::default();
+    let queue = parts.broker.clone();
+    let reloaded = reload::Reloaded { door, admin, queue, consumers: Arc::clone(&consumers) };
+    reload::start(&parts.config, reloaded, stop.clone())?;
+    Ok(consumers)
+}
+
+fn retention_of(parts: &Parts) -> Retention {
+    Retention {
+        bodies_age_max: parts.config.bodies_age_max,
+        feed_age_max: parts.config.feed.age_max,
+    }
 }
 
 impl Running {

@@ -133,7 +133,9 @@ async fn filter(config: &Config, store: &Store, name: &str) -> anyhow::Result<Ch
 async fn list(store: &Store, json: bool) -> anyhow::Result<ExitCode> {
     let (feed, rows) = (store.feed_state().await?, store.consumers().await?);
     if json {
-        rows.iter().for_each(|row| json_line(&to_json(row, &feed)));
+        for row in &rows {
+            json_line(&to_json(row, &feed));
+        }
         return Ok(ExitCode::SUCCESS);
     }
     let mut table = Table::new(&[

@@ -41,8 +41,7 @@ impl Secret {
         if key.len() < BYTES_MIN {
             return Err(SecretError::Short);
         }
-        let hmac = Hmac::new_from_slice(&key).expect("HMAC takes keys of any length");
-        Ok(Self(hmac))
+        Ok(Self(hmac(&key)))
     }
 
     fn sign(&self, id: &str, at_s: i64, body: &[u8]) -> String {
@@ -50,6 +49,10 @@ impl Secret {
         let mac = self.0.clone().chain_update(head).chain_update(body).finalize();
         format!("v1,{}", BASE64_STANDARD.encode(mac.into_bytes()))
     }
+}
+
+fn hmac(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("HMAC takes keys of any length")
 }
 
 /// What the header `webhook-signature` says: one signature for each secret.
