@@ -5,6 +5,7 @@
 mod actor;
 mod audit;
 mod check;
+mod consumers;
 mod dead_letters;
 mod demo;
 mod manual;
@@ -60,6 +61,8 @@ enum Command {
     Check(check::Options),
     /// Inspect, replay or discard webhooks that could not be processed.
     DeadLetters(dead_letters::Options),
+    /// See whom the feed is delivered to; pause, resume or rewind.
+    Consumers(consumers::Options),
     /// See who replayed, discarded, edited or changed what.
     Audit(audit::Options),
     /// Look into the ledger, or read stored webhooks again with the present normalizer.
@@ -108,6 +111,7 @@ impl Cli {
             Command::Status(options) => status::run(&config, options).await,
             Command::Check(options) => check::run(&config, options).await,
             Command::DeadLetters(options) => dead_letters::run(&config, options).await,
+            Command::Consumers(options) => consumers::run(&config, options).await,
             Command::Audit(options) => audit::run(&config, options).await,
             Command::Webhooks(options) => webhooks::run(&config, options).await,
         }

@@ -4,6 +4,7 @@
 //! Secrets are never printed.
 
 mod admin;
+mod consumers;
 mod queue;
 mod reader;
 mod server;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 pub use admin::{AdminConfig, TokenConfig};
+pub use consumers::{ConsumerConfig, FeedConfig};
 pub use queue::{Backend, BrokerConfig, QueueConfig};
 pub use reader::without_password;
 pub use source::{SourceConfig, Verification};
@@ -79,6 +81,8 @@ pub struct Config {
     pub keeps_ephemeral_bodies: bool,
     /// How long the ledger keeps bodies; none: for ever.
     pub bodies_age_max: Option<Duration>,
+    /// What becomes of the feed.
+    pub feed: FeedConfig,
     /// No pause of a session up to this is silence.
     pub silent_after: Duration,
     /// What normalizing needs.
@@ -126,6 +130,7 @@ impl Config {
         let data_dir = PathBuf::from(reader.text("data_dir"));
         let sources = source::read_all(reader);
         let admin_listen = admin::read_listen(reader);
+        let queue = queue::read(reader);
         Self {
             file: None,
             listen: reader.address("server.listen"),
@@ -136,7 +141,8 @@ impl Config {
             sources,
             database_url: database_url(reader, &data_dir),
             connections_max: reader.number("database.connections_max", 1, 1000),
-            queue: queue::read(reader),
+            feed: consumers::read(reader, matches!(queue.backend, Backend::Broker(_))),
+            queue,
             batch_max: reader.number("worker.batch_max", 1, 5000),
             batch_bytes_max: reader.number("worker.batch_bytes_max", 1 << 16, 1 << 30),
             worker_memory_bytes_max: reader.number("worker.memory_bytes_max", 1 << 20, 1 << 40),

@@ -26,6 +26,7 @@ pub mod worker;
 
 pub mod accounting;
 pub mod admin;
+pub mod consumers;
 pub mod monitor;
 pub mod operations;
 pub mod renormalize;

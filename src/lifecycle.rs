@@ -5,6 +5,7 @@
 
 mod beat;
 mod count;
+mod deliver;
 mod folder_lock;
 mod open;
 mod private;
@@ -38,8 +39,9 @@ use beat::Heartbeat;
 use schema::wait_for_schema;
 
 use crate::admin::{self, Admin, FeedWatch};
-use crate::retention;
-use crate::server::{listen, serve_public};
+use crate::consumers::{Deliveries, SharedSecrets};
+use crate::retention::{self, Retention};
+use crate::server::{Door, listen, serve_public};
 
 /// Which parts a process runs.
 #[derive(Clone, Copy, Debug)]
@@ -103,15 +105,13 @@ pub fn start(parts: &Parts, roles: Roles) -> anyhow::Result<Running> {
         _stop_looking: stop_looking.drop_guard(),
         grace: parts.config.stop_grace,
     };
-    let reloaded = Arc::clone(&admin_state);
     if let Some(address) = parts.config.admin_listen {
         let listener = listen(address).with_context(|| format!("admin.listen = {address}"))?;
         running.admin = listener.local_addr().ok();
         running.admin_server = Some(admin::serve(listener, Arc::clone(&admin_state))?);
     }
     let door = roles.serves.then(|| parts.door());
-    let broker = parts.broker.clone();
-    reload::start(&parts.config, door.clone(), reloaded, broker, stop_work.clone())?;
+    let secrets = start_reloading(parts, door.clone(), Arc::clone(&admin_state), &stop_work)?;
     if let Some(door) = door {
         let address = parts.config.listen;
         let listener = listen(address).with_context(|| format!("server.listen = {address}"))?;
@@ -120,20 +120,43 @@ pub fn start(parts: &Parts, roles: Roles) -> anyhow::Result<Running> {
     }
     if roles.works {
         let worker = Arc::new(parts.worker()?);
-        if let Some(age_max) = parts.config.bodies_age_max {
-            let (store, clock) = (Arc::clone(&worker.store), Arc::clone(&worker.clock));
-            tokio::spawn(retention::run(store, clock, age_max, stop_work.clone()));
-        }
+        let retention = retention_of(parts);
+        let deliveries = parts.deliveries(&worker.store, &secrets)?;
         let heartbeat = Heartbeat::of(parts, Arc::clone(&worker.store));
         running.workers = Some(tokio::spawn(async move {
             wait_for_schema(&worker.store, &stop_work).await;
             admin_state.waits_for_schema.store(false, Ordering::SeqCst);
+            let (store, clock) = (Arc::clone(&worker.store), Arc::clone(&worker.clock));
+            tokio::spawn(retention::run(store, clock, retention, stop_work.clone()));
             let beating = heartbeat.start();
+            let delivering = Deliveries::start(deliveries, &stop_work);
             worker.run(stop_work).await;
+            delivering.end().await;
             beating.end().await;
         }));
     }
     Ok(running)
+}
+
+/// Takes changed keys over from now on; returns the secrets of consumers, which change with them.
+fn start_reloading(
+    parts: &Parts,
+    door: Option<Arc<Door>>,
+    admin: Arc<Admin>,
+    stop: &CancellationToken,
+) -> anyhow::Result<SharedSecrets> {
+    let consumers = SharedSecrets::default();
+    let queue = parts.broker.clone();
+    let reloaded = reload::Reloaded { door, admin, queue, consumers: Arc::clone(&consumers) };
+    reload::start(&parts.config, reloaded, stop.clone())?;
+    Ok(consumers)
+}
+
+fn retention_of(parts: &Parts) -> Retention {
+    Retention {
+        bodies_age_max: parts.config.bodies_age_max,
+        feed_age_max: parts.config.feed.age_max,
+    }
 }
 
 impl Running {

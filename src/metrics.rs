@@ -5,6 +5,7 @@
 //! comes from a closed set: nobody outside can make a new series.
 
 pub mod broker;
+pub mod consumers;
 pub mod door;
 pub mod gauges;
 mod source_clocks;
@@ -18,6 +19,7 @@ use crate::telemetry::dependency::Dependencies;
 use crate::telemetry::family;
 
 use broker::BrokerGauges;
+use consumers::ConsumerMetrics;
 use door::DoorMetrics;
 use gauges::Gauges;
 use worker::WorkerMetrics;
@@ -50,6 +52,8 @@ pub struct Metrics {
     pub gauges: Gauges,
     /// What the broker's management API told.
     pub broker: BrokerGauges,
+    /// What is known of consumers of the feed.
+    pub consumers: ConsumerMetrics,
     /// How the last uses of database, queue and spool went.
     pub dependencies: Dependencies,
 }
@@ -63,6 +67,7 @@ impl Metrics {
             worker: WorkerMetrics::new(),
             gauges: Gauges::new(),
             broker: BrokerGauges::new(),
+            consumers: ConsumerMetrics::new(),
             dependencies,
         };
         metrics.register(vec![build_info()]);
@@ -77,6 +82,7 @@ impl Metrics {
         }
         if scope.works {
             metrics.register(metrics.worker.families());
+            metrics.register(metrics.consumers.families());
         }
         metrics
     }

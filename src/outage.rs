@@ -34,6 +34,13 @@ impl Outage {
         Self { backoff, told_at: None }
     }
 
+    /// One whose waits grow further than usual, up to `longest`.
+    pub fn with_longest(longest: Duration) -> Self {
+        let mut outage = Self::new();
+        outage.backoff.max_interval = longest;
+        outage
+    }
+
     /// The next wait.
     pub fn next_wait(&mut self) -> Duration {
         self.backoff.next_backoff().unwrap_or(LONGEST)

@@ -18,6 +18,7 @@ pub mod dead_letter_edits;
 pub mod dead_letter_parts;
 pub mod dead_letter_replays;
 pub mod dead_letters;
+pub mod feed_consumers;
 pub mod prelude;
 pub mod replay_jobs;
 pub mod user_waha;

@@ -6,6 +6,7 @@ pub use super::dead_letter_edits::Entity as DeadLetterEdits;
 pub use super::dead_letter_parts::Entity as DeadLetterParts;
 pub use super::dead_letter_replays::Entity as DeadLetterReplays;
 pub use super::dead_letters::Entity as DeadLetters;
+pub use super::feed_consumers::Entity as FeedConsumers;
 pub use super::replay_jobs::Entity as ReplayJobs;
 pub use super::user_waha::Entity as UserWaha;
 pub use super::waha_calls::Entity as WahaCalls;

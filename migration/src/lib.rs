@@ -39,6 +39,7 @@ mod m20261127_000001_create_own_messages;
 mod m20261127_000002_index_calls_by_time;
 mod m20261127_000010_add_meanings;
 mod m20261128_000001_create_changes;
+mod m20261128_000002_create_feed_consumers;
 mod ownership;
 mod plan;
 mod schema;
@@ -117,6 +118,7 @@ pub(crate) fn steps() -> Vec<Step> {
         step(m20261127_000002_index_calls_by_time::Migration, &[]),
         step(m20261127_000010_add_meanings::Migration, &["waha_message_referrals"]),
         step(m20261128_000001_create_changes::Migration, &["waha_changes", "waha_feed"]),
+        step(m20261128_000002_create_feed_consumers::Migration, &["feed_consumers"]),
     ]
 }
 

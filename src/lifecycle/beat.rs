@@ -109,7 +109,7 @@ fn identity(parts: &Parts) -> ProcessIdentity {
 }
 
 #[expect(clippy::disallowed_methods, reason = "names must differ between processes")]
-fn random_name() -> String {
+pub(super) fn random_name() -> String {
     use rand::Rng;
     let mut name = [0; 16];
     rand::rng().fill_bytes(&mut name);

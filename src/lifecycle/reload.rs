@@ -21,7 +21,8 @@ use secrecy::ExposeSecret;
 use self::broker::{BrokerSettings, FixedSettings};
 use self::database::DatabaseSettings;
 use crate::admin::{Admin, Token};
-use crate::config::{Backend, Config, SourceConfig, Verification};
+use crate::config::{Backend, Config, ConsumerConfig, SourceConfig, Verification};
+use crate::consumers::SharedSecrets;
 use crate::queue::rabbitmq::RabbitmqQueue;
 use crate::server::Door;
 use crate::store::audit::{Actor, ActorChannel, AuditAction, AuditEntry};
@@ -40,12 +41,14 @@ type Sources = Vec<(String, Option<Vec<KeyPrint>>)>;
 struct Secrets {
     sources: Sources,
     tokens: Vec<Token>,
+    /// Of each consumer its name and what its secrets are known by.
+    consumers: Vec<(String, Vec<KeyPrint>)>,
     broker: Option<BrokerSettings>,
     database: DatabaseSettings,
 }
 
 /// What only a restart can change.
-type Shape<'a> = (Vec<(&'a str, bool)>, bool, Option<&'a FixedSettings>, &'a str);
+type Shape<'a> = (Vec<(&'a str, bool)>, bool, Option<&'a FixedSettings>, &'a str, Vec<&'a str>);
 
 /// What is looked at, and what was seen last.
 struct Reload {
@@ -56,17 +59,29 @@ struct Reload {
     admin: Arc<Admin>,
     /// Whose URLs change; none with the embedded queue.
     queue: Option<RabbitmqQueue>,
+    /// Whose secrets change.
+    consumers: SharedSecrets,
     in_force: Secrets,
     seen: Secrets,
     problem: Option<String>,
 }
 
+/// Whose secrets are replaced.
+pub(super) struct Reloaded {
+    /// None in a process that does not serve.
+    pub(super) door: Option<Arc<Door>>,
+    /// It also has the tables, for the audit log.
+    pub(super) admin: Arc<Admin>,
+    /// None with the embedded queue.
+    pub(super) queue: Option<RabbitmqQueue>,
+    /// Those that sign what consumers get; unused in a process that does not work.
+    pub(super) consumers: SharedSecrets,
+}
+
 /// Looks until `stop`.
 pub(super) fn start(
     config: &Config,
-    door: Option<Arc<Door>>,
-    admin: Arc<Admin>,
-    queue: Option<RabbitmqQueue>,
+    reloaded: Reloaded,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
     let hangup = signal(SignalKind::hangup())?;
@@ -74,7 +89,8 @@ pub(super) fn start(
     let in_force = in_force.unwrap_or_else(|_| Secrets::of(config));
     let file = config.file.clone();
     let seen = in_force.clone();
-    let reload = Reload { file, door, admin, queue, in_force, seen, problem: None };
+    let Reloaded { door, admin, queue, consumers } = reloaded;
+    let reload = Reload { file, door, admin, queue, consumers, in_force, seen, problem: None };
     tokio::spawn(async move { stop.run_until_cancelled(Box::pin(reload.run(hangup))).await });
     Ok(())
 }
@@ -101,11 +117,12 @@ impl Reload {
         if seen != self.in_force && (is_asked || seen == self.seen) {
             self.replace_keys(config).await;
             self.replace_tokens(config).await;
+            self.replace_consumer_secrets(config, &seen).await;
             self.replace_urls(config, &seen).await;
             self.replace_database_url(config, &seen).await;
             if seen.shape() != self.in_force.shape() {
                 tracing::warn!(
-                    "sources were added, removed or verify otherwise, tokens began or ceased to be needed, the queue's kind, prefix, authority or tap changed, or the kind or file of the database: restart for that"
+                    "sources were added, removed or verify otherwise, tokens began or ceased to be needed, the queue's kind, prefix, authority or tap changed, the kind or file of the database, or consumers were added or removed: restart for that"
                 );
             }
             self.in_force.clone_from(&seen);
@@ -146,6 +163,23 @@ impl Reload {
             let names: Vec<&str> = config.admin.tokens.iter().map(|it| it.name.as_str()).collect();
             tracing::info!(tokens.names = ?names, "the tokens of the admin listener changed");
             self.record(json!({ "tokens": names }), names.len()).await;
+        }
+    }
+
+    /// Those of consumers that there are; a new one needs a restart.
+    async fn replace_consumer_secrets(&self, config: &Config, seen: &Secrets) {
+        for (it, (name, prints)) in config.feed.consumers.iter().zip(&seen.consumers) {
+            let in_force = self.in_force.consumers.iter().find(|(other, _)| other == name);
+            if in_force.is_some_and(|(_, known)| known != prints) {
+                self.consumers.replace(name, it.keys());
+                let count = prints.len();
+                tracing::info!(
+                    consumer = name,
+                    keys.count = count,
+                    "the secrets of a consumer changed"
+                );
+                self.record(json!({ "consumer": name, "secrets": count }), count).await;
+            }
         }
     }
 
@@ -204,17 +238,24 @@ impl Secrets {
     fn of(config: &Config) -> Self {
         let sources = sources(config);
         let tokens = config.admin.access_tokens();
+        let consumers = consumers(config);
         let broker = BrokerSettings::of(config);
         let database = DatabaseSettings::of(config);
-        Self { sources, tokens, broker, database }
+        Self { sources, tokens, consumers, broker, database }
     }
 
     fn shape(&self) -> Shape<'_> {
         let sources = self.sources.iter();
         let shapes = sources.map(|(name, keys)| (name.as_str(), keys.is_some()));
         let broker = self.broker.as_ref().map(BrokerSettings::fixed);
-        (shapes.collect(), self.tokens.is_empty(), broker, self.database.fixed())
+        let consumers = self.consumers.iter().map(|(name, _)| name.as_str()).collect();
+        (shapes.collect(), self.tokens.is_empty(), broker, self.database.fixed(), consumers)
     }
+}
+
+fn consumers(config: &Config) -> Vec<(String, Vec<KeyPrint>)> {
+    let prints = |it: &ConsumerConfig| it.secrets.iter().map(KeyPrint::of).collect();
+    config.feed.consumers.iter().map(|it| (it.name.clone(), prints(it))).collect()
 }
 
 fn sources(config: &Config) -> Sources {

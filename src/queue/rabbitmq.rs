@@ -5,8 +5,8 @@
 //!
 //! Reading order: `topology` (exchanges and queues), `message` (what a message holds), `connection`
 //! (made again for ever) with `socket` and `sanitizer` (what may reach lapin), `publish` and `confirms`, `retry` (where a webhook waits) and `rungs` (that it does not wait for ever), `consume` with `pump`
-//! and `window` (how much comes), `consumer_buffer`, `ack_channel` and `in_flight` (what is in hand). Apart from all that:
-//! `management` (what AMQP does not tell).
+//! and `window` (how much comes), `consumer_buffer`, `ack_channel` and `in_flight` (what is in hand). Apart from all that: `feed_exchange`,
+//! by which applications get what changed, and `management` (what AMQP does not tell).
 //!
 //! **Giving back.** What is in hand when a process dies comes back, and the broker counts that; at the
 //! delivery limit it gives the message up. It counts a requeue the same, so a dropped delivery is
@@ -25,6 +25,7 @@ mod connection;
 mod consume;
 mod consumer_buffer;
 mod error;
+mod feed_exchange;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod in_flight;
@@ -54,6 +55,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 pub use error::{BrokerError, Extent};
+pub use feed_exchange::{FeedExchange, FeedMessage};
 pub use options::Options;
 pub use retry::RUNGS;
 
@@ -83,6 +85,7 @@ const AT_ONCE: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub struct RabbitmqQueue {
     consumers: Arc<Consumers>,
+    options: Arc<Options>,
     urls: watch::Sender<Urls>,
 }
 
@@ -110,14 +113,19 @@ impl RabbitmqQueue {
         };
         let publisher =
             Reconnecting::start(Arc::clone(&options), urls.subscribe(), Box::new(set_up));
-        let consumers = Consumers::new(options, urls.subscribe(), topology, publisher);
-        Self { consumers, urls }
+        let consumers = Consumers::new(Arc::clone(&options), urls.subscribe(), topology, publisher);
+        Self { consumers, options, urls }
     }
 
     /// Uses other URLs from now on, such as ones with a new password. New connections are made first;
     /// the old ones close once what is on its way there has ended.
     pub fn replace_urls(&self, urls: &[SecretString]) {
         self.urls.send_replace(Urls::from(urls));
+    }
+
+    /// The exchange of the feed, by a connection of its own.
+    pub fn feed_exchange(&self) -> FeedExchange {
+        FeedExchange::open(Arc::clone(&self.options), self.urls.subscribe())
     }
 
     /// Tries one URL step by step: says which version answers there, or what is wrong.

@@ -73,6 +73,14 @@ pub enum AuditAction {
     Settle,
     /// Bodies are read.
     Read,
+    /// Nothing is delivered to a consumer of the feed.
+    Pause,
+    /// It is delivered to again.
+    Resume,
+    /// It gets once more what it got.
+    Rewind,
+    /// It does not get a change.
+    Skip,
 }
 
 /// An entry of the log.
@@ -127,6 +135,10 @@ impl AuditAction {
             Self::Keys => "keys",
             Self::Settle => "settle",
             Self::Read => "read",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Rewind => "rewind",
+            Self::Skip => "skip",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What operators and the process itself ask of the tables: dead letters, replay jobs, the ledger's
 //! history, sessions, the counts of `status`, who runs.
 //!
-//! Called by `operations`, `cli`, `admin`, `replay`, `accounting`, `monitor`, `quiet_sessions` and `lifecycle`.
+//! Called by `operations`, `cli`, `admin`, `replay`, `accounting`, `monitor`, `quiet_sessions`, `consumers` and `lifecycle`.
 //!
 //! Reading order: `dead_letter` and `job`, which replays them; `history`; `totals` and `settlement`, which
 //! the equation needs; then the rest, each a question of its own. `hold` and `batches` are how long work is
@@ -13,6 +13,7 @@
 
 pub(crate) mod batches;
 pub mod clocks;
+pub mod consumers;
 mod counts;
 pub mod dead_letter;
 pub mod feed;

@@ -14,6 +14,7 @@ mod cli;
 mod clocks;
 mod complex_bodies;
 mod configuration;
+mod consumers;
 mod database;
 mod database_problems;
 mod database_rotation;

@@ -64,7 +64,7 @@ async fn door_and_worker_apart_export_what_is_documented() {
     let _work = worker.spawn(&["work"]);
     exercise(&door).await;
     ended(&worker, 3).await;
-    exports(&worker, documented(&["all", "work", "consume"])).await;
+    exports(&worker, documented(&["all", "work", "consume", "consumers"])).await;
     exports(&door, documented(&["all", "serve", "spool"])).await;
 }
 
@@ -92,7 +92,7 @@ fn broker_setting<'a>(folder: &'a TempDir, database_url: &'a str, prefix: &str) 
     let mut setting = Setting::new(folder.path(), database_url);
     setting.queue_url = Some(std::env::var("TEST_AMQP_URL").expect("run tests/run"));
     let file = folder.path().join("waha-ingest.toml");
-    std::fs::write(file, format!("queue.prefix = \"{prefix}\"")).unwrap();
+    std::fs::write(file, format!("queue.prefix = \"{prefix}\"\nfeed.exchange = true")).unwrap();
     setting
 }
 

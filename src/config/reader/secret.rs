@@ -19,6 +19,18 @@ impl Reader {
         secret
     }
 
+    /// One secret, and the lines of a file.
+    pub(in crate::config) fn secret_lines(
+        &mut self,
+        key: &str,
+        file_key: &str,
+    ) -> Vec<SecretString> {
+        let mut secrets: Vec<String> = self.optional_text(key).into_iter().collect();
+        secrets.extend(self.lines(file_key));
+        self.show(key, format_args!("{} {HIDDEN}", secrets.len()));
+        secrets.into_iter().map(SecretString::from).collect()
+    }
+
     /// Secrets: a list, and the lines of a file.
     pub(in crate::config) fn secrets(&mut self, key: &str, file_key: &str) -> Vec<SecretString> {
         let mut secrets = self.list(key);

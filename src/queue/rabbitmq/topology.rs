@@ -10,6 +10,7 @@
 //! waha.retry (direct, {lane}.{ms}) ─▶ waha.retry.{lane}.{ms} ─ expired ─▶ waha.lanes
 //! waha.lanes (direct, {lane}) ─▶ waha.{lane}, waha.suspects, waha.probe
 //! waha.{lane}, waha.suspects ─ delivery limit ─▶ waha.dead (fanout) ─▶ waha.dead
+//! waha.changes (topic, {source}.{session}.{kind}) ─▶ queues of applications (`feed_exchange`)
 //! ```
 //!
 //! The topic exchange and its bindings are there whether or not `queue.tap` is on: doors of an earlier
@@ -281,7 +282,7 @@ impl Topology {
     }
 }
 
-fn named(prefix: &str, name: &str) -> ShortString {
+pub(super) fn named(prefix: &str, name: &str) -> ShortString {
     short(&format!("{prefix}waha.{name}"))
 }
 

@@ -1,0 +1,162 @@
+//! What operators do with a consumer. Each is in the audit log.
+
+use sea_orm::sea_query::ExprTrait;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
+use serde_json::json;
+
+use entity::feed_consumers::{ActiveModel, Column, Entity};
+
+use super::{ConsumerRow, ConsumerState};
+use crate::store::Store;
+use crate::store::audit::{self, Actor, AuditAction, AuditEntry};
+use crate::store::operations::feed::{ChangeFilter, FeedState, Gone};
+use crate::store::sql::error::StoreError;
+
+/// Why something can't be done with a consumer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConsumerRefusal {
+    /// There is none of this name.
+    #[error("there is no consumer {0}: `consumers list` shows all")]
+    Unknown(String),
+    /// The feed does not have what comes after the position.
+    #[error(transparent)]
+    Gone(Gone),
+    /// Nothing waits.
+    #[error("nothing waits for consumer {0}")]
+    NothingToSkip(String),
+    /// A worker moved it meanwhile.
+    #[error("consumer {0} got further meanwhile: look at it again")]
+    Moved(String),
+}
+
+/// Why an operator pauses a consumer.
+#[derive(Clone, Copy, Debug)]
+pub struct Pause<'a> {
+    /// In the operator's words.
+    pub note: Option<&'a str>,
+}
+
+type Operated = Result<Result<ConsumerRow, ConsumerRefusal>, StoreError>;
+
+impl Store {
+    /// Delivers nothing to a consumer until it is resumed.
+    pub async fn pause_consumer(&self, name: &str, pause: Pause<'_>, actor: &Actor) -> Operated {
+        let Some(row) = self.consumer(name).await? else { return Ok(Err(unknown(name))) };
+        let reason = pause.note.unwrap_or("paused by an operator").to_owned();
+        let after = ConsumerRow {
+            state: ConsumerState::Paused.name().to_owned(),
+            reason: Some(reason),
+            ..row.clone()
+        };
+        self.operate(&row, after, AuditAction::Pause, actor, pause.note).await
+    }
+
+    /// Delivers again, at once.
+    pub async fn resume_consumer(&self, name: &str, actor: &Actor) -> Operated {
+        let Some(row) = self.consumer(name).await? else { return Ok(Err(unknown(name))) };
+        if let Err(gone) = self.feed_state().await?.check(row.position, Some(&row.epoch)) {
+            return Ok(Err(ConsumerRefusal::Gone(gone)));
+        }
+        self.operate(&row, fresh(&row), AuditAction::Resume, actor, None).await
+    }
+
+    /// Delivers once more what came after a position, under new ids. One that was gone is active again; one
+    /// that is paused stays so.
+    pub async fn rewind_consumer(&self, name: &str, to: i64, actor: &Actor) -> Operated {
+        let Some(row) = self.consumer(name).await? else { return Ok(Err(unknown(name))) };
+        let feed = self.feed_state().await?;
+        if let Err(gone) = feed.check(to, None) {
+            return Ok(Err(ConsumerRefusal::Gone(gone)));
+        }
+        let mut after = fresh(&row);
+        if ConsumerState::of(&row) == ConsumerState::Paused {
+            (after.state, after.reason) = (row.state.clone(), row.reason.clone());
+        }
+        (after.epoch, after.position) = (feed.epoch, to);
+        after.generation += 1;
+        self.operate(&row, after, AuditAction::Rewind, actor, None).await
+    }
+
+    /// Leaves out the next change that passes the filter: the one that a consumer hangs on.
+    pub async fn skip_change(&self, name: &str, filter: &ChangeFilter, actor: &Actor) -> Operated {
+        let Some(row) = self.consumer(name).await? else { return Ok(Err(unknown(name))) };
+        let feed: FeedState = self.feed_state().await?;
+        if let Err(gone) = feed.check(row.position, Some(&row.epoch)) {
+            return Ok(Err(ConsumerRefusal::Gone(gone)));
+        }
+        let page = self.changes_after(&feed, row.position, filter, 1).await?;
+        let Some(skipped) = page.changes.first() else {
+            return Ok(Err(ConsumerRefusal::NothingToSkip(name.to_owned())));
+        };
+        let mut after = fresh(&row);
+        (after.state, after.reason) = (row.state.clone(), row.reason.clone());
+        after.position = skipped.position;
+        self.operate(&row, after, AuditAction::Skip, actor, None).await
+    }
+
+    /// Writes what an operator changes of a row, with an entry of the audit log.
+    async fn operate(
+        &self,
+        row: &ConsumerRow,
+        after: ConsumerRow,
+        action: AuditAction,
+        actor: &Actor,
+        note: Option<&str>,
+    ) -> Operated {
+        let now = self.clock.now();
+        let _turn = self.turn().await;
+        let db = self.begin().await?;
+        let mut change = ActiveModel {
+            state: Set(after.state.clone()),
+            reason: Set(after.reason.clone()),
+            last_error: Set(after.last_error.clone()),
+            failing_since: Set(after.failing_since),
+            next_try_at: Set(after.next_try_at),
+            updated_at: Set(now),
+            ..Default::default()
+        };
+        // While something is delivered the position moves: that is in the way of a skip alone.
+        let mut same = Column::Id.eq(row.id).and(Column::Generation.eq(row.generation));
+        if action == AuditAction::Skip {
+            same = same.and(Column::Position.eq(row.position));
+        }
+        if matches!(action, AuditAction::Skip | AuditAction::Rewind) {
+            change.epoch = Set(after.epoch.clone());
+            change.position = Set(after.position);
+            change.generation = Set(after.generation);
+        }
+        let changed = Entity::update_many().set(change).filter(same).exec(&db).await?;
+        if changed.rows_affected == 0 {
+            db.rollback().await?;
+            return Ok(Err(ConsumerRefusal::Moved(row.name.clone())));
+        }
+        let values = |row: &ConsumerRow| json!({ "position": row.position, "generation": row.generation, "state": row.state });
+        let entry = AuditEntry {
+            filter: Some(json!({ "consumer": row.name }).to_string()),
+            affected: 1,
+            old_values: Some(values(row)),
+            new_values: Some(values(&after)),
+            note,
+            ..AuditEntry::new(action, actor)
+        };
+        audit::insert(&db, &entry, now).await?;
+        db.commit().await?;
+        Ok(Ok(after))
+    }
+}
+
+fn unknown(name: &str) -> ConsumerRefusal {
+    ConsumerRefusal::Unknown(name.to_owned())
+}
+
+/// Active, and nothing failed.
+fn fresh(row: &ConsumerRow) -> ConsumerRow {
+    ConsumerRow {
+        state: ConsumerState::Active.name().to_owned(),
+        reason: None,
+        last_error: None,
+        failing_since: None,
+        next_try_at: None,
+        ..row.clone()
+    }
+}
