@@ -82,7 +82,9 @@ async fn drain(path: &Path, stop: CancellationToken) -> anyhow::Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
+/// All that is in it; replays are no part of what the door has accepted and waits.
 async fn waiting(path: &Path) -> anyhow::Result<u64> {
     let counts = DoorCounts::read(path).await;
-    Ok(counts.with_context(|| format!("the spool {}", path.display()))?.waiting)
+    let counts = counts.with_context(|| format!("the spool {}", path.display()))?;
+    Ok(counts.waiting + counts.replays)
 }

@@ -43,7 +43,7 @@ async fn what_a_killed_door_left_is_applied_once() {
     assert_eq!(code, Some(1), "{told}");
     assert!(told.contains("in use by another process"), "{told}");
     serve.kill();
-    stops_when_told(&setting, &spool);
+    stops_when_told(&setting, &spool).await;
     node.does("resume");
     let (code, told) = drain(&setting, &spool);
     assert_eq!(code, Some(0), "{told}");
@@ -61,14 +61,14 @@ async fn what_a_killed_door_left_is_applied_once() {
 }
 
 /// While the broker is away it waits; told to stop, it says what is left.
-fn stops_when_told(setting: &Setting<'_>, spool: &Path) {
+async fn stops_when_told(setting: &Setting<'_>, spool: &Path) {
     let mut draining = setting.spawn(&["spool", "drain", "--spool", spool.to_str().unwrap()]);
     let lock = spool.with_file_name("door.lock");
-    let begun = std::time::Instant::now();
-    while std::fs::read_to_string(&lock).unwrap().trim() != draining.id().to_string() {
-        assert!(begun.elapsed() < PATIENCE, "it never took the folder");
-        std::thread::yield_now();
-    }
+    wait_for("the folder to be taken", PATIENCE, || async {
+        let holder = std::fs::read_to_string(&lock).unwrap();
+        (holder.trim() == draining.id().to_string()).then_some(())
+    })
+    .await;
     assert_eq!(draining.terminate(), Some(1));
     let log = std::fs::read_to_string(setting.folder.join("log")).unwrap();
     assert!(log.contains(&format!("stopped: {COUNT} webhooks are still in")), "{log}");
