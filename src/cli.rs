@@ -13,10 +13,12 @@ mod migrate;
 pub mod output;
 mod serve;
 mod simulate;
+mod spool;
 mod status;
 mod table;
 mod time;
 mod transfer;
+mod version;
 mod webhooks;
 
 use std::path::PathBuf;
@@ -32,7 +34,12 @@ use crate::trace::Traces;
 
 /// Takes WAHA webhooks in, makes them durable, and turns them into rows.
 #[derive(Parser)]
-#[command(name = "waha-ingest", version, propagate_version = true)]
+#[command(
+    name = "waha-ingest",
+    version,
+    long_version = version::DESCRIPTION,
+    propagate_version = true
+)]
 pub struct Cli {
     /// Configuration file; without it ./waha-ingest.toml if it is there.
     #[arg(long, global = true, env = "WAHA_INGEST_CONFIG", value_name = "FILE")]
@@ -67,6 +74,8 @@ enum Command {
     Audit(audit::Options),
     /// Look into the ledger, or read stored webhooks again with the present normalizer.
     Webhooks(webhooks::Options),
+    /// Empty a spool that a door has left.
+    Spool(spool::Options),
     /// Print what a shell needs to complete commands and options.
     Completions(manual::CompletionOptions),
     /// Print the manual page.
@@ -114,6 +123,7 @@ impl Cli {
             Command::Consumers(options) => consumers::run(&config, options).await,
             Command::Audit(options) => audit::run(&config, options).await,
             Command::Webhooks(options) => webhooks::run(&config, options).await,
+            Command::Spool(options) => spool::run(&config, options).await,
         }
     }
 }

@@ -59,6 +59,8 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// Where the tables are; may hold a password.
     pub database_url: SecretString,
+    /// Whether somebody said that, or it is the default: a file in the data folder.
+    pub is_database_named: bool,
     /// Most connections to the database.
     pub connections_max: u32,
     /// Where webhooks wait.
@@ -131,6 +133,7 @@ impl Config {
         let sources = source::read_all(reader);
         let admin_listen = admin::read_listen(reader);
         let queue = queue::read(reader);
+        let (database_url, is_database_named) = database_url(reader, &data_dir);
         Self {
             file: None,
             listen: reader.address("server.listen"),
@@ -139,7 +142,8 @@ impl Config {
             limits: server::read(reader),
             stop_grace: reader.milliseconds("server.stop_grace_ms"),
             sources,
-            database_url: database_url(reader, &data_dir),
+            database_url,
+            is_database_named,
             connections_max: reader.number("database.connections_max", 1, 1000),
             feed: consumers::read(reader, matches!(queue.backend, Backend::Broker(_))),
             queue,
@@ -177,6 +181,11 @@ impl Config {
         self.data_dir.join("spool.db")
     }
 
+    /// Whether this is the configuration of a door alone: it knows the broker, and no tables.
+    pub fn is_door_alone(&self) -> bool {
+        matches!(self.queue.backend, Backend::Broker(_)) && !self.is_database_named
+    }
+
     /// Whether the tables are in an SQLite file, which is migrated at start.
     pub fn is_database_embedded(&self) -> bool {
         self.database_url.expose_secret().starts_with("sqlite:")
@@ -189,12 +198,14 @@ fn days(reader: &mut Reader, key: &str) -> Option<Duration> {
     (days > 0).then(|| Duration::from_hours(24 * days))
 }
 
-fn database_url(reader: &mut Reader, data_dir: &Path) -> SecretString {
+/// The URL, and whether it was told.
+fn database_url(reader: &mut Reader, data_dir: &Path) -> (SecretString, bool) {
     let told = reader.secret("database.url", "database.url_file");
+    let is_told = told.is_some();
     let url =
         told.unwrap_or_else(|| format!("sqlite://{}", data_dir.join("waha.db").display()).into());
     reader.show("database.url", format_args!("{:?}", without_password(url.expose_secret())));
-    url
+    (url, is_told)
 }
 
 /// What is logged: text that means something to the log. `RUST_LOG` is looked at as well, because it wins.

@@ -28,12 +28,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub use beat::BEAT_EVERY;
 pub use count::open_sides;
 pub use open::{
-    Parts, broker_options, ensure_tables, inspect_queue, open_existing_store, open_management,
-    open_queue, open_store, store_options,
+    LeftSpool, Parts, broker_options, ensure_tables, inspect_queue, open_existing_store,
+    open_left_spool, open_management, open_queue, open_store, store_options,
 };
 pub use private::keep_files_private;
 pub use signal::stop_on_signals;
-pub use there::NothingThere;
+pub use there::{NoTables, NothingThere};
 
 use beat::Heartbeat;
 use schema::wait_for_schema;
@@ -93,6 +93,9 @@ pub fn start(parts: &Parts, roles: Roles) -> anyhow::Result<Running> {
     }
     if let Some(inspector) = parts.broker_inspector()? {
         tokio::spawn(inspector.run(stop_looking.clone()));
+    }
+    if let Some(disk) = parts.disk_monitor() {
+        tokio::spawn(disk.run(stop_looking.clone()));
     }
     let mut running = Running {
         public: None,

@@ -6,6 +6,7 @@
 //! being used is judged by its uses alone (`telemetry::dependency`), never by what is tried here.
 
 pub mod broker;
+pub mod disk;
 mod tables;
 
 use std::error::Error;

@@ -13,7 +13,7 @@ use clap::Args;
 use super::serve::made_key;
 use crate::cli::output::outln;
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
+use crate::config::{Backend, Config};
 use crate::server::{Limits, descriptors};
 
 use line::{CheckLine, Verdict};
@@ -62,6 +62,9 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
 
 fn sources(config: &Config) -> anyhow::Result<String> {
     let names: Vec<&str> = config.sources.iter().map(|source| source.name.as_str()).collect();
+    if names.is_empty() && is_worker_alone(config) {
+        return Ok("no source: `work` needs none, `serve` and `up` do".to_owned());
+    }
     if names.is_empty()
         && let Some(path) = made_key(config)
     {
@@ -72,6 +75,12 @@ fn sources(config: &Config) -> anyhow::Result<String> {
         "no source: set WAHA_INGEST__SOURCES__DEFAULT__HMAC_KEYS (`up` makes a key by itself)"
     );
     Ok(format!("sources {}", names.join(", ")))
+}
+
+/// It knows broker and tables, as `work` does in a pod of its own; `up` makes itself a source.
+fn is_worker_alone(config: &Config) -> bool {
+    let has_broker = matches!(config.queue.backend, Backend::Broker(_));
+    has_broker && config.is_database_named && made_key(config).is_none()
 }
 
 /// How many connections this machine allows; fewer than wanted is no fault.

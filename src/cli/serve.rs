@@ -62,6 +62,12 @@ async fn run(
 ) -> anyhow::Result<ExitCode> {
     let stop = stop_on_signals()?;
     let parts = Parts::open(Arc::clone(&config), roles).await?;
+    if roles.works && config.is_door_alone() {
+        tracing::warn!(
+            "database.url is not set beside a broker: the tables are in a file of the data folder; set it, \
+             because `status`, `check` and other workers look for them nowhere else"
+        );
+    }
     if options.migrate
         && let Some(store) = &parts.store
     {

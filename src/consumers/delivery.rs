@@ -10,11 +10,11 @@ use super::entry::Entry;
 use super::lease::Lease;
 use super::{Consumer, DeliveryError, Way};
 use crate::clock::Clock;
+use crate::metrics::consumers::ConsumerMetrics;
 use crate::outage::Outage;
 use crate::store::operations::consumers::{ConsumerRow, ConsumerState, SessionName};
 use crate::store::operations::feed::{ChangeFilter, ChangePage, FeedState};
 use crate::store::{Store, StoreError};
-use crate::telemetry::metrics::consumers::ConsumerMetrics;
 
 /// Longest wait between two tries of a consumer that takes nothing.
 const RETRY_LONGEST: Duration = Duration::from_mins(3);

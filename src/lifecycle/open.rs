@@ -1,5 +1,6 @@
 //! Opens what the configuration names: data folder, queue, database.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,13 +11,14 @@ use super::Roles;
 use super::beat::BEAT_EVERY;
 use super::folder_lock::FolderLock;
 use super::private::warn_of_readers;
-use super::there::{NothingThere, ensure_there};
+use super::there::{NoTables, ensure_there};
 use crate::accounting::{CountSources, Distributed};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Backend, BrokerConfig, Config, SourceConfig};
 use crate::metrics::{Metrics, Scope};
 use crate::monitor::Monitor;
 use crate::monitor::broker::BrokerInspector;
+use crate::monitor::disk::DiskMonitor;
 use crate::queue::rabbitmq::management::Management;
 use crate::queue::rabbitmq::{Options as BrokerOptions, RabbitmqQueue};
 use crate::queue::reported::{PublishReport, ReportedQueue};
@@ -111,6 +113,13 @@ impl Parts {
         let (clock, metrics) = (Arc::clone(&self.clock), Arc::clone(&self.metrics));
         let silent_after = self.config.silent_after;
         Arc::new(Monitor::new(queue, store, clock, metrics, self.scope, silent_after))
+    }
+
+    /// Who looks at the disk of the data folder; none where nothing is kept there.
+    pub fn disk_monitor(&self) -> Option<DiskMonitor> {
+        let keeps_files = self.scope.serves || !self.scope.has_broker;
+        let (folder, gauges) = (self.config.data_dir.clone(), self.metrics.gauges.clone());
+        keeps_files.then(|| DiskMonitor::new(folder, gauges))
     }
 
     /// Who looks at the broker's queues from outside; none where its management API is not configured.
@@ -213,9 +222,40 @@ fn open_spool(
     dependencies: &Dependencies,
 ) -> anyhow::Result<Spool> {
     make_data_dir(config)?;
+    spool_at(&config.spool_path(), broker, queue, clock, dependencies)
+}
+
+fn spool_at(
+    path: &Path,
+    broker: &BrokerConfig,
+    queue: RabbitmqQueue,
+    clock: &Arc<dyn Clock>,
+    dependencies: &Dependencies,
+) -> anyhow::Result<Spool> {
     let options = Options::new(broker.spool_bytes_max, Arc::clone(clock));
-    Spool::open(Arc::new(queue), &config.spool_path(), options, broker.publish_max, dependencies)
-        .with_context(|| format!("the spool {}", config.spool_path().display()))
+    Spool::open(Arc::new(queue), path, options, broker.publish_max, dependencies)
+        .with_context(|| format!("the spool {}", path.display()))
+}
+
+/// A spool whose door is gone, which goes to the broker as long as this is kept.
+pub struct LeftSpool {
+    _spool: Spool,
+    _folder_lock: FolderLock,
+}
+
+/// Opens the spool file at `path`, which must be there, and keeps doors from its folder.
+pub fn open_left_spool(
+    config: &Config,
+    broker: &BrokerConfig,
+    path: &Path,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<LeftSpool> {
+    ensure_there(path)?;
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder_lock = FolderLock::take(folder, Roles { serves: true, works: false }, false)?;
+    let queue = RabbitmqQueue::open(broker_options(config, broker));
+    let spool = spool_at(path, broker, queue, clock, &Dependencies::new())?;
+    Ok(LeftSpool { _spool: spool, _folder_lock: folder_lock })
 }
 
 /// How a broker is used. What is in hand are the batches in work and as much again, so that no worker
@@ -266,9 +306,15 @@ pub async fn open_existing_store(
     Ok(Arc::new(store))
 }
 
-/// An error if the tables are to be in a file and that is not there.
-pub fn ensure_tables(config: &Config) -> Result<(), NothingThere> {
-    file_of(config.database_url.expose_secret()).map_or(Ok(()), |file| ensure_there(&file))
+/// An error if no tables are configured, or if they are to be in a file and that is not there.
+pub fn ensure_tables(config: &Config) -> anyhow::Result<()> {
+    if config.is_door_alone() {
+        return Err(NoTables { data_dir: config.data_dir.clone() }.into());
+    }
+    if let Some(file) = file_of(config.database_url.expose_secret()) {
+        ensure_there(&file)?;
+    }
+    Ok(())
 }
 
 /// How the configured tables are opened.

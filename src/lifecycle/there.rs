@@ -1,8 +1,8 @@
-//! Whether what a command looks into is there: who only looks makes nothing.
+//! Whether what a command looks into is there and configured: who only looks makes nothing.
 //!
 //! Used by `open` and `count`, for all commands but those that run or set up an installation.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A file that nothing has made yet, or that is not in this folder.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +13,18 @@ use std::path::Path;
 pub struct NothingThere {
     folder: String,
     name: String,
+}
+
+/// No tables are configured beside a broker: another process uses them.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "database.url is not set beside a broker, as is right for a door alone (`serve`): what is applied, \
+     duplicate, ignored or dead-lettered is in tables that can't be seen from here. Set it to look into \
+     them; those of `up` without it are in {data_dir}/waha.db",
+    data_dir = .data_dir.display()
+)]
+pub struct NoTables {
+    pub(super) data_dir: PathBuf,
 }
 
 /// An error unless there is a file.

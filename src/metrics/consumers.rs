@@ -5,8 +5,7 @@
 use prometheus::core::Collector;
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec};
 
-use super::family;
-use super::gauges::seconds;
+use crate::telemetry::family::{self, seconds};
 
 /// What is known of consumers. Clones share it.
 #[derive(Clone)]

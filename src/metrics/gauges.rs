@@ -27,6 +27,8 @@ pub struct Gauges {
     queue_bytes_max: IntGauge,
     set_aside: IntGauge,
     missing: IntGauge,
+    disk_free: IntGaugeVec,
+    disk_size: IntGaugeVec,
     spool_webhooks: IntGauge,
     spool_bytes: IntGauge,
     spool_bytes_max: IntGauge,
@@ -70,6 +72,16 @@ impl Gauges {
                 "damaged_webhooks_missing",
                 "Accepted webhooks that may be missing because the queue file or the spool was damaged, beside those set aside.",
             ),
+            disk_free: family::gauges(
+                "data_disk_free_bytes",
+                "What this process may still write to the disk of its data folder. No series while the disk does not answer.",
+                &[],
+            ),
+            disk_size: family::gauges(
+                "data_disk_bytes",
+                "Size of the disk of the data folder.",
+                &[],
+            ),
             spool_webhooks: gauge("spool_webhooks", "Webhooks in the spool."),
             spool_bytes: gauge("spool_bytes", "Used size of the spool."),
             spool_bytes_max: gauge(
@@ -101,6 +113,8 @@ impl Gauges {
         if scope.serves || !scope.has_broker {
             families.push(Box::new(self.set_aside.clone()));
             families.push(Box::new(self.missing.clone()));
+            families.push(Box::new(self.disk_free.clone()));
+            families.push(Box::new(self.disk_size.clone()));
         }
         if scope.works && scope.has_broker {
             families.push(Box::new(self.retries_late.clone()));
@@ -111,6 +125,18 @@ impl Gauges {
             families.push(Box::new(self.silent_sessions.clone()));
         }
         families
+    }
+
+    /// The disk of the data folder, in bytes.
+    pub fn set_disk(&self, free: u64, size: u64) {
+        self.disk_free.with_label_values(&[] as &[&str]).set(whole(free));
+        self.disk_size.with_label_values(&[] as &[&str]).set(whole(size));
+    }
+
+    /// Nobody knows now.
+    pub fn forget_disk(&self) {
+        self.disk_free.reset();
+        self.disk_size.reset();
     }
 
     /// What waits.

@@ -270,6 +270,14 @@ def problems(overlay, resources):
     yield from (f"{overlay}: {it}" for it in whole(resources, text))
 
 
+def alone(job):
+    """The Job that empties a spool. It is no door: a Service of doors must not find it."""
+    found = [*schema(job), *pod(job)]
+    if job["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"] != "drain":
+        found.append("is taken for something else")
+    yield from (f"drain-spool.yaml: {it}" for it in found)
+
+
 def compose(services):
     """Every image is pinned, and a token that is not an operator's reads metrics and nothing else."""
     for name, service in services.items():
@@ -291,7 +299,9 @@ def dockerfile(text):
 def main():
     found = []
     for path in map(pathlib.Path, sys.argv[1:]):
-        if path.suffix == ".yaml":
+        if path.name == "drain-spool.yaml":
+            found += alone(yaml.safe_load(path.read_text()))
+        elif path.suffix == ".yaml":
             resources = list(yaml.safe_load_all(path.read_text()))
             found += problems(path.stem, resources)
             print(f"{path.stem}: {len(resources)} resources")

@@ -37,6 +37,7 @@ fn every_command_has_help_with_an_example() {
         "dead-letters",
         "audit",
         "webhooks",
+        "spool",
         "completions",
         "man",
     ];

@@ -19,13 +19,13 @@ use tokio_util::sync::CancellationToken;
 use waha_ingest::consumers::signature::{Secret, SecretsInForce};
 use waha_ingest::consumers::webhook::WebhookOptions;
 use waha_ingest::consumers::{Consumer, Delivery, Timing, Way, WebhookWay};
+use waha_ingest::metrics::consumers::ConsumerMetrics;
 use waha_ingest::simulate::{Families, Plan, history, shuffled};
 use waha_ingest::store::Store;
 use waha_ingest::store::audit::{Actor, ActorChannel};
 use waha_ingest::store::feed::ChangeKind;
 use waha_ingest::store::operations::consumers::{ConsumerRow, Pause, SessionName};
 use waha_ingest::store::operations::feed::ChangeFilter;
-use waha_ingest::telemetry::metrics::consumers::ConsumerMetrics;
 use waha_ingest::webhook::Webhook;
 
 use entity::waha_changes;

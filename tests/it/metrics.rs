@@ -1,6 +1,7 @@
 //! What `/metrics` exports: exactly what is documented, and nothing that somebody outside made up.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, TransactionTrait};
@@ -66,6 +67,27 @@ async fn door_and_worker_apart_export_what_is_documented() {
     ended(&worker, 3).await;
     exports(&worker, documented(&["all", "work", "consume", "consumers"])).await;
     exports(&door, documented(&["all", "serve", "spool"])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_disk_of_the_data_folder_is_told_in_bytes() {
+    let (folder, database) = (tempfile::tempdir().unwrap(), Database::create(Kind::Sqlite).await);
+    let setting = Setting::new(folder.path(), &database.url);
+    let _up = setting.up().await;
+    let mut df = Command::new("df");
+    df.args(["--block-size=1", "--output=size,avail"]).arg(folder.path());
+    let df = String::from_utf8(df.output().unwrap().stdout).unwrap();
+    let told: Vec<f64> = df.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    let [size, free] = told[..] else { panic!("{df}") };
+    let disk = wait_for("the disk", PATIENCE, || async {
+        let scrape = Scrape::of(&setting).await;
+        let bytes = |name| scrape.get(name, &[]);
+        bytes("waha_ingest_data_disk_bytes").zip(bytes("waha_ingest_data_disk_free_bytes"))
+    })
+    .await;
+    assert!((disk.0 - size).abs() < 1.0, "{disk:?}: {df}");
+    // Others write to it, too.
+    assert!((disk.1 - free).abs() < size / 20.0, "{disk:?}: {df}");
 }
 
 /// Waits for all families: an age that a process can't know just now has no series.

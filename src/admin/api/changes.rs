@@ -235,11 +235,13 @@ impl Follower {
             let state = admin.feed.newer_than(store, after, until, &admin.stop).await?;
             state.check(after, self.epoch.as_deref())?;
             let sessions = match &self.reach {
-                Some(reach) => Some(store.session_ids(reach).await?),
+                Some(reach) => Some(store.session_ids_within(reach).await?),
                 None => None,
             };
             let filter = ChangeFilter { kinds: self.kinds.clone(), sessions };
             let page = store.changes_after(&state, after, &filter, self.limit).await?;
+            // It may have been cut while the page was read.
+            store.feed_state().await?.check(after, self.epoch.as_deref())?;
             let ChangePage { changes, position } = page;
             after = position;
             let is_over = tokio::time::Instant::now() >= until || admin.stop.is_cancelled();

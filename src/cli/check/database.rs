@@ -18,7 +18,7 @@ type Answer = (String, Result<ServerState, StoreError>);
 
 /// Checks servers and tables.
 pub(super) async fn check(config: &Config, clock: Arc<dyn Clock>) -> Vec<CheckLine> {
-    // The first start makes it; whether it can is not tried, because nothing is made here.
+    // The first start makes a file; whether it can is not tried, because nothing is made here.
     if let Err(error) = ensure_tables(config) {
         return vec![CheckLine::new(Verdict::Unknown, "database", error.to_string())];
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context;
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use tokio::time::timeout;
@@ -19,7 +20,7 @@ use crate::admin::{LaneReport, ProcessReport};
 use crate::cli::output::plain;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Backend, Config, without_password};
-use crate::lifecycle::{open_existing_store, open_management, open_sides};
+use crate::lifecycle::{NoTables, open_existing_store, open_management, open_sides};
 use crate::queue::Depth;
 use crate::queue::rabbitmq::management::Management;
 use crate::quiet_sessions::Silence;
@@ -46,6 +47,9 @@ pub(super) struct Report {
     pub(super) place: Place,
     /// What does not answer, and why.
     pub(super) away: Vec<AwayPart>,
+    /// Which part of the equation can't be seen with this configuration, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) unseen: Option<String>,
     /// In the spools; absent without a broker.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) spooled: Option<u64>,
@@ -101,10 +105,11 @@ pub(super) struct AwayPart {
 }
 
 impl Report {
-    /// A line for each thing that does not answer. Since when, the process says that uses it.
+    /// A line for each thing that does not answer, and for what can't be seen. Since when, the process says that uses it.
     pub(super) fn away_lines(&self) -> Vec<String> {
         let line = |AwayPart { what, words }: &AwayPart| plain(&format!("away: {what}: {words}"));
-        self.away.iter().map(line).collect()
+        let unseen = self.unseen.iter().map(|why| plain(&format!("not seen: {why}")));
+        self.away.iter().map(line).chain(unseen).collect()
     }
 }
 
@@ -116,7 +121,7 @@ impl Uncounted {
         };
         let (accepted, waiting) =
             (known("accepted", self.accepted), known("waiting", self.waiting));
-        format!("{accepted}, {waiting}, the rest can't be counted now: not known")
+        format!("{accepted}, {waiting}, the rest can't be counted: not known")
     }
 }
 
@@ -124,7 +129,8 @@ impl Place {
     /// For people. Names come from the configuration.
     pub(super) fn line(&self) -> String {
         let Self { data_dir, database, queue } = self;
-        let (database, queue) = (database.join("; "), queue.join(", "));
+        let database = if database.is_empty() { "none".to_owned() } else { database.join("; ") };
+        let queue = queue.join(", ");
         plain(&format!(
             "looked at: data {}; database {database}; queue {queue}",
             data_dir.display()
@@ -132,12 +138,17 @@ impl Place {
     }
 }
 
+/// The tables, unless no tables are configured.
+enum TableSources {
+    Opened { store: Arc<Store>, silence: Silence },
+    Unseen(NoTables),
+}
+
 /// What is looked at, opened once.
 pub(super) struct StatusSources {
     clock: Arc<dyn Clock>,
-    store: Arc<Store>,
+    tables: TableSources,
     sides: CountSources,
-    silence: Silence,
     management: Option<Management>,
     process: Option<Process>,
     place: Place,
@@ -146,35 +157,37 @@ pub(super) struct StatusSources {
 impl StatusSources {
     pub(super) async fn open(config: &Config, spools: &[PathBuf]) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let store = open_existing_store(config, &clock).await?;
+        let tables = TableSources::open(config, &clock).await?;
         Ok(Self {
             sides: open_sides(config, &clock, spools)?,
             management: open_management(config)?,
             process: Process::of(config)?,
-            silence: Silence::new(Arc::clone(&store), config.silent_after),
             place: Place {
                 data_dir: config.data_dir.clone(),
-                database: store.places(),
+                database: tables.store().map(Store::places).unwrap_or_default(),
                 queue: queue_places(config),
             },
-            store,
+            tables,
             clock,
         })
     }
 
     /// With the equation of one moment.
     pub(super) async fn report(&self) -> anyhow::Result<Report> {
-        self.look(async || self.sides.count(&self.store).await).await
+        self.look(async |store| self.sides.count(store).await).await
     }
 
     /// With an equation that holds up nobody.
     pub(super) async fn report_moving(&self) -> anyhow::Result<Report> {
-        self.look(async || self.sides.count_moving(&self.store).await).await
+        self.look(async |store| self.sides.count_moving(store).await).await
     }
 
     /// What an operator could settle now, or why nothing.
     pub(super) async fn settlement(&self) -> anyhow::Result<Result<Settlement, String>> {
-        Ok(self.sides.settlement(&self.store).await?)
+        match &self.tables {
+            TableSources::Opened { store, .. } => Ok(self.sides.settlement(store).await?),
+            TableSources::Unseen(why) => Ok(Err(why.to_string())),
+        }
     }
 
     /// Settles; returns the number of the entry in the audit log.
@@ -184,13 +197,14 @@ impl StatusSources {
         actor: &Actor,
         note: Option<&str>,
     ) -> anyhow::Result<i64> {
-        Ok(self.store.settle(settled, actor, note).await?)
+        let store = self.tables.store().context("no tables are configured")?;
+        Ok(store.settle(settled, actor, note).await?)
     }
 
     /// Whoever is away is asked once, not by each question.
     async fn look(
         &self,
-        count: impl AsyncFnOnce() -> Result<Accounting, AccountingError>,
+        count: impl AsyncFnOnce(&Store) -> Result<Accounting, AccountingError>,
     ) -> anyhow::Result<Report> {
         let now_ms = self.clock.now_ms();
         let (problem, depth, process) =
@@ -198,12 +212,14 @@ impl StatusSources {
         let mut away = Away::default();
         let depth = away.note("queue", depth);
         let (mut equation, mut tables) = (None, None);
-        if away.note("database", problem).is_some() {
+        if away.note("database", problem).is_some()
+            && let TableSources::Opened { store, silence } = &self.tables
+        {
             let until = depth.as_ref().and_then(|depth| depth.ended_until(now_ms));
-            let read = Tables::read(&self.store, &self.silence, until).await;
+            let read = Tables::read(store, silence, until).await;
             tables = away.note("database", read.map_err(|error| cause::words(&error)));
             if depth.is_some() && tables.is_some() {
-                let counted = count().await.map_err(|error| cause::words(&error));
+                let counted = count(store).await.map_err(|error| cause::words(&error));
                 equation = away.note("count", counted);
             }
         }
@@ -215,13 +231,14 @@ impl StatusSources {
         let lanes = depth.as_ref().map(|depth| lanes(depth, now_ms));
         let broker = self.broker_report().await;
         let spooled = self.sides.spooled().await.ok().flatten();
-        let place = self.place.clone();
+        let (place, unseen) = (self.place.clone(), self.tables.unseen());
         let (away, (dead_letter_groups, sessions, wrong_clocks)) = (away.0, told(tables));
         Ok(Report {
             equation,
             uncounted,
             place,
             away,
+            unseen,
             spooled,
             lanes,
             processes,
@@ -235,7 +252,8 @@ impl StatusSources {
 
     /// An error if no server that the URL names can be used.
     async fn database_problem(&self) -> Result<(), String> {
-        let problems = self.store.problems().await;
+        let Some(store) = self.tables.store() else { return Ok(()) };
+        let problems = store.problems().await;
         if problems.iter().any(Option::is_none) {
             return Ok(());
         }
@@ -270,6 +288,7 @@ impl StatusSources {
         let counts = self.sides.door_counts().await.ok();
         let Away(away) = away;
         let words = away.iter().map(|AwayPart { what, words }| format!("{what}: {words}"));
+        let words = words.chain(self.tables.unseen());
         Uncounted {
             balanced: None,
             reason: words.collect::<Vec<_>>().join("; "),
@@ -284,6 +303,31 @@ impl StatusSources {
         let doors = doors.iter().map(|door| ProcessReport::of_door(door, now_ms));
         let workers = tables.into_iter().flat_map(|tables| &tables.workers);
         doors.chain(workers.map(|row| ProcessReport::of_worker(row, now_ms))).collect()
+    }
+}
+
+impl TableSources {
+    async fn open(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let store = match open_existing_store(config, clock).await {
+            Ok(store) => store,
+            Err(error) => return Ok(Self::Unseen(error.downcast::<NoTables>()?)),
+        };
+        let silence = Silence::new(Arc::clone(&store), config.silent_after);
+        Ok(Self::Opened { store, silence })
+    }
+
+    fn store(&self) -> Option<&Store> {
+        match self {
+            Self::Opened { store, .. } => Some(store),
+            Self::Unseen(_) => None,
+        }
+    }
+
+    fn unseen(&self) -> Option<String> {
+        match self {
+            Self::Opened { .. } => None,
+            Self::Unseen(why) => Some(why.to_string()),
+        }
     }
 }
 

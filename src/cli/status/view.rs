@@ -66,8 +66,13 @@ impl View {
             (None, Some(_)) => {
                 self.last = None;
                 let away = report.away_lines();
-                let why = ["can't count now, because of what is away".to_owned()];
-                std::iter::once(self.title("away")).chain(why).chain(away).collect()
+                let is_door = report.away.is_empty() && report.unseen.is_some();
+                let (state, why) = if is_door {
+                    ("not known", "can't count here, because the tables can't be seen")
+                } else {
+                    ("away", "can't count now, because of what is away")
+                };
+                std::iter::once(self.title(state)).chain([why.to_owned()]).chain(away).collect()
             }
             (equation, _) => equation.iter().map(|it| self.title(&verdict(it))).collect(),
         }

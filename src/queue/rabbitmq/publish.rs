@@ -45,6 +45,10 @@ thread_local! {
 pub(super) struct Publisher {
     connection: Arc<Connection>,
     channels: Vec<ConfirmChannel>,
+    /// No webhook goes out on it: the broker's process of a channel waits for the leader of a quorum queue that
+    /// it publishes to for the first time, for half a minute, and so do all that come after on that channel.
+    /// A queue of probes that lost its leader when the broker was killed deafened a quarter of the webhooks.
+    probing: ConfirmChannel,
     silence: Silence,
     refusals: Refusals,
     /// Held while what the broker lacks is declared again.
@@ -66,13 +70,11 @@ impl Publisher {
         topology.declare(&connection.create_channel().await?).await?;
         let mut channels = Vec::with_capacity(CHANNELS);
         for _ in 0..CHANNELS {
-            let channel = connection.create_channel().await?;
-            channel.confirm_select(ConfirmSelectOptions { nowait: false }).await?;
-            channels
-                .push(ConfirmChannel { channel: Arc::new(channel), confirms: Confirms::default() });
+            channels.push(ConfirmChannel::open(&connection).await?);
         }
+        let probing = ConfirmChannel::open(&connection).await?;
         let (silence, refusals, mending) = <(Silence, Refusals, Arc<_>)>::default();
-        let publisher = Self { connection, channels, silence, refusals, mending };
+        let publisher = Self { connection, channels, probing, silence, refusals, mending };
         // Only a missing right is final. Whatever else fails here may not fail for the lanes.
         match timeout(FIRST_CONFIRM_MAX, publisher.probe(topology)).await {
             Ok(Err(error)) if error.is_permission() => Err(error),
@@ -88,7 +90,9 @@ impl Publisher {
     /// Has the broker confirm something that is no webhook, on the way that webhooks go.
     pub(super) async fn probe(&self, topology: &Topology) -> Result<(), BrokerError> {
         // Gone with a restart, which is no matter: nobody reads it.
-        self.publish(topology.probe(), BasicProperties::default(), bytes::Bytes::new()).await
+        self.require_unblocked()?;
+        let (properties, body) = (BasicProperties::default(), bytes::Bytes::new());
+        self.probing.publish(topology.probe(), properties, body).await
     }
 
     /// Declares everything again, because a queue is gone. In a task: nobody has to wait for that.
@@ -124,15 +128,13 @@ impl Publisher {
         properties: BasicProperties,
         body: bytes::Bytes,
     ) -> Result<(), BrokerError> {
-        if self.connection.status().blocked() {
-            return Err(BrokerError::Blocked);
-        }
+        self.require_unblocked()?;
         let bytes = body.len() as u64;
-        let ConfirmChannel { channel, confirms } = self.channel();
         let attempt = Attempt::begin(&self.silence);
-        let call = publish(Arc::clone(channel), to.clone(), properties, body);
-        let answer = timeout(CONFIRM_MAX, confirms.begin(call.boxed())).await;
-        let answer = answer.map_err(|_| BrokerError::Silent(CONFIRM_MAX.as_secs()))?;
+        let answer = self.channel().publish(to.clone(), properties, body).await;
+        if matches!(answer, Err(BrokerError::Silent(_))) {
+            return answer;
+        }
         attempt.answered();
         self.refusals.note(&to, &answer);
         match answer {
@@ -143,11 +145,35 @@ impl Publisher {
             answer => answer,
         }
     }
+
+    fn require_unblocked(&self) -> Result<(), BrokerError> {
+        if self.connection.status().blocked() { Err(BrokerError::Blocked) } else { Ok(()) }
+    }
+}
+
+impl ConfirmChannel {
+    async fn open(connection: &Connection) -> Result<Self, BrokerError> {
+        let channel = connection.create_channel().await?;
+        channel.confirm_select(ConfirmSelectOptions { nowait: false }).await?;
+        Ok(Self { channel: Arc::new(channel), confirms: Confirms::default() })
+    }
+
+    /// Publishes and waits for the confirm, at most [`CONFIRM_MAX`].
+    async fn publish(
+        &self,
+        to: Address,
+        properties: BasicProperties,
+        body: bytes::Bytes,
+    ) -> Result<(), BrokerError> {
+        let call = publish(Arc::clone(&self.channel), to, properties, body);
+        let answer = timeout(CONFIRM_MAX, self.confirms.begin(call.boxed())).await;
+        answer.map_err(|_| BrokerError::Silent(CONFIRM_MAX.as_secs()))?
+    }
 }
 
 impl Usable for Publisher {
     fn is_usable(&self) -> bool {
-        let mut channels = self.channels.iter();
+        let mut channels = self.channels.iter().chain([&self.probing]);
         !self.silence.is_too_long()
             && !self.refusals.last_too_long()
             && channels.all(|it| it.channel.status().connected())

@@ -96,7 +96,7 @@ impl Store {
     }
 
     /// Ids of the sessions within reach.
-    pub async fn session_ids(&self, reach: &SessionReach) -> Result<Vec<i64>, StoreError> {
+    pub async fn session_ids_within(&self, reach: &SessionReach) -> Result<Vec<i64>, StoreError> {
         let select = session::Entity::find().select_only().column(session::Column::Id);
         let select = select.filter(reach.condition()).into_tuple();
         Ok(select.all(&self.pool().db).await?)
