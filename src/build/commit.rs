@@ -5,9 +5,6 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The environment variable that says it.
-pub const VARIABLE: &str = "WAHA_INGEST_COMMIT";
-
 /// What is said when nobody knows, as in a source archive.
 pub const UNKNOWN: &str = "unknown";
 

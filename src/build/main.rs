@@ -11,9 +11,12 @@ use std::path::Path;
 /// The prefix of what cargo says of a feature that is on.
 const FEATURE: &str = "CARGO_FEATURE_";
 
+/// The environment variable that says which commit is built.
+const COMMIT_VARIABLE: &str = "WAHA_INGEST_COMMIT";
+
 fn main() {
-    println!("cargo::rerun-if-env-changed={}", commit::VARIABLE);
-    let given = env::var(commit::VARIABLE).ok();
+    println!("cargo::rerun-if-env-changed={}", COMMIT_VARIABLE);
+    let given = env::var(COMMIT_VARIABLE).ok();
     let folder = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
     // Only a release looks for it: else each commit would compile everything again.
     let is_release = env::var("PROFILE").is_ok_and(|profile| profile == "release");

@@ -238,7 +238,7 @@ async fn a_receiver_that_wants_no_more_is_left_alone(kind: Kind) {
     receiver.answer(200);
     app.store.resume_consumer(NAME, &actor()).await.unwrap().unwrap();
     let newest = until_delivered(&app.store, NAME).await;
-    assert_eq!(receiver.positions().len() as i64, newest);
+    assert_eq!(i64::try_from(receiver.positions().len()).unwrap(), newest);
     let pause = Pause { note: Some("moving") };
     let paused = app.store.pause_consumer(NAME, pause, &actor()).await.unwrap().unwrap();
     assert_eq!((paused.state.as_str(), paused.reason.as_deref()), ("paused", Some("moving")));
