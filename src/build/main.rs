@@ -15,7 +15,7 @@ const FEATURE: &str = "CARGO_FEATURE_";
 const COMMIT_VARIABLE: &str = "WAHA_INGEST_COMMIT";
 
 fn main() {
-    println!("cargo::rerun-if-env-changed={}", COMMIT_VARIABLE);
+    println!("cargo::rerun-if-env-changed={COMMIT_VARIABLE}");
     let given = env::var(COMMIT_VARIABLE).ok();
     let folder = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
     // Only a release looks for it: else each commit would compile everything again.
