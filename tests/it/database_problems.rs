@@ -98,7 +98,8 @@ async fn status_says_what_is_known_while_the_database_is_away() {
 #[test]
 fn status_says_what_is_known_while_the_broker_is_away() {
     let folder = tempfile::tempdir().unwrap();
-    let mut setting = Setting::new(folder.path(), "");
+    let tables = format!("sqlite://{}", folder.path().join("data/waha.db").display());
+    let mut setting = Setting::new(folder.path(), &tables);
     setting.queue_url = Some("amqp://me:hush@127.0.0.1:1/%2f".to_owned());
     assert!(setting.run(&["migrate", "up"]).status.success());
     std::fs::write(folder.path().join("data/spool.db"), "").unwrap();
