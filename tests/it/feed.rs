@@ -21,7 +21,8 @@ on_each_database!(
     a_follower_has_what_is_in_the_tables,
     positions_are_dense_while_many_write,
     what_changes_nothing_is_no_change,
-    a_message_is_created_once_and_then_changes
+    a_message_is_created_once_and_then_changes,
+    a_new_release_of_waha_is_a_change,
 );
 
 fn plan(seed: u64) -> Plan {
@@ -137,6 +138,25 @@ async fn a_message_is_created_once_and_then_changes(kind: Kind) {
     assert_eq!(kinds[1], ["message.created"]);
     assert_eq!(kinds[2], ["message.created"], "told twice");
     assert_eq!(kinds[3], ["message.created", "message.status"]);
+}
+
+/// The one version that is no bookkeeping.
+async fn a_new_release_of_waha_is_a_change(kind: Kind) {
+    let app = TestApp::start(kind).await;
+    for (number, release) in (0_i64..).zip(["2026.4.1", "2026.8.2"]) {
+        app.post_json(&serde_json::json!({
+            "id": format!("evt_{number}"), "timestamp": 1_794_000_000_000 + number * 86_400_000,
+            "event": "message.any", "session": "s", "engine": "GOWS",
+            "environment": {"version": release, "engine": "GOWS", "tier": "PLUS"},
+            "payload": {"id": "false_12025550142@c.us_3A1", "timestamp": 1_794_000_000,
+                        "from": "12025550142@c.us", "fromMe": false, "body": "one"},
+        }))
+        .await;
+        app.work_until_idle().await;
+    }
+    let all = changes(&app).await;
+    let of_session = all.iter().filter(|change| change.kind == "session");
+    assert_eq!(of_session.count(), 2, "{all:?}");
 }
 
 async fn changes(app: &TestApp) -> Vec<entity::waha_changes::Model> {

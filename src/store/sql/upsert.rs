@@ -25,6 +25,7 @@ use super::dialect::Dialect;
 use difference::Rule;
 
 pub(in crate::store) use changed::UPDATED_AT;
+pub(in crate::store) use difference::is_bookkeeping;
 
 /// Filled by the database, as are primary keys.
 const FILLED: &str = "created_at";

@@ -23,6 +23,7 @@ use entity::{
 use crate::store::Store;
 use crate::store::feed::ChangeKind;
 use crate::store::sql::error::StoreError;
+use crate::store::sql::upsert::is_bookkeeping;
 
 /// A change with the row that it is about.
 #[derive(Clone, Debug, PartialEq)]
@@ -142,15 +143,9 @@ const ID: &str = "id";
 /// A row as an object. Times are RFC 3339 with microseconds; JSON texts stay texts, as in the tables.
 fn json<M: ModelTrait>(model: &M) -> Json {
     let columns = <M::Entity as EntityTrait>::Column::iter();
-    let shown = columns.filter(|column| is_shown(column.as_str()));
+    let shown = columns.filter(|column| !is_bookkeeping(column.as_str()));
     let fields = shown.map(|column| (column.as_str().to_owned(), json_value(model.get(column))));
     Json::Object(fields.collect::<Map<_, _>>())
-}
-
-/// Whether a column means something to applications.
-fn is_shown(column: &str) -> bool {
-    let is_version = column.ends_with("version") && column != "waha_version";
-    !is_version && !column.ends_with("_rank") && column != "is_amended"
 }
 
 fn json_value(value: Value) -> Json {

@@ -17,11 +17,10 @@ pub(super) struct Rule<C> {
 
 /// Columns that only decide about others. A newer version of the same value is written, because it decides
 /// about what comes late, and is no change to an application.
-fn is_bookkeeping(column: &str) -> bool {
-    column == "version"
-        || column == "is_amended"
-        || column.ends_with("_version")
-        || column.ends_with("_rank")
+pub(in crate::store) fn is_bookkeeping(column: &str) -> bool {
+    // The release of WAHA is the only version that people know.
+    let is_version = column.ends_with("version") && column != "waha_version";
+    is_version || column.ends_with("_rank") || column == "is_amended"
 }
 
 impl<E: EntityTrait> Upsert<E> {
