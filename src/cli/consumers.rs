@@ -15,7 +15,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::lifecycle::open_existing_store;
 use crate::store::Store;
-use crate::store::operations::consumers::{ConsumerRefusal, ConsumerRow, Pause};
+use crate::store::operations::consumers::{ConsumerRefusal, ConsumerRow};
 use crate::store::operations::feed::{ChangeFilter, FeedState};
 
 /// Options of `consumers`.
@@ -92,8 +92,7 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
             show(&store, &row, named.json).await
         }
         Action::Pause { named, note } => {
-            let pause = Pause { note: note.as_deref() };
-            let row = store.pause_consumer(&named.name, pause, &actor).await??;
+            let row = store.pause_consumer(&named.name, note.as_deref(), &actor).await??;
             show(&store, &row, named.json).await
         }
         Action::Resume(named) => {
@@ -123,15 +122,12 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
 async fn filter(config: &Config, store: &Store, name: &str) -> anyhow::Result<ChangeFilter> {
     let configured = config.feed.consumers.iter().find(|it| it.name == name);
     let Some(configured) = configured else { return Ok(ChangeFilter::default()) };
-    let sessions = match configured.sessions.as_slice() {
-        [] => None,
-        names => Some(store.session_ids(names).await?),
-    };
-    Ok(ChangeFilter { kinds: configured.kinds.clone(), sessions })
+    Ok(store.change_filter(&configured.kinds, &configured.sessions).await?)
 }
 
 async fn list(store: &Store, json: bool) -> anyhow::Result<ExitCode> {
-    let (feed, rows) = (store.feed_state().await?, store.consumers().await?);
+    let feed = store.feed_state().await?;
+    let rows = store.consumers().await?;
     if json {
         for row in &rows {
             json_line(&to_json(row, &feed));

@@ -12,8 +12,8 @@ use super::{Consumer, DeliveryError, Way};
 use crate::clock::Clock;
 use crate::metrics::consumers::ConsumerMetrics;
 use crate::outage::Outage;
-use crate::store::operations::consumers::{ConsumerRow, ConsumerState, SessionName};
-use crate::store::operations::feed::{ChangeFilter, ChangePage, FeedState};
+use crate::store::operations::consumers::{ConsumerRow, ConsumerState, SessionName, cursor};
+use crate::store::operations::feed::{ChangePage, FeedState, Gone};
 use crate::store::{Store, StoreError};
 
 /// Longest wait between two tries of a consumer that takes nothing.
@@ -119,13 +119,10 @@ impl Delivery {
             return Ok(Next::Poll);
         }
         let Some(row) = self.lease.ensure(&self.store, row).await? else { return Ok(Next::Poll) };
-        let page = self.read(&row, &feed).await?;
-        // What was cut off meanwhile would be missing without a word, so it is asked again.
-        let now = self.store.feed_state().await?;
-        if let Err(gone) = now.check(row.position, Some(&row.epoch)) {
-            return self.give_up(&row, ConsumerState::Gone, &gone.to_string()).await;
+        match self.read(&row, &feed).await? {
+            Ok(page) => self.tell(row, page).await,
+            Err(gone) => self.give_up(&row, ConsumerState::Gone, &gone.to_string()).await,
         }
-        self.tell(row, page).await
     }
 
     /// Whether the wait after a failure lasts; an operator ends it.
@@ -136,15 +133,15 @@ impl Delivery {
         self.backoff.as_ref().is_some_and(|(_, until)| Instant::now() < *until)
     }
 
-    async fn read(&self, row: &ConsumerRow, feed: &FeedState) -> Result<ChangePage, StoreError> {
+    async fn read(
+        &self,
+        row: &ConsumerRow,
+        feed: &FeedState,
+    ) -> Result<Result<ChangePage, Gone>, StoreError> {
         let Consumer { kinds, sessions, batch_max, .. } = &self.consumer;
         // After the state: a session that it tells of has its row.
-        let sessions = match sessions.as_slice() {
-            [] => None,
-            names => Some(self.store.session_ids(names).await?),
-        };
-        let filter = ChangeFilter { kinds: kinds.clone(), sessions };
-        self.store.changes_after(feed, row.position, &filter, *batch_max).await
+        let filter = self.store.change_filter(kinds, sessions).await?;
+        self.store.changes_after(feed, cursor(row), &filter, *batch_max).await
     }
 
     async fn tell(&mut self, row: ConsumerRow, page: ChangePage) -> Result<Next, StoreError> {

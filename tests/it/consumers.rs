@@ -24,7 +24,7 @@ use waha_ingest::simulate::{Families, Plan, history, shuffled};
 use waha_ingest::store::Store;
 use waha_ingest::store::audit::{Actor, ActorChannel};
 use waha_ingest::store::feed::ChangeKind;
-use waha_ingest::store::operations::consumers::{ConsumerRow, Pause, SessionName};
+use waha_ingest::store::operations::consumers::{ConsumerRow, SessionName};
 use waha_ingest::store::operations::feed::ChangeFilter;
 use waha_ingest::webhook::Webhook;
 
@@ -240,8 +240,8 @@ async fn a_receiver_that_wants_no_more_is_left_alone(kind: Kind) {
     app.store.resume_consumer(NAME, &actor()).await.unwrap().unwrap();
     let newest = until_delivered(&app.store, NAME).await;
     assert_eq!(i64::try_from(receiver.positions().len()).unwrap(), newest);
-    let pause = Pause { note: Some("moving") };
-    let paused = app.store.pause_consumer(NAME, pause, &actor()).await.unwrap().unwrap();
+    let note = Some("moving");
+    let paused = app.store.pause_consumer(NAME, note, &actor()).await.unwrap().unwrap();
     assert_eq!((paused.state.as_str(), paused.reason.as_deref()), ("paused", Some("moving")));
     running.stop().await;
 }

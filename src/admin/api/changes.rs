@@ -19,7 +19,7 @@ use super::{ApiError, Problem};
 use crate::admin::{Admin, Caller};
 use crate::store::Store;
 use crate::store::feed::ChangeKind;
-use crate::store::operations::feed::{ChangeFilter, ChangePage, ChangeWithRow};
+use crate::store::operations::feed::{ChangeFilter, ChangePage, ChangeWithRow, Cursor};
 use crate::store::operations::sessions::SessionReach;
 
 pub use wait::FeedWatch;
@@ -127,7 +127,6 @@ impl From<waha_changes::Model> for Change {
             natural_key,
             changed_at,
         } = model;
-        let (row, merged_into) = (None, None);
         Self {
             position,
             kind,
@@ -136,8 +135,8 @@ impl From<waha_changes::Model> for Change {
             row_id,
             natural_key,
             changed_at,
-            row,
-            merged_into,
+            row: None,
+            merged_into: None,
         }
     }
 }
@@ -196,7 +195,8 @@ fn last_event(request: &HttpRequest) -> Result<Option<i64>, ApiError> {
 impl FilterQuery {
     fn follower(self, reach: &SessionReach) -> Result<Follower, ApiError> {
         let after = self.after.unwrap_or_default();
-        let (limit, wait_s) = (self.limit.unwrap_or(LIMIT), self.wait_s.unwrap_or_default());
+        let limit = self.limit.unwrap_or(LIMIT);
+        let wait_s = self.wait_s.unwrap_or_default();
         let wrong = |problem: String| Err(ApiError::BadRequest(problem));
         if after < 0 {
             return wrong("after is below 0".to_owned());
@@ -230,18 +230,17 @@ impl Follower {
     /// What comes after its position; waits for something to come, at most so long.
     async fn next_page(&self, admin: &Admin, wait: Duration) -> Result<ChangesPage, ApiError> {
         let store = admin.store()?;
-        let (mut after, until) = (self.after, tokio::time::Instant::now() + wait);
+        let mut after = self.after;
+        let until = tokio::time::Instant::now() + wait;
         loop {
             let state = admin.feed.newer_than(store, after, until, &admin.stop).await?;
-            state.check(after, self.epoch.as_deref())?;
             let sessions = match &self.reach {
                 Some(reach) => Some(store.session_ids_within(reach).await?),
                 None => None,
             };
             let filter = ChangeFilter { kinds: self.kinds.clone(), sessions };
-            let page = store.changes_after(&state, after, &filter, self.limit).await?;
-            // It may have been cut while the page was read.
-            store.feed_state().await?.check(after, self.epoch.as_deref())?;
+            let cursor = Cursor { after, epoch: self.epoch.as_deref() };
+            let page = store.changes_after(&state, cursor, &filter, self.limit).await??;
             let ChangePage { changes, position } = page;
             after = position;
             let is_over = tokio::time::Instant::now() >= until || admin.stop.is_cancelled();

@@ -67,7 +67,8 @@ pub(super) async fn renormalize(
     request_body: web::Json<Object<RenormalizeBody>>,
 ) -> Result<HttpResponse, ApiError> {
     let Object(request_body) = request_body.into_inner();
-    let (dry_run, rate) = (request_body.dry_run, request_body.rate);
+    let dry_run = request_body.dry_run;
+    let rate = request_body.rate;
     let filter = request_body.filter()?;
     let store = admin.store()?;
     let groups = store.history_groups(&filter).await?;

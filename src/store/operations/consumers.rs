@@ -20,11 +20,13 @@ use entity::feed_consumers::{ActiveModel, Column, Entity};
 use entity::{waha_changes, waha_sessions};
 
 use crate::store::Store;
+use crate::store::feed::ChangeKind;
+use crate::store::operations::feed::{ChangeFilter, Cursor};
 use crate::store::sql::error::StoreError;
 use crate::store::sql::upsert::Upsert;
 
 pub use entity::feed_consumers::Model as ConsumerRow;
-pub use operate::{ConsumerRefusal, Pause};
+pub use operate::ConsumerRefusal;
 
 /// Whether something is delivered to a consumer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,8 +240,21 @@ impl Store {
         Ok(first.one(&self.pool().db).await?.map(|change| change.changed_at))
     }
 
+    /// What passes to a consumer of these kinds and sessions; what is empty does not restrict.
+    pub async fn change_filter(
+        &self,
+        kinds: &[ChangeKind],
+        sessions: &[SessionName],
+    ) -> Result<ChangeFilter, StoreError> {
+        let sessions = match sessions {
+            [] => None,
+            names => Some(self.session_ids(names).await?),
+        };
+        Ok(ChangeFilter { kinds: kinds.to_vec(), sessions })
+    }
+
     /// Ids of the sessions with these names, as far as there are such.
-    pub async fn session_ids(&self, names: &[SessionName]) -> Result<Vec<i64>, StoreError> {
+    async fn session_ids(&self, names: &[SessionName]) -> Result<Vec<i64>, StoreError> {
         use waha_sessions::{Column, Entity};
         let is = |it: &SessionName| Column::Source.eq(&it.source).and(Column::Name.eq(&it.name));
         let any = names.iter().fold(Condition::any(), |any, name| any.add(is(name)));
@@ -259,6 +274,11 @@ impl Store {
             select.filter(Column::Id.is_in(ids)).into_tuple().all(&self.pool().db).await?;
         Ok(found.into_iter().map(|(id, source, name)| (id, SessionName { source, name })).collect())
     }
+}
+
+/// From where a consumer reads on.
+pub fn cursor(row: &ConsumerRow) -> Cursor<'_> {
+    Cursor { after: row.position, epoch: Some(&row.epoch) }
 }
 
 /// The row, if it is still as it was read.

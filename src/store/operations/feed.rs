@@ -72,6 +72,15 @@ pub enum Gone {
     },
 }
 
+/// Up to where a follower has read.
+#[derive(Clone, Copy, Debug)]
+pub struct Cursor<'a> {
+    /// The last position that it has.
+    pub after: i64,
+    /// Of the feed that it knows; none if it did not say.
+    pub epoch: Option<&'a str>,
+}
+
 /// A part of the feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangePage {
@@ -82,8 +91,9 @@ pub struct ChangePage {
 }
 
 impl FeedState {
-    /// Whether a follower that has read up to `after`, of the epoch that it knows, can read on.
-    pub fn check(&self, after: i64, epoch: Option<&str>) -> Result<(), Gone> {
+    /// Whether a follower can read on.
+    pub fn check(&self, cursor: Cursor<'_>) -> Result<(), Gone> {
+        let Cursor { after, epoch } = cursor;
         if epoch.is_some_and(|epoch| epoch != self.epoch) {
             return Err(Gone::OtherEpoch { epoch: self.epoch.clone() });
         }
@@ -119,9 +129,25 @@ impl Store {
         Ok(FeedState { epoch, position, oldest_position })
     }
 
-    /// What changed after a position, at most `limit` changes. The state, read before, says how far the feed
-    /// goes: further ones are not told, so that a page is of what was whole when it began.
+    /// What changed after a cursor, at most `limit` changes; or why it can't be read on from there. The state,
+    /// read before, says how far the feed goes: further ones are not told, so that a page is of what was whole
+    /// when it began.
     pub async fn changes_after(
+        &self,
+        state: &FeedState,
+        cursor: Cursor<'_>,
+        filter: &ChangeFilter,
+        limit: u64,
+    ) -> Result<Result<ChangePage, Gone>, StoreError> {
+        if let Err(gone) = state.check(cursor) {
+            return Ok(Err(gone));
+        }
+        let page = self.read_page(state, cursor.after, filter, limit).await?;
+        // What was cut off meanwhile would be missing without a word.
+        Ok(self.feed_state().await?.check(cursor).map(|()| page))
+    }
+
+    async fn read_page(
         &self,
         state: &FeedState,
         after: i64,
@@ -151,11 +177,12 @@ mod tests {
     #[test]
     fn a_follower_reads_on_or_is_told_why_not() {
         let state = FeedState { epoch: "e".to_owned(), position: 20, oldest_position: 11 };
+        let check = |after, epoch| state.check(Cursor { after, epoch });
         for after in [10, 15, 20] {
-            assert_eq!(state.check(after, Some("e")), Ok(()));
+            assert_eq!(check(after, Some("e")), Ok(()));
         }
-        assert_eq!(state.check(9, None), Err(Gone::TooOld { after: 9, oldest: 11 }));
-        assert_eq!(state.check(21, None), Err(Gone::Ahead { after: 21, newest: 20 }));
-        assert!(matches!(state.check(15, Some("f")), Err(Gone::OtherEpoch { .. })));
+        assert_eq!(check(9, None), Err(Gone::TooOld { after: 9, oldest: 11 }));
+        assert_eq!(check(21, None), Err(Gone::Ahead { after: 21, newest: 20 }));
+        assert!(matches!(check(15, Some("f")), Err(Gone::OtherEpoch { .. })));
     }
 }

@@ -6,10 +6,10 @@ use serde_json::json;
 
 use entity::feed_consumers::{ActiveModel, Column, Entity};
 
-use super::{ConsumerRow, ConsumerState};
+use super::{ConsumerRow, ConsumerState, cursor};
 use crate::store::Store;
 use crate::store::audit::{self, Actor, AuditAction, AuditEntry};
-use crate::store::operations::feed::{ChangeFilter, FeedState, Gone};
+use crate::store::operations::feed::{ChangeFilter, Cursor, FeedState, Gone};
 use crate::store::sql::error::StoreError;
 
 /// Why something can't be done with a consumer.
@@ -29,32 +29,25 @@ pub enum ConsumerRefusal {
     Moved(String),
 }
 
-/// Why an operator pauses a consumer.
-#[derive(Clone, Copy, Debug)]
-pub struct Pause<'a> {
-    /// In the operator's words.
-    pub note: Option<&'a str>,
-}
-
 type Operated = Result<Result<ConsumerRow, ConsumerRefusal>, StoreError>;
 
 impl Store {
-    /// Delivers nothing to a consumer until it is resumed.
-    pub async fn pause_consumer(&self, name: &str, pause: Pause<'_>, actor: &Actor) -> Operated {
+    /// Delivers nothing to a consumer until it is resumed; `note`: why, in the operator's words.
+    pub async fn pause_consumer(&self, name: &str, note: Option<&str>, actor: &Actor) -> Operated {
         let Some(row) = self.consumer(name).await? else { return Ok(Err(unknown(name))) };
-        let reason = pause.note.unwrap_or("paused by an operator").to_owned();
+        let reason = note.unwrap_or("paused by an operator").to_owned();
         let after = ConsumerRow {
             state: ConsumerState::Paused.name().to_owned(),
             reason: Some(reason),
             ..row.clone()
         };
-        self.operate(&row, after, AuditAction::Pause, actor, pause.note).await
+        self.operate(&row, after, AuditAction::Pause, actor, note).await
     }
 
     /// Delivers again, at once.
     pub async fn resume_consumer(&self, name: &str, actor: &Actor) -> Operated {
         let Some(row) = self.consumer(name).await? else { return Ok(Err(unknown(name))) };
-        if let Err(gone) = self.feed_state().await?.check(row.position, Some(&row.epoch)) {
+        if let Err(gone) = self.feed_state().await?.check(cursor(&row)) {
             return Ok(Err(ConsumerRefusal::Gone(gone)));
         }
         self.operate(&row, fresh(&row), AuditAction::Resume, actor, None).await
@@ -65,7 +58,7 @@ impl Store {
     pub async fn rewind_consumer(&self, name: &str, to: i64, actor: &Actor) -> Operated {
         let Some(row) = self.consumer(name).await? else { return Ok(Err(unknown(name))) };
         let feed = self.feed_state().await?;
-        if let Err(gone) = feed.check(to, None) {
+        if let Err(gone) = feed.check(Cursor { after: to, epoch: None }) {
             return Ok(Err(ConsumerRefusal::Gone(gone)));
         }
         let mut after = fresh(&row);
@@ -81,10 +74,10 @@ impl Store {
     pub async fn skip_change(&self, name: &str, filter: &ChangeFilter, actor: &Actor) -> Operated {
         let Some(row) = self.consumer(name).await? else { return Ok(Err(unknown(name))) };
         let feed: FeedState = self.feed_state().await?;
-        if let Err(gone) = feed.check(row.position, Some(&row.epoch)) {
-            return Ok(Err(ConsumerRefusal::Gone(gone)));
-        }
-        let page = self.changes_after(&feed, row.position, filter, 1).await?;
+        let page = match self.changes_after(&feed, cursor(&row), filter, 1).await? {
+            Ok(page) => page,
+            Err(gone) => return Ok(Err(ConsumerRefusal::Gone(gone))),
+        };
         let Some(skipped) = page.changes.first() else {
             return Ok(Err(ConsumerRefusal::NothingToSkip(name.to_owned())));
         };
