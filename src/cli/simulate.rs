@@ -89,7 +89,8 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
     };
     let bar = progress_bar(u64::try_from(options.count)?);
     let told = Told::new(url, bar.clone());
-    let (ticking, telling) = (bar.clone(), told.clone());
+    let ticking = bar.clone();
+    let telling = told.clone();
     let watch = move |event: Event<'_>| match event {
         Event::Asked => telling.asked(),
         Event::Answered(answer) => telling.answered(answer),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions};
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::ShortString;
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ExchangeKind};
 use tokio::sync::watch;
@@ -19,7 +19,7 @@ use super::connection::{Reconnecting, Urls, Usable};
 use super::error::BrokerError;
 use super::message::short;
 use super::options::Options;
-use super::topology::named;
+use super::topology::{declare_exchange, named};
 
 /// How long the broker may take to confirm all that was published at once.
 const CONFIRM_MAX: Duration = Duration::from_secs(30);
@@ -85,14 +85,7 @@ impl FeedExchange {
 impl FeedChannel {
     async fn open(connection: Arc<Connection>, exchange: ShortString) -> Result<Self, BrokerError> {
         let channel = connection.create_channel().await?;
-        let options = ExchangeDeclareOptions {
-            passive: false,
-            durable: true,
-            auto_delete: false,
-            internal: false,
-            nowait: false,
-        };
-        channel.exchange_declare(exchange, ExchangeKind::Topic, options, table([])).await?;
+        declare_exchange(&channel, exchange, ExchangeKind::Topic, table([])).await?;
         channel.confirm_select(ConfirmSelectOptions { nowait: false }).await?;
         Ok(Self { connection, channel })
     }

@@ -226,14 +226,7 @@ impl Topology {
             ("retry", ExchangeKind::Direct, table([])),
             ("dead", ExchangeKind::Fanout, table([])),
         ] {
-            let options = ExchangeDeclareOptions {
-                passive: false,
-                durable: true,
-                auto_delete: false,
-                internal: false,
-                nowait: false,
-            };
-            channel.exchange_declare(self.named(name), kind, options, arguments).await?;
+            declare_exchange(channel, self.named(name), kind, arguments).await?;
         }
         Ok(())
     }
@@ -284,6 +277,23 @@ impl Topology {
 
 pub(super) fn named(prefix: &str, name: &str) -> ShortString {
     short(&format!("{prefix}waha.{name}"))
+}
+
+/// Declares an exchange that survives restarts.
+pub(super) async fn declare_exchange(
+    channel: &Channel,
+    name: ShortString,
+    kind: ExchangeKind,
+    arguments: FieldTable,
+) -> Result<(), BrokerError> {
+    let options = ExchangeDeclareOptions {
+        passive: false,
+        durable: true,
+        auto_delete: false,
+        internal: false,
+        nowait: false,
+    };
+    Ok(channel.exchange_declare(name, kind, options, arguments).await?)
 }
 
 fn rung_key(lane: Lane, rung: Duration) -> String {
