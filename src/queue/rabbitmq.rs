@@ -196,8 +196,9 @@ impl Shared {
         if let Some(wait) = wait {
             properties = properties.with_expiration(wait.as_millis().to_string().into());
         }
+        let lane = Lane::of(webhook.event_type());
         let publisher = self.publisher.get().await?;
-        let result = publisher.publish(to, properties, webhook.body().clone()).await;
+        let result = publisher.publish(lane, to, properties, webhook.body().clone()).await;
         if let Err(error) = &result {
             self.failed(&publisher, error);
         }

@@ -62,6 +62,40 @@ async fn a_lane_that_takes_nothing_is_one_outage_and_no_other_lanes() {
     assert!(log().contains("takes webhooks again"));
 }
 
+/// Nobody answers for a queue that has no leader, not even with a nack, and the broker's channels wait for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lane_without_a_leader_deafens_no_other() {
+    let node = Node::start();
+    let (folder, database) = (tempfile::tempdir().unwrap(), Database::create(Kind::Sqlite).await);
+    let mut setting = Setting::new(folder.path(), &database.url);
+    setting.queue_url = Some(node.url().to_owned());
+    let _serve = setting.spawn(&["serve"]);
+    setting.answers("readyz").await;
+    of_messages(&node, "suspend");
+    for round in 0..5 {
+        post(&setting, "message", round * 10..(round + 1) * 10).await;
+        post(&setting, "call.received", round * 10..(round + 1) * 10).await;
+    }
+    wait_for("the calls on the broker", RECOVERY_MAX / 2, || async {
+        (waiting(&node, "waha.calls") == 50).then_some(())
+    })
+    .await;
+    let lines = log(&setting);
+    assert_eq!(lines.matches("takes no webhooks").count(), 1, "{lines}");
+    assert!(!lines.contains("takes webhooks again"), "{lines}");
+    of_messages(&node, "resume");
+    wait_for("the messages on the broker", PATIENCE, || async {
+        (waiting(&node, "waha.messages") >= 50).then_some(())
+    })
+    .await;
+}
+
+/// Does something with the process that answers for the queue of messages.
+fn of_messages(node: &Node, what: &str) {
+    let call = format!("sys:{what}('%2F_waha.messages').");
+    node.control(&["eval", &call]);
+}
+
 fn waiting(node: &Node, queue: &str) -> usize {
     let told = node.told(&["-q", "list_queues", "name", "messages"]);
     let line = told.lines().find_map(|line| line.strip_prefix(queue)?.trim().parse().ok());

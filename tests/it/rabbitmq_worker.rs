@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use reqwest::Url;
 use sea_orm::EntityTrait;
+use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 use waha_ingest::metrics::worker::WorkerMetrics;
 use waha_ingest::queue::rabbitmq::{Options, RabbitmqQueue};
@@ -14,6 +16,7 @@ use waha_ingest::worker::{ByteBudget, Worker};
 
 use crate::app::TestApp;
 use crate::database::Kind;
+use crate::proxy::Proxy;
 use crate::rabbitmq_node::{message, options};
 use crate::wait::wait_for;
 
@@ -76,6 +79,27 @@ async fn work_until_a_crash(
     }
 }
 
+/// Whatever is in hand when the broker goes down comes back each time, and is no suspect for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_broken_connection_brings_back_is_never_given_up() {
+    let direct = options();
+    let url = Url::parse(direct.urls[0].expose_secret()).unwrap();
+    let address = format!("{}:{}", url.host_str().unwrap(), url.port().unwrap());
+    let proxy = Proxy::start(address.clone()).await;
+    let proxied = url.as_str().replace(&address, &proxy.address.to_string());
+    let queue = RabbitmqQueue::open(Options { urls: vec![proxied.into()], ..direct });
+    queue.publish(message("ours")).await.expect("publish");
+    let mut held = receive(&queue, 1).await;
+    for _ in 0..10 {
+        proxy.cut();
+        held = receive(&queue, 1).await;
+    }
+    assert_eq!(held[0].attempt(), 1, "no attempt is used");
+    queue.ack(held).await.expect("ack");
+    let survey = queue.survey().await.expect("a survey");
+    assert_eq!((survey.given_up, survey.depth.total()), (0, 0));
+}
+
 /// A consumer that nobody asks gives back what it holds, long before the broker would cut it off.
 #[tokio::test(flavor = "multi_thread")]
 async fn consumption_is_given_up_and_taken_up_again() {
@@ -106,12 +130,12 @@ async fn consumption_is_given_up_and_taken_up_again() {
     assert_eq!(queue.survey().await.expect("a survey").given_up, 0);
 }
 
-/// At least one of either queue that messages may be in.
+/// At least one of either queue that messages may be in; a connection that breaks meanwhile is made again.
 async fn receive(queue: &RabbitmqQueue, max: usize) -> Vec<Delivery> {
     wait_for("a delivery", PATIENCE, || async {
         let wait = Duration::from_millis(200);
         for lane in [Lane::Messages, Lane::Chats] {
-            let batch = queue.receive(lane, BatchLimit::of(max), wait).await.expect("receive");
+            let batch = queue.receive(lane, BatchLimit::of(max), wait).await.unwrap_or_default();
             if !batch.is_empty() {
                 return Some(batch);
             }

@@ -126,10 +126,10 @@ impl Shared {
         consumer_buffer.hears();
         let content = message::read(message);
         let place = consumer_buffer.flow.place();
-        if matches!(place, Place::Lane(_)) && content.returns >= SUSPECT_AFTER {
+        if let Some(to) = self.belongs_to(place, &content) {
             let shared = Arc::clone(self);
             let flow = Arc::clone(&consumer_buffer.flow);
-            tokio::spawn(async move { shared.suspect(&flow, broker_tag, &content).await });
+            tokio::spawn(async move { shared.move_to(to, &flow, broker_tag, &content).await });
             return;
         }
         let Content { webhook, failures, given_up, returns } = content;
@@ -141,21 +141,39 @@ impl Shared {
         let copy = is_copied.then(|| (webhook.clone(), failures.clone()));
         let received_at_ms = webhook.received_at_ms();
         let room = Room::take(Arc::clone(&consumer_buffer.flow), webhook.body().len() as u64);
-        let hand = InFlightMessage { broker_tag, received_at_ms, room, copy };
+        let receipt = webhook.receipt();
+        let hand = InFlightMessage { broker_tag, receipt, received_at_ms, room, copy };
         let delivery =
             Delivery::new(webhook, failures, self.hands.take(hand), self.returns.clone());
         consumer_buffer.waiting.with(|waiting| waiting.push_back((delivery, given_up)));
         self.bell(place).notify_waiters();
     }
 
-    /// Moves a message to where it is processed alone.
-    async fn suspect(&self, flow: &AckChannel, broker_tag: u64, content: &Content) {
-        match self.publish_to(Place::Suspects, &content.webhook, &content.failures).await {
+    /// Where a message has to be published anew because of how often it came back: to where it is processed
+    /// alone, or, with its count at zero, to where it is, if it came back because a connection broke. An outage
+    /// of the broker is no webhook's fault.
+    fn belongs_to(&self, place: Place, content: &Content) -> Option<Place> {
+        let returns_max = match place {
+            Place::Lane(_) => SUSPECT_AFTER,
+            Place::Suspects => 1,
+            Place::Dead => return None,
+        };
+        if content.returns < returns_max {
+            return None;
+        }
+        if self.hands.survived(content.webhook.receipt()) {
+            return Some(place);
+        }
+        matches!(place, Place::Lane(_)).then_some(Place::Suspects)
+    }
+
+    async fn move_to(&self, to: Place, flow: &AckChannel, broker_tag: u64, content: &Content) {
+        match self.publish_to(to, &content.webhook, &content.failures).await {
             Ok(()) => flow.ack(vec![broker_tag]).await,
             Err(error) => {
                 tracing::warn!(
                     error = %Causes(&error),
-                    "a webhook that may crash workers could not be set apart yet"
+                    "a webhook that came back several times could not be set apart yet"
                 );
                 flow.give_back(&[broker_tag]).await;
             }
@@ -193,7 +211,7 @@ impl Shared {
     /// A consumer is over: what it brought is not in our hands any more.
     pub(super) fn lose(&self, consumer_buffer: &ConsumerBuffer) {
         consumer_buffer.is_over.store(true, Ordering::Release);
-        self.hands.forget(&consumer_buffer.flow);
+        self.hands.lose(&consumer_buffer.flow);
         consumer_buffer.waiting.with(VecDeque::clear);
         self.bell(consumer_buffer.flow.place()).notify_waiters();
     }

@@ -114,12 +114,11 @@ impl BrokerError {
     pub fn extent(&self) -> Extent {
         match self {
             Self::TooLarge { .. } => Extent::Webhook,
-            Self::Unroutable(_) | Self::NotTaken => Extent::Lane,
+            // A queue without leader does not answer at all. A broker that answers nothing shows in every lane.
+            Self::Unroutable(_) | Self::NotTaken | Self::Silent(_) | Self::Slow(_) => Extent::Lane,
             Self::Unanswered(error) => error.extent(),
             Self::Unreachable(_)
             | Self::Certificate(_)
-            | Self::Silent(_)
-            | Self::Slow(_)
             | Self::Credentials
             | Self::VirtualHost(_)
             | Self::Permission(_)

@@ -2,17 +2,21 @@
 //!
 //! Used by `consume`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::ack_channel::{AckChannel, Room};
 use crate::queue::{Failure, Lane, Tag};
-use crate::webhook::Webhook;
+use crate::webhook::{Receipt, Webhook};
+
+/// So many losses are remembered, the latest.
+const LOST_MAX: usize = 8_192;
 
 /// One message in hand.
 pub(super) struct InFlightMessage {
     /// The broker's tag, on its channel.
     pub(super) broker_tag: u64,
+    pub(super) receipt: Receipt,
     pub(super) received_at_ms: i64,
     /// The channel it came in on, and the room its body takes up there until it is ended.
     pub(super) room: Room,
@@ -35,6 +39,8 @@ pub(super) struct InFlightMessages(Mutex<Inner>);
 struct Inner {
     by_tag: HashMap<Tag, InFlightMessage>,
     next: Tag,
+    /// What was in hand when its channel broke, which this process survived.
+    lost: VecDeque<Receipt>,
 }
 
 impl InFlightMessages {
@@ -55,9 +61,22 @@ impl InFlightMessages {
         self.lock().by_tag.remove(&tag)
     }
 
-    /// Forgets what came in on a channel that broke.
-    pub(super) fn forget(&self, flow: &Arc<AckChannel>) {
-        self.lock().by_tag.retain(|_, hand| !Arc::ptr_eq(hand.flow(), flow));
+    /// What came in on a channel that broke is in hand no more.
+    pub(super) fn lose(&self, flow: &Arc<AckChannel>) {
+        let mut inner = self.lock();
+        let Inner { by_tag, lost, .. } = &mut *inner;
+        let broken = by_tag.extract_if(|_, hand| Arc::ptr_eq(hand.flow(), flow));
+        lost.extend(broken.map(|(_, hand)| hand.receipt));
+        let excess = lost.len().saturating_sub(LOST_MAX);
+        lost.drain(..excess);
+    }
+
+    /// Whether a message that came back was lost here by its channel, and so by no worker's death. Says so once
+    /// for each loss.
+    pub(super) fn survived(&self, receipt: Receipt) -> bool {
+        let lost = &mut self.lock().lost;
+        let found = lost.iter().position(|it| *it == receipt);
+        found.and_then(|index| lost.swap_remove_back(index)).is_some()
     }
 
     /// How many are in hand that the broker gave up.

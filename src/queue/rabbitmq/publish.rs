@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::try_join_all;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, PublisherConfirm};
 use tokio::time::{Instant, timeout};
@@ -18,9 +19,10 @@ use super::error::BrokerError;
 use super::lock::Lock;
 use super::refusals::Refusals;
 use super::topology::{Address, Topology};
+use crate::queue::Lane;
 use crate::telemetry::cause::Causes;
 
-/// Channels of a connection. One does 25,000 a second here, four do 40,000, more no better.
+/// Channels of a lane. One does 25,000 a second here, four do 40,000, more no better.
 const CHANNELS: usize = 4;
 
 /// How long the broker may take to confirm; callers who need an answer earlier stop waiting.
@@ -42,12 +44,15 @@ thread_local! {
 }
 
 /// Open channels in confirm mode.
+///
+/// The broker's process of a channel waits for the leader of a quorum queue that it publishes to for the first
+/// time, for half a minute, and so does all that comes after on that channel. So no lane shares one with
+/// another, nor with probes: a queue that lost its leader when the broker was killed would deafen the others.
 pub(super) struct Publisher {
     connection: Arc<Connection>,
-    channels: Vec<ConfirmChannel>,
-    /// No webhook goes out on it: the broker's process of a channel waits for the leader of a quorum queue that
-    /// it publishes to for the first time, for half a minute, and so do all that come after on that channel.
-    /// A queue of probes that lost its leader when the broker was killed deafened a quarter of the webhooks.
+    /// By lane.
+    channels: Vec<[ConfirmChannel; CHANNELS]>,
+    /// No webhook goes out on it.
     probing: ConfirmChannel,
     silence: Silence,
     refusals: Refusals,
@@ -68,9 +73,11 @@ impl Publisher {
         topology: &Topology,
     ) -> Result<Self, BrokerError> {
         topology.declare(&connection.create_channel().await?).await?;
-        let mut channels = Vec::with_capacity(CHANNELS);
-        for _ in 0..CHANNELS {
-            channels.push(ConfirmChannel::open(&connection).await?);
+        let mut channels = Vec::with_capacity(Lane::ALL.len());
+        for _ in Lane::ALL {
+            let opened = [(); CHANNELS].map(|()| ConfirmChannel::open(&connection));
+            let opened = try_join_all(opened).await?;
+            channels.push(opened.try_into().map_err(|_| BrokerError::Closed)?);
         }
         let probing = ConfirmChannel::open(&connection).await?;
         let (silence, refusals, mending) = <(Silence, Refusals, Arc<_>)>::default();
@@ -117,13 +124,14 @@ impl Publisher {
     }
 
     /// Always the same for a thread, because threads that share one wait for each other.
-    fn channel(&self) -> &ConfirmChannel {
-        &self.channels[THREAD.with(|number| number % self.channels.len())]
+    fn channel(&self, lane: Lane) -> &ConfirmChannel {
+        &self.channels[lane as usize][THREAD.with(|number| number % CHANNELS)]
     }
 
-    /// Publishes and waits for the confirm.
+    /// Publishes something of a lane and waits for the confirm.
     pub(super) async fn publish(
         &self,
+        lane: Lane,
         to: Address,
         properties: BasicProperties,
         body: bytes::Bytes,
@@ -131,7 +139,7 @@ impl Publisher {
         self.require_unblocked()?;
         let bytes = body.len() as u64;
         let attempt = Attempt::begin(&self.silence);
-        let answer = self.channel().publish(to.clone(), properties, body).await;
+        let answer = self.channel(lane).publish(to.clone(), properties, body).await;
         if matches!(answer, Err(BrokerError::Silent(_))) {
             return answer;
         }
@@ -173,7 +181,7 @@ impl ConfirmChannel {
 
 impl Usable for Publisher {
     fn is_usable(&self) -> bool {
-        let mut channels = self.channels.iter().chain([&self.probing]);
+        let mut channels = self.channels.iter().flatten().chain([&self.probing]);
         !self.silence.is_too_long()
             && !self.refusals.last_too_long()
             && channels.all(|it| it.channel.status().connected())

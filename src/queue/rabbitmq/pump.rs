@@ -95,8 +95,10 @@ impl Pump {
             End::Retire => {
                 // Whatever it can't be told, it loses with its channel.
                 let _ = timeout(CANCEL_MAX, self.cancel(consumer)).await;
-                self.shared.retire(&self.consumer_buffer).await;
-                return None;
+                if self.consumer_buffer.flow.channel().status().connected() {
+                    self.shared.retire(&self.consumer_buffer).await;
+                    return None;
+                }
             }
             End::Lost => {}
         }

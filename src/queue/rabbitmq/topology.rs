@@ -36,8 +36,8 @@ pub(super) const LANE_DELIVERY_LIMIT: i32 = 20;
 /// A message that came back so often was in hand when processes died: it is processed alone.
 pub(super) const SUSPECT_AFTER: u64 = 3;
 
-/// How often a suspect may come back. Nothing else is in hand meanwhile, so it is the cause, unless
-/// the process was stopped or lost its connection just then.
+/// How often a suspect may come back. Nothing else is in hand meanwhile, so it is the cause. One that came back
+/// because a connection broke begins anew where that was survived.
 pub(super) const SUSPECT_DELIVERY_LIMIT: i32 = 3;
 
 /// "Without limit" has no value that every version takes, and newer ones have a limit of 20.
