@@ -151,7 +151,7 @@ enum BrokerAnswer {
 impl Inner {
     /// The same, counted in the door's books: Ok if the broker confirmed, else what is to be told where
     /// else the webhook went, if the broker may have it. A replay was counted when it was accepted.
-    async fn publish_counted(&self, webhook: &Webhook) -> Result<(), Option<Counting<'_>>> {
+    async fn publish_counted(&self, webhook: &Webhook) -> Result<(), Option<Counting>> {
         let counting = (!webhook.is_replay()).then(|| self.counter.begin());
         match self.publish_to_broker(webhook.clone()).await {
             BrokerAnswer::Confirmed => counting.into_iter().for_each(Counting::confirmed),
@@ -162,6 +162,24 @@ impl Inner {
             BrokerAnswer::Unknown => return Err(counting),
         }
         Ok(())
+    }
+
+    /// Spools what the broker has not confirmed. Where the file takes nothing the broker is asked after all.
+    async fn keep(
+        &self,
+        webhook: Webhook,
+        is_away: bool,
+        unanswered: Option<Counting>,
+    ) -> Result<(), QueueError> {
+        let spooled = self.spool(webhook.clone()).await;
+        if spooled.is_ok() {
+            // The file counts it.
+            unanswered.into_iter().for_each(Counting::needs_no_count);
+        } else if is_away && self.publish_counted(&webhook).await.is_ok() {
+            // The drain can't try the broker with what could not be spooled.
+            return Ok(());
+        }
+        spooled
     }
 
     async fn spool(&self, webhook: Webhook) -> Result<(), QueueError> {
@@ -211,25 +229,19 @@ impl Queue for Spool {
     }
 
     async fn publish(&self, webhook: Webhook) -> Result<(), QueueError> {
-        let inner = &self.inner;
-        let lane = Lane::of(webhook.event_type());
-        let is_away = inner.availability.is_away(lane);
+        let is_away = self.inner.availability.is_away(Lane::of(webhook.event_type()));
         let mut unanswered = None;
         if !is_away {
-            match inner.publish_counted(&webhook).await {
+            match self.inner.publish_counted(&webhook).await {
                 Ok(()) => return Ok(()),
                 Err(counting) => unanswered = counting,
             }
         }
-        let spooled = inner.spool(webhook.clone()).await;
-        if spooled.is_ok() {
-            // The file counts it.
-            unanswered.into_iter().for_each(Counting::needs_no_count);
-        } else if is_away && inner.publish_counted(&webhook).await.is_ok() {
-            // The drain can't try the broker with what could not be spooled.
-            return Ok(());
-        }
-        spooled
+        // In a task: whoever asked may be gone before it is known where the webhook is, and then it would count
+        // as one that may be anywhere. So it was with doors that had been frozen.
+        let inner = Arc::clone(&self.inner);
+        let kept = tokio::spawn(async move { inner.keep(webhook, is_away, unanswered).await });
+        kept.await.map_err(|_| BrokerError::Closed)?
     }
 
     async fn receive(

@@ -250,3 +250,46 @@ async fn what_a_full_spool_refuses_while_the_broker_gives_no_answer_is_not_known
     assert!(receive(&options, &there).await.is_superset(&there));
     assert_eq!(books(&folder).await.accepted, 1);
 }
+
+/// As after a door was frozen: whoever posted is answered that it took too long, and the webhook is kept all
+/// the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_waits_for_any_more_is_counted_where_it_is() {
+    let node = Node::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = open(&folder, &node.options(), 1 << 20);
+    wait_for("a broker that answers", PATIENCE, || async {
+        spool.publish(message("first")).await.ok()
+    })
+    .await;
+    let before = wait_for("a count of it, on the broker", PATIENCE, || async {
+        let books = books(&folder).await;
+        (books.accepted == 1 && books.waiting == 0).then(|| books.uncertain(&BTreeMap::new()))
+    })
+    .await;
+    order(&node, &["freeze"]);
+    let lock = rusqlite::Connection::open(file(&folder)).unwrap();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let publish = |number: i32| {
+        let spool = spool.clone();
+        async move {
+            tokio::time::timeout(PUBLISH_MAX * 3, spool.publish(message(&number.to_string()))).await
+        }
+    };
+    let published = futures_util::future::join_all((0..20).map(publish)).await;
+    assert!(published.iter().all(Result::is_err), "the file takes nothing yet");
+    lock.execute_batch("ROLLBACK").unwrap();
+    order(&node, &["thaw"]);
+    wait_for("all of them, counted", PATIENCE, || async {
+        let books = books(&folder).await;
+        (books.accepted == 21 && books.waiting == 0).then_some(())
+    })
+    .await;
+    // What the broker takes is counted in the file that says what nobody knows.
+    spool.publish(message("last")).await.expect("a broker that is back");
+    wait_for("the last, counted", PATIENCE, || async {
+        (books(&folder).await.accepted == 22).then_some(())
+    })
+    .await;
+    assert_eq!(books(&folder).await.uncertain(&BTreeMap::new()), before);
+}

@@ -73,12 +73,12 @@ struct LateFile {
 }
 
 /// A webhook on its way to the broker. Dropped without an answer of the broker, the broker may have it.
-pub(super) struct Counting<'a> {
-    shared: &'a Shared,
+pub(super) struct Counting {
+    shared: Arc<Shared>,
     is_answered: bool,
 }
 
-impl Counting<'_> {
+impl Counting {
     /// The broker took it.
     pub(super) fn confirmed(mut self) {
         self.is_answered = true;
@@ -91,7 +91,7 @@ impl Counting<'_> {
     }
 }
 
-impl Drop for Counting<'_> {
+impl Drop for Counting {
     fn drop(&mut self) {
         if !self.is_answered {
             self.shared.add(&self.shared.unanswered);
@@ -141,8 +141,8 @@ impl Counter {
 
     /// A webhook goes to the broker. Announces in the file that there may be more than it counts; that is
     /// one write for all that follow, until the door is at rest.
-    pub(super) fn begin(&self) -> Counting<'_> {
-        let shared = &self.shared;
+    pub(super) fn begin(&self) -> Counting {
+        let shared = Arc::clone(&self.shared);
         shared.in_flight.fetch_add(1, Ordering::SeqCst);
         if !shared.is_announced.load(Ordering::SeqCst) {
             shared.announce();
