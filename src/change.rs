@@ -39,6 +39,7 @@ pub use message::{
 };
 pub use own::{ME, OwnMessageChange, Witness};
 pub use person::{ContactChange, Link, Names, PersonKey};
+use rename::Table;
 pub use rename::{InChat, Named};
 pub use session::{
     Identity, IdentityVersions, Metadata, SessionChange, SessionKey, SessionStatus, Software,
@@ -48,96 +49,83 @@ pub use version::{Register, Version};
 
 pub use crate::waha::ack::MessageStatus;
 
-/// What webhooks tell, by row, in the canonical order in which rows are locked.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Changes {
+/// Defines the tables of [`Changes`]: the one list of them. What has a name of people's is counted under it.
+macro_rules! tables {
+    ($($(#[$doc:meta])* $table:ident: $rows:ty $(, $counted:literal)?;)+) => {
+        /// What webhooks tell, by row, in the canonical order in which rows are locked.
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct Changes {
+            $($(#[$doc])* pub $table: $rows,)+
+        }
+
+        impl Changes {
+            /// How many there are, by what they are about.
+            pub fn counts(&self) -> impl Iterator<Item = (&'static str, usize)> {
+                let counts = [$($(($counted, self.$table.len()),)?)+];
+                counts.into_iter().filter(|(_, count)| *count > 0)
+            }
+
+            /// Sees every key.
+            fn each_key<'a>(&'a self, see: &mut dyn FnMut(&'a dyn Named)) {
+                $(self.$table.each_key(see);)+
+            }
+
+            /// All keys under the names of their people.
+            fn with_renamed_keys(self, names: &Names) -> Self {
+                Self { $($table: self.$table.with_renamed_keys(names)),+ }
+            }
+        }
+
+        impl Merge for Changes {
+            fn merge_in(&mut self, other: Self) {
+                merge_fields!(self, other: $($table),+);
+            }
+        }
+    };
+}
+
+tables! {
     /// Sessions. Every session, chat and call named below is in here.
-    pub sessions: BTreeMap<SessionKey, SessionChange>,
+    sessions: BTreeMap<SessionKey, SessionChange>, "sessions";
     /// Chats. Every chat named below is in here.
-    pub chats: BTreeMap<ChatKey, ChatChange>,
+    chats: BTreeMap<ChatKey, ChatChange>, "chats";
     /// Messages. Every message named in the next seven is in here.
-    pub messages: BTreeMap<MessageKey, MessageChange>,
+    messages: BTreeMap<MessageKey, MessageChange>, "messages";
     /// Of the messages: own ones in direct chats, under the names that were told.
-    pub own_messages: BTreeMap<MessageKey, OwnMessageChange>,
+    own_messages: BTreeMap<MessageKey, OwnMessageChange>;
     /// Edits, whoever made them.
-    pub edits: BTreeMap<EditKey, EditChange>,
+    edits: BTreeMap<EditKey, EditChange>, "edits";
     /// Revocations, whoever made them.
-    pub revocations: BTreeMap<RevocationKey, Revocation>,
+    revocations: BTreeMap<RevocationKey, Revocation>, "revocations";
     /// From which ads or posts the authors of messages came.
-    pub referrals: BTreeMap<AnswerKey, ReferralChange>,
+    referrals: BTreeMap<AnswerKey, ReferralChange>, "referrals";
     /// Reactions.
-    pub reactions: BTreeMap<AnswerKey, ReactionChange>,
+    reactions: BTreeMap<AnswerKey, ReactionChange>, "reactions";
     /// Votes in polls.
-    pub votes: BTreeMap<AnswerKey, VoteChange>,
+    votes: BTreeMap<AnswerKey, VoteChange>, "votes";
     /// Answers to invitations.
-    pub event_responses: BTreeMap<AnswerKey, EventResponseChange>,
+    event_responses: BTreeMap<AnswerKey, EventResponseChange>, "answers to invitations";
     /// How far own messages got with members of groups.
-    pub member_acks: BTreeMap<AnswerKey, MemberAckChange>,
+    member_acks: BTreeMap<AnswerKey, MemberAckChange>, "acks of members";
     /// Calls.
-    pub calls: BTreeMap<CallKey, CallChange>,
+    calls: BTreeMap<CallKey, CallChange>, "calls";
     /// How far someone has read a chat.
-    pub reads: BTreeMap<ReadKey, ReadChange>,
+    reads: BTreeMap<ReadKey, ReadChange>, "read marks";
     /// People, as far as something is told about them.
-    pub contacts: BTreeMap<PersonKey, ContactChange>,
+    contacts: BTreeMap<PersonKey, ContactChange>, "contacts";
     /// Which ids are one person.
-    pub links: BTreeSet<Link>,
+    links: BTreeSet<Link>;
     /// Members of groups.
-    pub participants: BTreeMap<ParticipantKey, ParticipantChange>,
+    participants: BTreeMap<ParticipantKey, ParticipantChange>, "members";
     /// Wishes to join a group.
-    pub join_requests: BTreeMap<JoinRequestKey, JoinRequestChange>,
+    join_requests: BTreeMap<JoinRequestKey, JoinRequestChange>, "wishes to join";
     /// Labels.
-    pub labels: BTreeMap<LabelKey, LabelChange>,
+    labels: BTreeMap<LabelKey, LabelChange>, "labels";
     /// Which chats have which labels.
-    pub chat_labels: BTreeMap<ChatLabelKey, ChatLabelChange>,
+    chat_labels: BTreeMap<ChatLabelKey, ChatLabelChange>, "labels on chats";
 }
 
 impl Changes {
-    /// How many there are, by what they are about.
-    pub fn counts(&self) -> impl Iterator<Item = (&'static str, usize)> {
-        let Self {
-            sessions,
-            chats,
-            messages,
-            // Another view of messages, and of who is who.
-            own_messages: _,
-            links: _,
-            edits,
-            revocations,
-            referrals,
-            reactions,
-            votes,
-            event_responses,
-            member_acks,
-            calls,
-            reads,
-            contacts,
-            participants,
-            join_requests,
-            labels,
-            chat_labels,
-        } = self;
-        let counts = [
-            ("sessions", sessions.len()),
-            ("chats", chats.len()),
-            ("messages", messages.len()),
-            ("edits", edits.len()),
-            ("revocations", revocations.len()),
-            ("referrals", referrals.len()),
-            ("reactions", reactions.len()),
-            ("votes", votes.len()),
-            ("answers to invitations", event_responses.len()),
-            ("acks of members", member_acks.len()),
-            ("calls", calls.len()),
-            ("read marks", reads.len()),
-            ("contacts", contacts.len()),
-            ("members", participants.len()),
-            ("wishes to join", join_requests.len()),
-            ("labels", labels.len()),
-            ("labels on chats", chat_labels.len()),
-        ];
-        counts.into_iter().filter(|(_, count)| *count > 0)
-    }
-
     /// The change of a session, made if there is none yet.
     pub fn session(&mut self, key: &SessionKey) -> &mut SessionChange {
         self.sessions.entry(key.clone()).or_default()
@@ -219,13 +207,5 @@ impl Changes {
     pub fn label(&mut self, key: &LabelKey) -> &mut LabelChange {
         self.session(&key.session);
         self.labels.entry(key.clone()).or_default()
-    }
-}
-
-impl Merge for Changes {
-    fn merge_in(&mut self, other: Self) {
-        merge_fields!(self, other: sessions, chats, messages, own_messages, edits, revocations,
-            referrals, reactions, votes, event_responses, member_acks, calls, reads, contacts, links, participants,
-            join_requests, labels, chat_labels);
     }
 }

@@ -131,38 +131,4 @@ impl Changes {
             self.revoke(by_me(home), revocation);
         }
     }
-
-    /// Whether anything but tellings and acks names a message.
-    fn mentions(&self, message: &MessageKey) -> bool {
-        let Self {
-            // What tells and acks, and what names no message.
-            sessions: _,
-            chats: _,
-            messages: _,
-            own_messages: _,
-            calls: _,
-            reads: _,
-            contacts: _,
-            links: _,
-            participants: _,
-            join_requests: _,
-            labels: _,
-            chat_labels: _,
-            edits,
-            revocations,
-            referrals,
-            reactions,
-            votes,
-            event_responses,
-            member_acks,
-        } = self;
-        let answers = (reactions.keys())
-            .chain(votes.keys())
-            .chain(event_responses.keys())
-            .chain(referrals.keys())
-            .chain(member_acks.keys());
-        let edited = edits.keys().map(|key| &key.message);
-        let revoked = revocations.keys().map(|key| &key.message);
-        answers.map(|key| &key.message).chain(edited).chain(revoked).any(|key| key == message)
-    }
 }

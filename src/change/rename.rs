@@ -6,35 +6,43 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    AnswerKey, CallChange, Changes, ChatKey, ChatLabelKey, EditKey, JoinRequestKey, Link, Merge,
-    MessageChange, MessageKey, Names, ParticipantKey, PersonKey, ReadKey, RevocationKey,
+    AnswerKey, CallChange, CallKey, Changes, ChatKey, ChatLabelKey, EditKey, JoinRequestKey,
+    LabelKey, Link, Merge, MessageKey, Names, ParticipantKey, PersonKey, ReadKey, RevocationKey,
     SessionKey, Told,
 };
 
-/// A key that names people.
+/// A key of a row, and what it names. A key that names nobody says nothing.
 pub trait Named {
     /// Puts the people's names in place of their ids.
-    fn rename(&mut self, names: &Names);
+    fn rename(&mut self, _names: &Names) {}
+
+    /// Who is named, beside the chat.
+    fn person(&self) -> Option<PersonKey> {
+        None
+    }
+
+    /// The message whose answer, edit or the like it is.
+    fn about(&self) -> Option<&MessageKey> {
+        None
+    }
 }
 
 /// A key of what belongs to a chat.
 pub trait InChat {
     /// The chat, which may be a person's.
     fn chat(&self) -> &ChatKey;
-    /// Who is named beside the chat.
-    fn person(&self) -> Option<&str>;
 }
 
-/// Says where a key has its chat, and whom it names beside it.
+impl Named for SessionKey {}
+impl Named for CallKey {}
+impl Named for LabelKey {}
+
+/// Says where a key has its chat, whom it names beside it, and about which message it is.
 macro_rules! in_chat {
-    ($key:ty: $($chat:ident).+ $(, $person:ident)?) => {
+    ($key:ty: $($chat:ident).+ $(, $person:ident)? $(; about $message:ident)?) => {
         impl InChat for $key {
             fn chat(&self) -> &ChatKey {
                 &self.$($chat).+
-            }
-
-            fn person(&self) -> Option<&str> {
-                None$(.or(Some(self.$person.as_str())))?
             }
         }
 
@@ -43,14 +51,22 @@ macro_rules! in_chat {
                 $(self.$person = names.of(&self.chat().session, &self.$person).to_owned();)?
                 self.$($chat).+.rename(names);
             }
+
+            fn person(&self) -> Option<PersonKey> {
+                None$(.or(PersonKey::of(&self.chat().session, &self.$person)))?
+            }
+
+            fn about(&self) -> Option<&MessageKey> {
+                None$(.or(Some(&self.$message)))?
+            }
         }
     };
 }
 
 in_chat!(MessageKey: chat);
-in_chat!(EditKey: message.chat, author);
-in_chat!(RevocationKey: message.chat, author);
-in_chat!(AnswerKey: message.chat, author);
+in_chat!(EditKey: message.chat, author; about message);
+in_chat!(RevocationKey: message.chat, author; about message);
+in_chat!(AnswerKey: message.chat, author; about message);
 in_chat!(ReadKey: chat, reader);
 in_chat!(ParticipantKey: chat, jid);
 in_chat!(JoinRequestKey: chat, jid);
@@ -61,11 +77,54 @@ impl Named for PersonKey {
         let name = names.of(&self.session, &self.jid).to_owned();
         self.jid = name;
     }
+
+    fn person(&self) -> Option<PersonKey> {
+        Some(self.clone())
+    }
 }
 
 impl Named for ChatKey {
     fn rename(&mut self, names: &Names) {
         names.chat(self);
+    }
+
+    fn person(&self) -> Option<PersonKey> {
+        PersonKey::of(&self.session, &self.chat_id)
+    }
+}
+
+/// What is told about the rows of a table.
+pub(super) trait Table {
+    /// Sees every key.
+    fn each_key<'a>(&'a self, see: &mut dyn FnMut(&'a dyn Named));
+
+    /// The same under the names of their people; rows that become one merge.
+    fn with_renamed_keys(self, names: &Names) -> Self;
+}
+
+impl<K: Named + Ord, V: Merge> Table for BTreeMap<K, V> {
+    fn each_key<'a>(&'a self, see: &mut dyn FnMut(&'a dyn Named)) {
+        for key in self.keys() {
+            see(key);
+        }
+    }
+
+    fn with_renamed_keys(self, names: &Names) -> Self {
+        let mut all = Self::new();
+        for (mut key, value) in self {
+            key.rename(names);
+            all.merge_in(Self::from([(key, value)]));
+        }
+        all
+    }
+}
+
+/// Links say who has which ids: they have no other names.
+impl Table for BTreeSet<Link> {
+    fn each_key<'a>(&'a self, _see: &mut dyn FnMut(&'a dyn Named)) {}
+
+    fn with_renamed_keys(self, _names: &Names) -> Self {
+        self
     }
 }
 
@@ -79,114 +138,36 @@ impl Changes {
 
     /// Everybody who is named in a key.
     pub fn named(&self) -> BTreeSet<PersonKey> {
-        let Self {
-            // These name nobody, or a chat that is among the chats.
-            sessions: _,
-            calls: _,
-            labels: _,
-            chat_labels: _,
-            own_messages: _,
-            // See `people`.
-            links: _,
-            chats,
-            messages,
-            edits,
-            revocations,
-            referrals,
-            reactions,
-            votes,
-            event_responses,
-            member_acks,
-            reads,
-            contacts,
-            participants,
-            join_requests,
-        } = self;
-        let mut named: BTreeSet<PersonKey> = contacts.keys().cloned().collect();
-        let ids = chats.keys().map(|chat| (&chat.session, chat.chat_id.as_str()));
-        named.extend(ids.filter_map(person));
-        let authors = |(key, change): (&MessageKey, &MessageChange)| -> Vec<PersonKey> {
-            let author = |author| person((&key.chat.session, author));
-            change.told.keys().map(String::as_str).filter_map(author).collect()
-        };
-        named.extend(messages.iter().flat_map(|(key, change)| authors((key, change))));
-        named.extend(beside(edits));
-        named.extend(beside(revocations));
-        named.extend(beside(referrals));
-        named.extend(beside(reactions));
-        named.extend(beside(votes));
-        named.extend(beside(event_responses));
-        named.extend(beside(member_acks));
-        named.extend(beside(reads));
-        named.extend(beside(participants));
-        named.extend(beside(join_requests));
+        let mut named = BTreeSet::new();
+        self.each_key(&mut |key| named.extend(key.person()));
+        for (key, message) in &self.messages {
+            let author = |author: &String| PersonKey::of(&key.chat.session, author);
+            named.extend(message.told.keys().filter_map(author));
+        }
         named
+    }
+
+    /// Whether something is an answer to a message, an edit of it or the like.
+    pub fn mentions(&self, message: &MessageKey) -> bool {
+        let mut is_mentioned = false;
+        self.each_key(&mut |key| is_mentioned |= key.about() == Some(message));
+        is_mentioned
     }
 
     /// The same changes under the names of their people.
     #[must_use]
-    pub fn renamed(self, names: &Names) -> Self {
+    pub fn renamed(mut self, names: &Names) -> Self {
         if names.is_empty() {
             return self;
         }
-        let Self {
-            sessions,
-            chats,
-            mut messages,
-            own_messages,
-            edits,
-            revocations,
-            referrals,
-            reactions,
-            votes,
-            event_responses,
-            member_acks,
-            mut calls,
-            reads,
-            contacts,
-            links,
-            participants,
-            join_requests,
-            labels,
-            chat_labels,
-        } = self;
-        for call in calls.values_mut() {
+        for call in self.calls.values_mut() {
             rename_caller(call, names);
         }
-        for (key, message) in &mut messages {
+        for (key, message) in &mut self.messages {
             message.told = told(std::mem::take(&mut message.told), &key.chat.session, names);
         }
-        Self {
-            sessions,
-            chats: renamed(chats, names),
-            messages: renamed(messages, names),
-            own_messages: renamed(own_messages, names),
-            edits: renamed(edits, names),
-            revocations: renamed(revocations, names),
-            referrals: renamed(referrals, names),
-            reactions: renamed(reactions, names),
-            votes: renamed(votes, names),
-            event_responses: renamed(event_responses, names),
-            member_acks: renamed(member_acks, names),
-            calls,
-            reads: renamed(reads, names),
-            contacts: renamed(contacts, names),
-            links,
-            participants: renamed(participants, names),
-            join_requests: renamed(join_requests, names),
-            labels,
-            chat_labels: renamed(chat_labels, names),
-        }
+        self.with_renamed_keys(names)
     }
-}
-
-/// Whom keys name beside their chats.
-fn beside<K: InChat, V>(map: &BTreeMap<K, V>) -> impl Iterator<Item = PersonKey> {
-    map.keys().filter_map(|key| person((&key.chat().session, key.person()?)))
-}
-
-fn person((session, jid): (&SessionKey, &str)) -> Option<PersonKey> {
-    PersonKey::of(session, jid)
 }
 
 fn rename_caller(call: &mut CallChange, names: &Names) {
@@ -208,13 +189,4 @@ fn told(
         renamed.merge_in(BTreeMap::from([(author, told)]));
     }
     renamed
-}
-
-fn renamed<K: Named + Ord, V: Merge>(map: BTreeMap<K, V>, names: &Names) -> BTreeMap<K, V> {
-    let mut all = BTreeMap::new();
-    for (mut key, value) in map {
-        key.rename(names);
-        all.merge_in(BTreeMap::from([(key, value)]));
-    }
-    all
 }

@@ -1,6 +1,6 @@
 //! What must hold of whatever comes out, whoever sent what went in.
 
-use crate::change::{AnswerKey, Changes, ChatKey, InChat, Merge, MessageKey, SessionKey};
+use crate::change::{AnswerKey, Changes, ChatKey, InChat, Merge, MessageKey, Named, SessionKey};
 use crate::webhook::envelope::{is_key_text, is_word};
 use crate::webhook::storable::{
     EVENT_TYPE_BYTES_MAX, ID_BYTES_MAX, SESSION_BYTES_MAX, SOURCE_BYTES_MAX,
@@ -108,9 +108,9 @@ fn check_chat(key: &ChatKey) {
     check_text(&key.chat_id);
 }
 
-fn check_in_chat(key: &impl InChat) {
+fn check_in_chat(key: &(impl InChat + Named)) {
     check_chat(key.chat());
-    key.person().into_iter().for_each(check_text);
+    key.person().iter().for_each(|person| check_text(&person.jid));
 }
 
 fn check_message(key: &MessageKey) {

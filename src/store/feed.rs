@@ -12,6 +12,6 @@ mod kind;
 mod log;
 mod positions;
 
-pub use kind::ChangeKind;
+pub use kind::{ChangeKind, EntityUse};
 pub(in crate::store) use log::{ChangeLog, FollowedTable};
 pub(in crate::store) use positions::append;

@@ -1,9 +1,23 @@
 //! What can happen to a row: the closed list that applications know.
 
+use sea_orm::{EntityTrait, ModelTrait};
+
+/// What is done with the entity of a table, whichever it is.
+pub trait EntityUse {
+    /// What comes of it.
+    type Output;
+
+    /// Does it.
+    fn with<E>(self) -> Self::Output
+    where
+        E: EntityTrait,
+        E::Model: ModelTrait<Entity = E>;
+}
+
 /// Defines the kinds with their names, the weakest first: of several that happen to a row in one transaction
 /// the strongest is told.
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $kind:ident = $name:literal of $table:literal,)+) => {
+    ($($(#[$doc:meta])* $kind:ident = $name:literal of $table:ident,)+) => {
         /// What happened to a row.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum ChangeKind {
@@ -21,7 +35,12 @@ macro_rules! kinds {
 
             /// The table whose row it is.
             pub fn table(self) -> &'static str {
-                match self { $(Self::$kind => $table,)+ }
+                match self { $(Self::$kind => stringify!($table),)+ }
+            }
+
+            /// Does something with the table's entity.
+            pub fn with_entity<U: EntityUse>(self, that: U) -> U::Output {
+                match self { $(Self::$kind => that.with::<entity::$table::Entity>(),)+ }
             }
         }
     };
@@ -29,53 +48,53 @@ macro_rules! kinds {
 
 kinds! {
     /// Identity, configuration or state of a session.
-    Session = "session" of "waha_sessions",
+    Session = "session" of waha_sessions,
     /// A state that a session was in.
-    SessionStatus = "session.status" of "waha_session_statuses",
+    SessionStatus = "session.status" of waha_session_statuses,
     /// A person's name or ids.
-    Contact = "contact" of "waha_contacts",
+    Contact = "contact" of waha_contacts,
     /// Name, last message or the like of a conversation.
-    ChatUpdated = "chat.updated" of "waha_chats",
+    ChatUpdated = "chat.updated" of waha_chats,
     /// A conversation is new.
-    ChatCreated = "chat.created" of "waha_chats",
+    ChatCreated = "chat.created" of waha_chats,
     /// A conversation turned out to be another one, to which the row points and everything in it moved.
-    ChatMerged = "chat.merged" of "waha_chats",
+    ChatMerged = "chat.merged" of waha_chats,
     /// Only how far a message got.
-    MessageStatus = "message.status" of "waha_messages",
+    MessageStatus = "message.status" of waha_messages,
     /// Anything else of a message.
-    MessageUpdated = "message.updated" of "waha_messages",
+    MessageUpdated = "message.updated" of waha_messages,
     /// Its author changed its text.
-    MessageEdited = "message.edited" of "waha_messages",
+    MessageEdited = "message.edited" of waha_messages,
     /// It was taken back.
-    MessageRevoked = "message.revoked" of "waha_messages",
+    MessageRevoked = "message.revoked" of waha_messages,
     /// A message is new.
-    MessageCreated = "message.created" of "waha_messages",
+    MessageCreated = "message.created" of waha_messages,
     /// A message turned out to be another row, to which this one points.
-    MessageMerged = "message.merged" of "waha_messages",
+    MessageMerged = "message.merged" of waha_messages,
     /// It was deleted because it is old (retention).
-    MessageDeleted = "message.deleted" of "waha_messages",
+    MessageDeleted = "message.deleted" of waha_messages,
     /// Which ad or post brought a message.
-    Referral = "referral" of "waha_message_referrals",
+    Referral = "referral" of waha_message_referrals,
     /// Somebody's reaction to a message, or its end.
-    Reaction = "reaction" of "waha_reactions",
+    Reaction = "reaction" of waha_reactions,
     /// Somebody's vote in a poll.
-    PollVote = "poll_vote" of "waha_poll_votes",
+    PollVote = "poll_vote" of waha_poll_votes,
     /// Somebody's answer to an event.
-    EventResponse = "event_response" of "waha_event_responses",
+    EventResponse = "event_response" of waha_event_responses,
     /// How far a message got with a member of a group.
-    MemberAck = "message.ack" of "waha_message_acks",
+    MemberAck = "message.ack" of waha_message_acks,
     /// A call.
-    Call = "call" of "waha_calls",
+    Call = "call" of waha_calls,
     /// How far somebody has read.
-    Read = "read" of "chat_reads",
+    Read = "read" of chat_reads,
     /// A member of a group.
-    Participant = "participant" of "waha_participants",
+    Participant = "participant" of waha_participants,
     /// A request to join a group.
-    JoinRequest = "join_request" of "waha_join_requests",
+    JoinRequest = "join_request" of waha_join_requests,
     /// A label of the account.
-    Label = "label" of "waha_labels",
+    Label = "label" of waha_labels,
     /// A label on a conversation.
-    ChatLabel = "chat_label" of "waha_chat_labels",
+    ChatLabel = "chat_label" of waha_chat_labels,
 }
 
 impl ChangeKind {

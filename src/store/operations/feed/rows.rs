@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::SecondsFormat;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, DatabaseConnection, EntityTrait, IdenStatic, Iterable, ModelTrait, QueryFilter,
@@ -13,15 +15,10 @@ use sea_orm::{
 };
 use serde_json::{Map, Value as Json};
 
-use entity::{
-    chat_reads, waha_calls, waha_changes, waha_chat_labels, waha_chats, waha_contacts,
-    waha_event_responses, waha_join_requests, waha_labels, waha_message_acks,
-    waha_message_referrals, waha_messages, waha_participants, waha_poll_votes, waha_reactions,
-    waha_session_statuses, waha_sessions, waha_visible_messages,
-};
+use entity::{waha_changes, waha_messages, waha_visible_messages};
 
 use crate::store::Store;
-use crate::store::feed::ChangeKind;
+use crate::store::feed::{ChangeKind, EntityUse};
 use crate::store::sql::error::StoreError;
 use crate::store::sql::upsert::is_bookkeeping;
 
@@ -82,44 +79,36 @@ async fn read(
     kind: ChangeKind,
     ids: &BTreeSet<i64>,
 ) -> Result<RowsById, StoreError> {
-    use ChangeKind as Kind;
-    match kind {
-        Kind::Session => of::<waha_sessions::Entity>(db, ids).await,
-        Kind::SessionStatus => of::<waha_session_statuses::Entity>(db, ids).await,
-        Kind::Contact => of::<waha_contacts::Entity>(db, ids).await,
-        Kind::ChatUpdated | Kind::ChatCreated | Kind::ChatMerged => {
-            of::<waha_chats::Entity>(db, ids).await
-        }
-        Kind::MessageStatus
-        | Kind::MessageUpdated
-        | Kind::MessageEdited
-        | Kind::MessageRevoked
-        | Kind::MessageCreated
-        | Kind::MessageMerged
-        | Kind::MessageDeleted => of::<waha_visible_messages::Entity>(db, ids).await,
-        Kind::Referral => of::<waha_message_referrals::Entity>(db, ids).await,
-        Kind::Reaction => of::<waha_reactions::Entity>(db, ids).await,
-        Kind::PollVote => of::<waha_poll_votes::Entity>(db, ids).await,
-        Kind::EventResponse => of::<waha_event_responses::Entity>(db, ids).await,
-        Kind::MemberAck => of::<waha_message_acks::Entity>(db, ids).await,
-        Kind::Call => of::<waha_calls::Entity>(db, ids).await,
-        Kind::Read => of::<chat_reads::Entity>(db, ids).await,
-        Kind::Participant => of::<waha_participants::Entity>(db, ids).await,
-        Kind::JoinRequest => of::<waha_join_requests::Entity>(db, ids).await,
-        Kind::Label => of::<waha_labels::Entity>(db, ids).await,
-        Kind::ChatLabel => of::<waha_chat_labels::Entity>(db, ids).await,
+    let select = Select { db, ids };
+    // Lists show fewer messages than the table has.
+    if kind.table() == ChangeKind::MessageCreated.table() {
+        return select.with::<waha_visible_messages::Entity>().await;
     }
+    kind.with_entity(select).await
 }
 
-async fn of<E>(db: &DatabaseConnection, ids: &BTreeSet<i64>) -> Result<RowsById, StoreError>
-where
-    E: EntityTrait,
-    E::Model: ModelTrait<Entity = E>,
-{
-    let which = Expr::col(ID).is_in(ids.iter().copied());
-    let rows = E::find().filter(which).all(db).await?;
-    let by_id = rows.iter().map(json).filter_map(|row| Some((row[ID].as_i64()?, row)));
-    Ok(by_id.collect())
+/// Rows with these ids.
+struct Select<'a> {
+    db: &'a DatabaseConnection,
+    ids: &'a BTreeSet<i64>,
+}
+
+impl<'a> EntityUse for Select<'a> {
+    type Output = BoxFuture<'a, Result<RowsById, StoreError>>;
+
+    fn with<E>(self) -> Self::Output
+    where
+        E: EntityTrait,
+        E::Model: ModelTrait<Entity = E>,
+    {
+        let which = Expr::col(ID).is_in(self.ids.iter().copied());
+        let rows = async move {
+            let rows = E::find().filter(which).all(self.db).await?;
+            let by_id = rows.iter().map(json).filter_map(|row| Some((row[ID].as_i64()?, row)));
+            Ok(by_id.collect())
+        };
+        rows.boxed()
+    }
 }
 
 /// Where messages went that gave way.
