@@ -48,7 +48,7 @@ const PAGED: [Paged; 7] = [
     paged("A chat's history, from the oldest", Some("sent_at"), "id"),
     paged("Undelivered messages", Some("created_at"), "id"),
     paged("Missed calls", Some("created_at"), "id"),
-    paged("People by name or part of a number", None, "id"),
+    paged("People by name or part of a number", None, "jid"),
     paged("What changed since", None, "position"),
 ];
 
@@ -111,7 +111,7 @@ async fn problems(app: &TestApp, query: &Query, values: &Values, size: Size) -> 
     if let Some(table) = plan.reads_whole(&sql) {
         wrong.push(format!("{}: reads all of {table}\n{plan}", query.title));
     }
-    if !query.indexes.iter().any(|index| plan.uses(index)) {
+    if !plan::is_small(&sql) && !query.indexes.iter().any(|index| plan.uses(index)) {
         wrong.push(format!("{}: uses none of {:?}\n{plan}", query.title, query.indexes));
     }
     let (cost, most) = (cost::cost(app, &sql).await, cost_max(&query.title, size));
@@ -126,9 +126,11 @@ fn cost_max(title: &str, size: Size) -> i64 {
     let Size { chats, messages, history } = size;
     let all = chats * messages + history;
     let more = match title {
-        "Delivery funnel per day" | "Response time" | "Undelivered messages" => 6 * all,
+        // Sorted and written down in between, some times.
+        "Response time" => 20 * all,
+        "Delivery funnel per day" | "Undelivered messages" => 6 * all,
         // What is unread of the chats of a page, and of one.
-        "Inbox with last messages and unread counts" => 50 * messages,
+        "Inbox with last messages and unread counts" => 50 * messages + history,
         "Unread of one chat for a user" => history,
         "Badge of a user" => 3 * chats,
         "People by name or part of a number" => chats,
@@ -261,7 +263,8 @@ async fn each_reader_has_an_inbox_and_a_badge(kind: Kind) {
         [("12025550141@c.us", "iiiii"), ("12025550142@c.us", "iio"), ("12025550143@c.us", "iioi")]
     {
         for (number, side) in (1..).zip(written.chars()) {
-            app.post_json(&message(chat, &format!("3EB0{number}"), side == 'o', number)).await;
+            let id = format!("3EB0{}{number}", &chat[8..11]);
+            app.post_json(&message(chat, &id, side == 'o', number)).await;
         }
     }
     app.work_until_idle().await;
@@ -273,7 +276,7 @@ async fn each_reader_has_an_inbox_and_a_badge(kind: Kind) {
     let first = chats.iter().find(|it| it.chat_id == "12025550141@c.us").unwrap().id;
     assert_eq!(unread(&app, first).await, 5);
     assert_eq!(badge(&app).await, 2);
-    for (read, left, badge_left) in [("3EB03", 2, 2), ("3EB05", 0, 1)] {
+    for (read, left, badge_left) in [("3EB01413", 2, 2), ("3EB01415", 0, 1)] {
         let told = UserRead {
             chat_id: first,
             user_id: "7".to_owned(),

@@ -208,7 +208,7 @@ async fn over_http_by_who_may() {
     assert_eq!(status, StatusCode::OK, "{mark}");
     assert_eq!(mark["last_read_message_id"], "evt");
     assert_eq!((&mark["user_id"], &mark["chat_id"]), (&json!("anna b"), &json!(shop)));
-    assert_eq!(mark["last_read_at"], "2026-09-21T13:33:20Z");
+    assert_eq!(mark["last_read_at"], "2026-09-21T14:13:20Z");
     let long = "x".repeat(251);
     for (path, body, expected) in [
         (format!("{club}/reads/7"), json!({ "message_id": "evt" }), StatusCode::NOT_FOUND),

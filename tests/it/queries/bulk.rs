@@ -111,7 +111,7 @@ impl Sql {
                 format!("TIMESTAMPTZ '2026-09-20 00:00:00+00' + ({seconds}) * INTERVAL '1 second'")
             }
             _ => {
-                format!("strftime('%Y-%m-%dT%H:%M:%S+00:00', 1789864800 + {seconds}, 'unixepoch')")
+                format!("strftime('%Y-%m-%dT%H:%M:%S+00:00', 1789862400 + {seconds}, 'unixepoch')")
             }
         }
     }

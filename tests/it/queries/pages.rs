@@ -11,24 +11,37 @@ const PAGE: usize = 37;
 /// Where the first page begins, as printed.
 const NEWEST: (&str, &str) = ("'2100-01-01'", "< 9223372036854775807");
 const OLDEST: (&str, &str) = ("'1970-01-01'", "> 0");
+/// The first of all texts.
+const FIRST: &str = "> ''";
 
 /// A query that is read by pages.
 pub struct Paged {
     pub title: &'static str,
     /// What it is ordered by before the id, if anything.
     pub time: Option<&'static str>,
-    /// What names a row.
+    /// What names a row, and is where the next page begins.
     pub id: &'static str,
 }
 
+impl Paged {
+    fn id_of(&self, row: &QueryResult) -> String {
+        let number = row.try_get::<i64>("", self.id).map(|id| id.to_string());
+        number.unwrap_or_else(|_| format!("'{}'", row.try_get::<String>("", self.id).unwrap()))
+    }
+}
+
 /// The ids of all rows, in the order of the pages.
-pub async fn ids(db: &DatabaseConnection, sql: &str, paged: &Paged) -> Vec<i64> {
-    let (time, id) = if sql.contains(NEWEST.1) { NEWEST } else { OLDEST };
+pub async fn ids(db: &DatabaseConnection, sql: &str, paged: &Paged) -> Vec<String> {
+    let (time, id) = match sql {
+        _ if sql.contains(NEWEST.1) => NEWEST,
+        _ if sql.contains(FIRST) => (OLDEST.0, FIRST),
+        _ => OLDEST,
+    };
     let sql = limited(sql, Some(PAGE));
     let (mut ids, mut page) = (Vec::new(), rows(db, &sql).await);
     while let Some(last) = page.last() {
         let at = paged.time.map(|column| literal(last, column, db.get_database_backend()));
-        let last: i64 = last.try_get("", paged.id).unwrap();
+        let last = paged.id_of(last);
         ids.extend(ids_of(&page, paged));
         let next = sql.replace(id, &format!("{} {last}", &id[..1]));
         page = rows(db, &at.map_or(next.clone(), |at| next.replace(time, &at))).await;
@@ -37,12 +50,12 @@ pub async fn ids(db: &DatabaseConnection, sql: &str, paged: &Paged) -> Vec<i64> 
 }
 
 /// The ids of all rows in one page.
-pub async fn all_ids(db: &DatabaseConnection, sql: &str, paged: &Paged) -> Vec<i64> {
+pub async fn all_ids(db: &DatabaseConnection, sql: &str, paged: &Paged) -> Vec<String> {
     ids_of(&rows(db, &limited(sql, None)).await, paged)
 }
 
-fn ids_of(page: &[QueryResult], paged: &Paged) -> Vec<i64> {
-    page.iter().map(|row| row.try_get("", paged.id).unwrap()).collect()
+fn ids_of(page: &[QueryResult], paged: &Paged) -> Vec<String> {
+    page.iter().map(|row| paged.id_of(row)).collect()
 }
 
 /// The same query the other way, as the document says.
