@@ -27,7 +27,7 @@ pub use answer::{
     VoteChange,
 };
 pub use call::{CallChange, CallDetails, CallKey, CallState};
-pub use chat::{ChatChange, ChatKey, Read, ReadChange, ReadKey};
+pub use chat::{ChatChange, ChatKey, LastMessage, Read, ReadChange, ReadKey};
 pub use edit::{Edit, EditChange, EditKey, Revocation, RevocationKey};
 pub use group::{
     JoinRequest, JoinRequestChange, JoinRequestKey, ParticipantChange, ParticipantKey, Role,

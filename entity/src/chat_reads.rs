@@ -1,4 +1,5 @@
-//! How far somebody has read a conversation, from acks that say read or played.
+//! How far somebody has read a conversation: on WhatsApp, from acks that say read or played, or a user of the
+//! application, who writes it.
 
 use sea_orm::entity::prelude::*;
 
@@ -14,16 +15,17 @@ pub struct Model {
     #[sea_orm(unique_key = "read")]
     pub chat_id: i64,
     /// Who read: the other side or a member of the group, from `message.ack` and
-    /// `message.ack.group`; the account itself when it read on its phone.
+    /// `message.ack.group`; the account itself when it read on its phone; or `user:` and `user_id`.
     #[sea_orm(unique_key = "read")]
     pub reader: String,
-    /// User of the application, when the reader is the account and the session has an owner.
+    /// User of the application, as the application calls it. Never written by webhooks.
     pub user_id: Option<String>,
     /// Bare id of the newest message known to be read.
     pub last_read_message_id: Option<String>,
-    /// When it was read: the engine's time of the receipt, else the webhook time.
+    /// When it was read: the engine's time of the receipt, else the webhook time. Of a user the time of the
+    /// last message that was read.
     pub last_read_at: Option<DateTimeUtc>,
-    /// Version of `last_read_message_id` and `last_read_at`.
+    /// Version of `last_read_message_id` and `last_read_at`; 0 of a user.
     pub read_version: i64,
     /// When the row was made, by the database's clock.
     pub created_at: DateTimeUtc,

@@ -38,6 +38,13 @@ pub struct Model {
     pub archived_version: i64,
     /// Latest time of a message in the conversation, from `message` and `message.any`. Only grows.
     pub last_message_at: Option<DateTimeUtc>,
+    /// Bare id of that message; of several of that time the largest, byte by byte.
+    pub last_message_id: Option<String>,
+    /// Latest time of a message that somebody else wrote. Only grows.
+    pub last_inbound_at: Option<DateTimeUtc>,
+    /// Latest time of a message that the account wrote. Only grows, unless that message turns out to be
+    /// in another conversation.
+    pub last_outbound_at: Option<DateTimeUtc>,
     /// Row of the conversation that this one is another name of; null for the conversation itself.
     pub merged_into: Option<i64>,
     /// When the row was made, by the database's clock.

@@ -2,7 +2,7 @@
 //!
 //! To add a resource: a file beside this one with its handlers, each described by `utoipa::path`, and a
 //! line for each in [`always`] or [`with_tables`], with the right that it needs; path and method are those
-//! of the description. A handler that writes needs an operator, and takes [`Caller`](super::Caller) as
+//! of the description. A handler that writes needs an operator, but for marks of an application's own users, and takes [`Caller`](super::Caller) as
 //! `web::ReqData` to say who it was. Who reads a body is in the audit log, see `read`.
 //!
 //! Invariant: no two described types have one name, for the description has one list of
@@ -17,6 +17,7 @@ mod filter;
 mod jobs;
 mod log_level;
 mod read;
+mod reads;
 mod refusals;
 mod renormalize;
 mod resource;
@@ -77,6 +78,7 @@ fn with_tables() -> Vec<Way> {
     vec![
         way!(Right::Sessions, sessions::list),
         way!(Right::Rows, changes::follow),
+        way!(Right::Rows, reads::mark),
         way!(Right::View, webhooks::list),
         way!(Right::View, webhooks::show),
         way!(Right::Bodies, webhooks::body),

@@ -23,19 +23,49 @@ pub struct ChatChange {
     pub description: Option<Register<Option<String>>>,
     /// Whether it is archived.
     pub archived: Option<Register<bool>>,
-    /// When its last message was sent; only forward.
-    pub last_message_at: Option<DateTime<Utc>>,
+    /// Its last message; only forward.
+    pub last_message: Option<LastMessage>,
+    /// When somebody else last wrote; only forward.
+    pub last_inbound_at: Option<DateTime<Utc>>,
+    /// When the account last wrote; only forward.
+    pub last_outbound_at: Option<DateTime<Utc>>,
+}
+
+/// A message as the last one of its chat: of two the later one is, and of two of one time that with the
+/// larger id, so it makes no difference which is told first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LastMessage {
+    /// When it was sent.
+    pub at: DateTime<Utc>,
+    /// Its bare id.
+    pub message_id: String,
+}
+
+impl ChatChange {
+    /// Says that a message was written in it, by the account or by somebody else.
+    pub fn wrote(&mut self, message_id: &str, at: DateTime<Utc>, from_me: bool) {
+        let message = LastMessage { at, message_id: message_id.to_owned() };
+        forward(&mut self.last_message, Some(message));
+        let side = if from_me { &mut self.last_outbound_at } else { &mut self.last_inbound_at };
+        forward(side, Some(at));
+    }
 }
 
 impl Merge for ChatChange {
     fn merge_in(&mut self, other: Self) {
-        let Self { name, description, archived, last_message_at } = other;
+        let Self { name, description, archived, last_message, last_inbound_at, last_outbound_at } =
+            other;
         self.name.merge_in(name);
         self.description.merge_in(description);
         self.archived.merge_in(archived);
-        forward(&mut self.last_message_at, last_message_at);
+        forward(&mut self.last_message, last_message);
+        forward(&mut self.last_inbound_at, last_inbound_at);
+        forward(&mut self.last_outbound_at, last_outbound_at);
     }
 }
+
+/// What the readers begin with that are users of an application: webhooks name none like that.
+pub const USER_READER: &str = "user:";
 
 /// Somebody's reading of a chat.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -21,6 +21,7 @@ use super::author::ME;
 use super::body::Body;
 use super::ids::{id, is_direct};
 use super::{Ignored, NormalizeError, Normalized, Rules, envelope, message};
+use crate::change::chat::USER_READER;
 use crate::change::own::is_person;
 use crate::change::{
     AnswerKey, Changes, ChatKey, MemberAckChange, MessageKey, MessageStatus, OwnMessageChange,
@@ -52,6 +53,7 @@ pub(super) fn ack(body: &Body<'_>, rules: &Rules) -> Result<Normalized, Normaliz
     }
     if status >= MessageStatus::Read
         && let Some(reader) = reader(body, &message_id, &key)
+        && !reader.starts_with(USER_READER)
     {
         let read_at = receipt_at(body);
         let version = Version::at(read_at.timestamp_millis(), body.webhook.key().hash());

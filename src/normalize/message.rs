@@ -83,7 +83,7 @@ pub(super) fn tell(
         author: author.key.clone(),
     };
     let content = content(body, chat, &kind, author);
-    tell_chat(changes, body, chat, &content);
+    tell_chat(changes, body, &key.message, &content);
     call_log::tell(changes, body, &key, &kind);
     let version = band(body, &kind, &content, version);
     if let Some(referral) = referral::of(&kind) {
@@ -130,13 +130,14 @@ fn is_placeholder(content: &Content) -> bool {
     matches!(content.kind.as_ref(), "waiting" | "revoked" | "view_once")
 }
 
-/// When the chat's last message was sent, and the name that its person chose. A notice is no message.
-fn tell_chat(changes: &mut Changes, body: &Body<'_>, chat: &ChatKey, content: &Content) {
-    let change = changes.chat(chat);
+/// When who last wrote in the chat, and the name that its person chose. A notice is no message.
+fn tell_chat(changes: &mut Changes, body: &Body<'_>, key: &MessageKey, content: &Content) {
+    let change = changes.chat(&key.chat);
     if !content.is_notice {
-        change.last_message_at = Some(body.ordering_time(content.sent_at));
+        let at = body.ordering_time(content.sent_at);
+        change.wrote(&key.message_id, at, content.from_me);
     }
-    if !content.from_me && is_direct(chat) {
+    if !content.from_me && is_direct(&key.chat) {
         change.name = sender_name(body);
     }
 }

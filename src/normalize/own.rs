@@ -16,11 +16,11 @@ pub(super) fn set_apart(changes: &mut Changes) {
         changes.messages.iter().filter(|(key, it)| it.told.keys().any(|by| is_mine(key, by)));
     let told: Vec<MessageKey> = told.map(|(key, _)| key.clone()).collect();
     for key in told {
-        let own = OwnMessageChange {
-            witness: Witness::Told,
-            status: changes.message(&key).status.take(),
-            told_at: changes.chat(&key.chat).last_message_at.take(),
-        };
+        let status = changes.message(&key).status.take();
+        let chat = changes.chat(&key.chat);
+        chat.last_outbound_at = None;
+        let told_at = chat.last_message.take().map(|message| message.at);
+        let own = OwnMessageChange { witness: Witness::Told, status, told_at };
         changes.own_message(&key, own);
     }
     let edited = changes.edits.keys().map(|key| (&key.message, &key.author));

@@ -4,12 +4,13 @@
 //! Called by `operations`, `cli`, `admin`, `replay`, `accounting`, `monitor`, `quiet_sessions`, `consumers` and `lifecycle`.
 //!
 //! Reading order: `dead_letter` and `job`, which replays them; `history`; `totals` and `settlement`, which
-//! the equation needs; then the rest, each a question of its own. `hold` and `batches` are how long work is
+//! the equation needs; then the rest, each a question of its own, but for `reads`, which writes what
+//! applications say. `hold` and `batches` are how long work is
 //! done: through outages, and with few bodies in memory.
 //!
 //! Invariant: what an operator does is in the audit log, written in the transaction that does it.
 //!
-//! May import `sql`, `connect`, `audit`, `apply`, and what `store` shares.
+//! May import `sql`, `connect`, `tables`, `audit`, `apply`, and what `store` shares.
 
 pub(crate) mod batches;
 pub mod clocks;
@@ -23,6 +24,7 @@ pub mod job;
 pub mod page;
 mod probe;
 pub mod processes;
+pub mod reads;
 mod retention;
 pub mod sessions;
 pub mod settlement;

@@ -1,6 +1,6 @@
 //! Changes as rows: one file per table says how a change becomes a row and how rows merge.
 //!
-//! Called by `identity` and `apply`, which write them.
+//! Called by `identity` and `apply`, which write them, and by `operations/reads`.
 //!
 //! Reading order: `message`, the largest; `contact` and `chat`, which people are merged in; the others as
 //! needed; `keyed`, where a table names a chat or a person.

@@ -12,7 +12,7 @@ use waha_ingest::queue::Queue;
 
 use crate::app::TestApp;
 use crate::database::Kind;
-use crate::queries::document::queries;
+use crate::queries::document::{of_session, queries};
 use crate::stored_rows::{fixtures, webhook};
 
 #[tokio::test]
@@ -45,11 +45,11 @@ async fn sessions(db: &DatabaseConnection, source: &str) -> Vec<String> {
 
 /// Chats with something in them, the inbox's first.
 async fn inbox(db: &DatabaseConnection, source: &str, session: &str) -> String {
-    let query = queries().into_iter().find(|it| it.title.starts_with("Inbox")).unwrap().sql;
-    let query = query.replace("'default'", &format!("'{source}'"));
+    let query = queries().into_iter().find(|it| it.title.starts_with("Inbox")).unwrap();
+    let query = of_session(db, &query, source, session).await;
     let mut text = String::new();
     let mut listed = vec![0];
-    for chat in rows(db, &query.replace("'shop'", &format!("'{session}'"))).await {
+    for chat in rows(db, &query).await {
         let (id, name): (i64, Option<String>) = (get(&chat, "id"), get(&chat, "name"));
         let (chat_id, unread): (String, i64) = (get(&chat, "chat_id"), get(&chat, "unread"));
         let name = name.map_or_else(String::new, |name| format!(" ({name})"));

@@ -1,45 +1,109 @@
 //! The document for application developers, `entity/README.md`: every column is explained, and every
 //! query runs as printed on each database, finds what it should, and reads no big table whole.
 
+mod bulk;
+mod cost;
 pub mod document;
 mod filled;
+mod pages;
 mod plan;
 
 use std::collections::BTreeSet;
 
-use sea_orm::{ConnectionTrait, DatabaseConnection, QueryResult, Statement};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, QueryResult, Statement,
+};
 use serde_json::json;
+use waha_ingest::store::operations::reads::{ReadUpTo, UserRead};
+use waha_ingest::store::operations::sessions::SessionReach;
 
 use crate::app::TestApp;
 use crate::database::{Kind, on_each_database};
-use document::{Query, columns, queries, query_of};
+use bulk::Size;
+use document::{Query, columns, of_session, queries, query_of};
 use filled::{Values, fill};
+use pages::Paged;
 use plan::Plan;
 
 on_each_database!(
     queries_run_as_printed_and_use_their_indexes,
     calls_that_nobody_took_are_missed,
     who_answers_has_read,
+    each_reader_has_an_inbox_and_a_badge,
+    a_mark_is_written_as_printed,
 );
 
+/// Small enough for every day.
+const SMALL: Size = Size { chats: 300, messages: 20, history: 1_500 };
+/// 200,000 messages.
+const LARGE: Size = Size { chats: 4_000, messages: 48, history: 8_000 };
+
+/// Rows that a query may read, on PostgreSQL blocks: those of a page, whatever else there is.
+const COST_MAX: i64 = 1_500;
+
+/// Queries that are read page by page.
+const PAGED: [Paged; 7] = [
+    paged("Inbox with last messages and unread counts", Some("last_message_at"), "id"),
+    paged("A chat's history, from the newest", Some("sent_at"), "id"),
+    paged("A chat's history, from the oldest", Some("sent_at"), "id"),
+    paged("Undelivered messages", Some("created_at"), "id"),
+    paged("Missed calls", Some("created_at"), "id"),
+    paged("People by name or part of a number", None, "jid"),
+    paged("What changed since", None, "position"),
+];
+
+const fn paged(title: &'static str, time: Option<&'static str>, id: &'static str) -> Paged {
+    Paged { title, time, id }
+}
+
 async fn queries_run_as_printed_and_use_their_indexes(kind: Kind) {
+    check(kind, SMALL).await;
+}
+
+/// The same with a session of 200,000 messages: minutes.
+mod large {
+    use super::{Kind, LARGE, check};
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "takes minutes"]
+    async fn sqlite() {
+        check(Kind::Sqlite, LARGE).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "takes minutes"]
+    async fn postgres() {
+        check(Kind::Postgres, LARGE).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    #[ignore = "takes minutes"]
+    async fn mysql() {
+        check(Kind::MySql, LARGE).await;
+    }
+}
+
+async fn check(kind: Kind, size: Size) {
     let app = TestApp::start(kind).await;
-    let values = fill(&app).await;
+    let values = fill(&app, size).await;
     let queries = queries();
-    assert!(queries.len() >= 10, "{}", queries.len());
+    assert!(queries.len() >= 20, "{}", queries.len());
     let mut wrong = Vec::new();
     for query in &queries {
         rows(app.db(), &query.sql).await;
-        wrong.extend(problems(app.db(), query, &values).await);
+        wrong.extend(problems(&app, query, &values, size).await);
+    }
+    for paged in &PAGED {
+        wrong.extend(lost(app.db(), paged, &values.put_into(&query_of(paged.title).sql)).await);
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
 /// What is wrong with a query's result or plan, with the values of this database.
-async fn problems(db: &DatabaseConnection, query: &Query, values: &Values) -> Vec<String> {
+async fn problems(app: &TestApp, query: &Query, values: &Values, size: Size) -> Vec<String> {
     let sql = values.put_into(&query.sql);
-    let found = rows(db, &sql).await;
-    let plan = Plan::of(db, &sql).await;
+    let found = rows(app.db(), &sql).await;
+    let plan = Plan::of(app.db(), &sql).await;
     let mut wrong = Vec::new();
     if found.is_empty() {
         wrong.push(format!("{}: no rows\n{sql}", query.title));
@@ -47,8 +111,48 @@ async fn problems(db: &DatabaseConnection, query: &Query, values: &Values) -> Ve
     if let Some(table) = plan.reads_whole(&sql) {
         wrong.push(format!("{}: reads all of {table}\n{plan}", query.title));
     }
-    if !query.indexes.iter().any(|index| plan.uses(index)) {
+    if !plan::is_small(&sql) && !query.indexes.iter().any(|index| plan.uses(index)) {
         wrong.push(format!("{}: uses none of {:?}\n{plan}", query.title, query.indexes));
+    }
+    let (cost, most) = (cost::cost(app, &sql).await, cost_max(&query.title, size));
+    if cost > most {
+        wrong.push(format!("{}: reads {cost} of at most {most}\n{plan}", query.title));
+    }
+    wrong
+}
+
+/// What a query may read; more where what is asked for is about all of a session.
+fn cost_max(title: &str, size: Size) -> i64 {
+    let Size { chats, messages, history } = size;
+    let all = chats * messages + history;
+    let more = match title {
+        // Sorted and written down in between, some times.
+        "Response time" => 20 * all,
+        "Delivery funnel per day" | "Undelivered messages" => 6 * all,
+        // What is unread of the chats of a page, and of one.
+        "Inbox with last messages and unread counts" => 50 * messages + history,
+        "Unread of one chat for a user" => history,
+        "Badge of a user" => 3 * chats,
+        "People by name or part of a number" => chats,
+        _ => 0,
+    };
+    COST_MAX + i64::from(more)
+}
+
+/// What is wrong with the pages of a query, in either direction: each row must be there once.
+async fn lost(db: &DatabaseConnection, paged: &Paged, sql: &str) -> Vec<String> {
+    let mut directions = vec![sql.to_owned()];
+    if sql.contains("DESC") {
+        directions.push(pages::backwards(sql));
+    }
+    let mut wrong = Vec::new();
+    for sql in directions {
+        let expected = pages::all_ids(db, &sql, paged).await;
+        let told = pages::ids(db, &sql, paged).await;
+        if expected.is_empty() || told != expected {
+            let (told, expected) = (told.len(), expected.len());
+            wrong.push(format!("{}: {told} rows by pages of {expected}\n{sql}", paged.title));
+        }
     }
     wrong
 }
@@ -94,13 +198,14 @@ async fn calls_that_nobody_took_are_missed(kind: Kind) {
         .await;
     }
     app.work_until_idle().await;
-    let sql = query_of("Missed calls").sql;
+    let sql = of_session(app.db(), &query_of("Missed calls"), "default", "shop").await;
     let found = rows(app.db(), &sql).await;
     let missed: BTreeSet<String> =
         found.iter().map(|row| row.try_get("", "call_id").unwrap()).collect();
     let expected = ["given-up", "rang-out", "timed-out", "untold"].map(str::to_owned);
     assert_eq!(missed, BTreeSet::from(expected));
-    let declined = rows(app.db(), &sql.replace("NOT IN", "IN").replace("'received'", "''")).await;
+    let declined =
+        rows(app.db(), &sql.replacen("NOT IN", "IN", 1).replace("'received'", "''")).await;
     let declined: BTreeSet<String> =
         declined.iter().map(|row| row.try_get("", "call_id").unwrap()).collect();
     assert_eq!(declined, BTreeSet::from(["by-api", "declined", "refused"].map(str::to_owned)));
@@ -132,13 +237,94 @@ async fn who_answers_has_read(kind: Kind) {
     }))
     .await;
     app.work_until_idle().await;
-    let found = rows(app.db(), &query_of("Inbox with unread counts").sql).await;
-    let unread: Vec<(String, i64)> = found
-        .iter()
-        .map(|row| (row.try_get("", "chat_id").unwrap(), row.try_get("", "unread").unwrap()))
-        .collect();
     let expected = [("12025550142@c.us", 1), ("12025550141@c.us", 1)];
-    assert_eq!(unread, expected.map(|(chat, unread)| (chat.to_owned(), unread)));
+    assert_eq!(inbox(&app, "12025550100@c.us").await, expected.map(as_text));
+}
+
+fn as_text((chat, unread): (&str, i64)) -> (String, i64) {
+    (chat.to_owned(), unread)
+}
+
+/// Chats with what is unread for a reader.
+async fn inbox(app: &TestApp, reader: &str) -> Vec<(String, i64)> {
+    let sql = of_session(app.db(), &query_of(PAGED[0].title), "default", "shop").await;
+    let found = rows(app.db(), &sql.replace("12025550100@c.us", reader)).await;
+    let unread = |row: &QueryResult| {
+        (row.try_get("", "chat_id").unwrap(), row.try_get("", "unread").unwrap())
+    };
+    found.iter().map(unread).collect()
+}
+
+/// Three chats: with five messages of others, with an answer after them, with one more after that.
+async fn each_reader_has_an_inbox_and_a_badge(kind: Kind) {
+    use crate::last_messages::message;
+    let app = TestApp::start(kind).await;
+    for (chat, written) in
+        [("12025550141@c.us", "iiiii"), ("12025550142@c.us", "iio"), ("12025550143@c.us", "iioi")]
+    {
+        for (number, side) in (1..).zip(written.chars()) {
+            let id = format!("3EB0{}{number}", &chat[8..11]);
+            app.post_json(&message(chat, &id, side == 'o', number)).await;
+        }
+    }
+    app.work_until_idle().await;
+    let account = [("12025550141@c.us", 5), ("12025550143@c.us", 1), ("12025550142@c.us", 0)];
+    let mut listed = inbox(&app, "12025550100@c.us").await;
+    listed.sort_by_key(|(_, unread)| -unread);
+    assert_eq!(listed, account.map(as_text));
+    let chats = entity::waha_chats::Entity::find().all(app.db()).await.unwrap();
+    let first = chats.iter().find(|it| it.chat_id == "12025550141@c.us").unwrap().id;
+    assert_eq!(unread(&app, first).await, 5);
+    assert_eq!(badge(&app).await, 2);
+    for (read, left, badge_left) in [("3EB01413", 2, 2), ("3EB01415", 0, 1)] {
+        let told = UserRead {
+            chat_id: first,
+            user_id: "7".to_owned(),
+            up_to: ReadUpTo::Message(read.to_owned()),
+            goes_back: false,
+        };
+        app.store.mark_read(&told, &SessionReach::default()).await.unwrap().unwrap();
+        assert_eq!(unread(&app, first).await, left);
+        assert_eq!(badge(&app).await, badge_left);
+        let of_user = inbox(&app, "user:7").await;
+        assert!(of_user.contains(&as_text(("12025550141@c.us", left))), "{of_user:?}");
+    }
+    assert!(inbox(&app, "user:8").await.contains(&as_text(("12025550141@c.us", 5))));
+}
+
+async fn unread(app: &TestApp, chat: i64) -> i64 {
+    let sql = query_of("Unread of one chat for a user").sql.replace("77001", &chat.to_string());
+    rows(app.db(), &sql).await[0].try_get("", "unread").unwrap()
+}
+
+async fn badge(app: &TestApp) -> i64 {
+    let sql = of_session(app.db(), &query_of("Badge of a user"), "default", "shop").await;
+    rows(app.db(), &sql).await[0].try_get("", "unread_chats").unwrap()
+}
+
+/// The statement for applications that write marks by SQL.
+async fn a_mark_is_written_as_printed(kind: Kind) {
+    use crate::last_messages::message;
+    let app = TestApp::start(kind).await;
+    for (number, id) in (1..).zip(["3EB0A1", "3EB0A2", "3EB0A3"]) {
+        app.post_json(&message("12025550142@c.us", id, false, number)).await;
+    }
+    app.work_until_idle().await;
+    let language = match app.db().get_database_backend() {
+        DbBackend::MySql => "mysql",
+        _ => "postgresql",
+    };
+    let sql = document::block(language);
+    let messages = entity::waha_messages::Entity::find().all(app.db()).await.unwrap();
+    for (told, expected) in [("3EB0A2", "3EB0A2"), ("3EB0A1", "3EB0A2"), ("3EB0A3", "3EB0A3")] {
+        let row = messages.iter().find(|message| message.message_id == told).unwrap();
+        let mark = sql.replace("4711", &row.id.to_string());
+        app.db().execute_unprepared(&mark).await.unwrap_or_else(|error| panic!("{error}\n{mark}"));
+        let mark = entity::chat_reads::Entity::find().one(app.db()).await.unwrap().unwrap();
+        assert_eq!(mark.last_read_message_id.as_deref(), Some(expected));
+        let told = messages.iter().find(|message| message.message_id == expected).unwrap();
+        assert_eq!((mark.reader.as_str(), mark.last_read_at), ("user:7", told.sent_at));
+    }
 }
 
 #[tokio::test]

@@ -36,6 +36,7 @@ fn ways() -> Vec<Way> {
         get("api/v1/openapi.json", NOT_METRICS),
         get("api/v1/sessions", NOT_METRICS),
         get("api/v1/changes", ROWS),
+        (Method::PUT, "api/v1/chats/1/reads/7", ROWS),
         get("api/v1/status", VIEW),
         get("api/v1/refusals", VIEW),
         get("api/v1/log-level", VIEW),
@@ -88,7 +89,7 @@ async fn every_described_way_has_its_roles() {
         .unwrap()
         .iter()
         .flat_map(|(path, ways)| {
-            let path = path.trim_start_matches('/').replace("{id}", "1");
+            let path = path.trim_start_matches('/').replace("{id}", "1").replace("{user_id}", "7");
             let methods = ways.as_object().unwrap().keys();
             methods.map(move |method| format!("{} {path}", method.to_uppercase()))
         })
@@ -168,7 +169,7 @@ async fn readings(desk: &Desk<'_>) -> Vec<Value> {
 }
 
 /// Two sessions, a message in each, and a dead letter.
-async fn fill(desk: &Desk<'_>) {
+pub async fn fill(desk: &Desk<'_>) {
     for (session, id) in [("shop", "evt_1"), ("club", "evt_2")] {
         let body = json!({
             "id": id, "timestamp": 1_790_000_000_000_i64, "event": "message", "session": session,

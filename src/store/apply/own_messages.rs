@@ -73,8 +73,10 @@ pub(super) async fn bring_home(
         changes.bring_home(&key, &home);
         forward(&mut changes.message(&home).own_status, own.now.status);
         let former = chat(&own.before.chat_id);
-        if change.told_at.is_some() || former != home {
-            forward(&mut changes.chat(&home.chat).last_message_at, own.now.told_at);
+        if let Some(at) = own.now.told_at
+            && (change.told_at.is_some() || former != home)
+        {
+            changes.chat(&home.chat).wrote(&home.message_id, at, true);
         }
         homes.add(changes, [former, key], home);
     }

@@ -65,6 +65,15 @@ impl Dialect {
         }
     }
 
+    /// A text as it is compared byte by byte, whatever the database's own order is. The columns of MySQL and
+    /// SQLite are anyway.
+    pub(in crate::store) fn by_bytes(self, text: &str) -> String {
+        match self {
+            Self::Postgres => format!("{text} COLLATE \"C\""),
+            Self::Sqlite | Self::MySql => text.to_owned(),
+        }
+    }
+
     /// Texts one after the other.
     pub(in crate::store) fn concat(self, texts: &[&str]) -> String {
         match self {

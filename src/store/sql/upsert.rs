@@ -121,6 +121,25 @@ impl<E: EntityTrait> Upsert<E> {
         self.better(column, ">")
     }
 
+    /// A time and the id of what was then, together: only forward, and of two ids of one time the larger
+    /// one stays. An id that is null is smaller than any.
+    pub(in crate::store) fn further(self, time: E::Column, id: E::Column) -> Self {
+        let further = self.is_further(time, id);
+        // The id first: of one time, the time stays the same.
+        self.when(&further, &[id, time])
+    }
+
+    /// Whether the new pair of a time and an id is further than the one that is there.
+    pub(in crate::store) fn is_further(&self, time: E::Column, id: E::Column) -> String {
+        let [new, old] = [self.new_value(time), self.old_value(time)];
+        let [new_id, old_id] = [self.new_value(id), self.old_value(id)];
+        let larger =
+            format!("{} > {}", self.dialect.by_bytes(&new_id), self.dialect.by_bytes(&old_id));
+        format!(
+            "{old} IS NULL OR {new} > {old} OR ({new} = {old} AND ({old_id} IS NULL OR {larger}))"
+        )
+    }
+
     /// The earliest one stays.
     pub(in crate::store) fn earliest(self, column: E::Column) -> Self {
         self.better(column, "<")

@@ -1,11 +1,11 @@
-//! `waha_chats`: name, description and archived are registers, the last message only moves forward.
+//! `waha_chats`: name, description and archived are registers, the last messages only move forward.
 
 use chrono::{DateTime, Utc};
 use sea_orm::{NotSet, Set};
 
 use entity::waha_chats::{ActiveModel, Column as C, Entity};
 
-use super::{cut, value, version};
+use super::{cut, cut_option, value, version};
 use crate::change::{ChatChange, ChatKey};
 use crate::store::feed::{ChangeKind, FollowedTable};
 use crate::store::sql::dialect::Dialect;
@@ -31,7 +31,9 @@ pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
         .register(C::NameVersion, &[C::Name])
         .register(C::DescriptionVersion, &[C::Description])
         .register(C::ArchivedVersion, &[C::Archived])
-        .latest(C::LastMessageAt)
+        .further(C::LastMessageAt, C::LastMessageId)
+        .latest(C::LastInboundAt)
+        .latest(C::LastOutboundAt)
         .touch(C::UpdatedAt)
 }
 
@@ -46,7 +48,9 @@ pub(in crate::store) fn row(
     change: &ChatChange,
     now: DateTime<Utc>,
 ) -> ActiveModel {
-    let ChatChange { name, description, archived, last_message_at } = change;
+    let ChatChange { name, description, archived, last_message, last_inbound_at, last_outbound_at } =
+        change;
+    let last_message_id = last_message.as_ref().map(|message| message.message_id.as_str());
     ActiveModel {
         id: NotSet,
         session_id: Set(session_id),
@@ -58,7 +62,10 @@ pub(in crate::store) fn row(
         description_version: Set(version(description.as_ref())),
         archived: Set(value(archived.as_ref()).copied()),
         archived_version: Set(version(archived.as_ref())),
-        last_message_at: Set(*last_message_at),
+        last_message_at: Set(last_message.as_ref().map(|message| message.at)),
+        last_message_id: Set(cut_option(last_message_id, 255)),
+        last_inbound_at: Set(*last_inbound_at),
+        last_outbound_at: Set(*last_outbound_at),
         merged_into: NotSet,
         created_at: NotSet,
         updated_at: Set(now),
@@ -76,6 +83,9 @@ pub(in crate::store) fn emptied() -> ActiveModel {
         archived: Set(None),
         archived_version: Set(0),
         last_message_at: Set(None),
+        last_message_id: Set(None),
+        last_inbound_at: Set(None),
+        last_outbound_at: Set(None),
         ..ActiveModel::default()
     }
 }

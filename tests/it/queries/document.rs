@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use sea_orm::DatabaseConnection;
+
 const TEXT: &str = include_str!("../../../entity/README.md");
 
 /// A query of the document.
@@ -21,6 +23,28 @@ pub fn queries() -> Vec<Query> {
 /// The one under a title.
 pub fn query_of(title: &str) -> Query {
     queries().into_iter().find(|query| query.title == title).unwrap()
+}
+
+/// A query about a session, with its ids looked up as the document says.
+pub async fn of_session(
+    db: &DatabaseConnection,
+    query: &Query,
+    source: &str,
+    session: &str,
+) -> String {
+    let id = query_of("A session's id").sql;
+    let id = id.replace("'default'", &format!("'{source}'"));
+    let found = super::rows(db, &id.replace("'shop'", &format!("'{session}'"))).await.remove(0);
+    let (id, me): (i64, Option<String>) =
+        (found.try_get("", "id").unwrap(), found.try_get("", "me_id").unwrap());
+    let sql = query.sql.replace("1001", &id.to_string());
+    sql.replace("12025550100@c.us", me.as_deref().unwrap_or("me"))
+}
+
+/// The one block in a language.
+pub fn block(language: &str) -> String {
+    let (_, rest) = TEXT.split_once(&format!("```{language}\n")).unwrap();
+    rest.split_once("```").unwrap().0.trim().to_owned()
 }
 
 fn query(section: &str) -> Query {

@@ -4,7 +4,8 @@
 use sea_orm::{ConnectionTrait, DbBackend};
 use waha_ingest::simulate::{Plan, history};
 
-use super::text;
+use super::bulk::{self, Size};
+use super::{rows, text};
 use crate::app::TestApp;
 
 /// The session that is asked about: NOWEB, which tells of labels, too.
@@ -17,19 +18,21 @@ const LABELS: u32 = 20;
 const STRIDE: u32 = 100_000;
 
 /// Values of this database for those that the document prints.
-pub struct Values(Vec<(&'static str, String)>);
+pub struct Values {
+    pub session_id: i64,
+    pub chat_id: i64,
+    printed: Vec<(&'static str, String)>,
+}
 
 impl Values {
     pub fn put_into(&self, sql: &str) -> String {
-        let put = |sql: String, (printed, own): &(&str, String)| {
-            sql.replace(&format!("'{printed}'"), &format!("'{own}'"))
-        };
-        self.0.iter().fold(sql.to_owned(), put)
+        let put = |sql: String, (printed, own): &(&str, String)| sql.replace(printed, own);
+        self.printed.iter().fold(sql.to_owned(), put)
     }
 }
 
 /// Fills the tables.
-pub async fn fill(app: &TestApp) -> Values {
+pub async fn fill(app: &TestApp, size: Size) -> Values {
     let plan = Plan { messages: 700, people: 20, groups: 4, sessions: 2, ..Plan::default() };
     app.publish_all(history(&plan)).await;
     app.work_until_idle().await;
@@ -43,6 +46,7 @@ pub async fn fill(app: &TestApp) -> Values {
         }
     }
     label(app).await;
+    bulk::fill(app.db(), size, values.session_id, values.chat_id).await;
     let analyze = match app.db().get_database_backend() {
         DbBackend::MySql => format!(
             "ANALYZE TABLE {}",
@@ -75,9 +79,31 @@ async fn values(app: &TestApp) -> Values {
     let of_session =
         format!("JOIN waha_sessions s ON s.id = c.session_id WHERE s.name = '{SESSION}'");
     let chat = format!(
-        "SELECT c.chat_id FROM waha_chats c JOIN waha_message_edits e ON e.chat_id = c.id \
-         {of_session} AND c.kind = 'person' GROUP BY c.chat_id ORDER BY COUNT(*) DESC, c.chat_id"
+        "SELECT c.id, c.chat_id, c.session_id, s.me_id FROM waha_chats c \
+         JOIN waha_message_edits e ON e.chat_id = c.id \
+         {of_session} AND c.kind = 'person' GROUP BY c.id, c.chat_id, c.session_id, s.me_id \
+         ORDER BY COUNT(*) DESC, c.chat_id"
     );
+    let chat = rows(app.db(), &chat).await.remove(0);
+    let number = |column: &str| chat.try_get::<i64>("", column).unwrap();
+    let (chat_id, session_id) = (number("id"), number("session_id"));
+    let sent = format!(
+        "SELECT m.message_id FROM waha_messages m JOIN waha_own_messages o \
+         ON o.session_id = m.session_id AND o.message_id = m.message_id \
+         WHERE m.chat_id = {chat_id} AND m.is_stub = FALSE AND m.from_me = TRUE ORDER BY m.message_id"
+    );
+    let sent = text(app.db(), &sent).await;
+    let react = format!(
+        "INSERT INTO waha_reactions (chat_id, message_id, reactor, text) \
+         VALUES ({chat_id}, '{sent}', 'me-too', 'fine')"
+    );
+    app.db().execute_unprepared(&react).await.unwrap();
+    let quoted = |column: &str| format!("'{}'", chat.try_get::<String>("", column).unwrap());
+    let messages =
+        format!("SELECT id FROM waha_messages WHERE chat_id = {chat_id} AND is_stub = FALSE");
+    let messages = rows(app.db(), &messages).await;
+    let messages = messages.iter().map(|row| row.try_get::<i64>("", "id").unwrap().to_string());
+    let messages = messages.take(2).collect::<Vec<_>>();
     let group = format!(
         "SELECT c.chat_id FROM waha_chats c JOIN waha_participants p ON p.chat_id = c.id \
          {of_session} GROUP BY c.chat_id ORDER BY COUNT(*) DESC, c.chat_id"
@@ -87,12 +113,18 @@ async fn values(app: &TestApp) -> Values {
          JOIN waha_labels l ON l.session_id = c.session_id AND l.label_id = x.label_id \
          {of_session} AND l.name IS NOT NULL AND (l.deleted IS NULL OR l.deleted = FALSE)"
     );
-    Values(vec![
-        ("shop", SESSION.to_owned()),
-        ("12025550142@c.us", text(app.db(), &chat).await),
-        ("120363000000000001@g.us", text(app.db(), &group).await),
-        ("VIP", text(app.db(), &label).await),
-    ])
+    let printed = vec![
+        ("'shop'", format!("'{SESSION}'")),
+        ("1001", session_id.to_string()),
+        ("77001", chat_id.to_string()),
+        ("4711, 4712", messages.join(", ")),
+        ("'12025550142@c.us'", quoted("chat_id")),
+        ("'12025550100@c.us'", quoted("me_id")),
+        ("'120363000000000001@g.us'", format!("'{}'", text(app.db(), &group).await)),
+        ("'VIP'", format!("'{}'", text(app.db(), &label).await)),
+        ("3EB0C431C26A1916E07E", sent),
+    ];
+    Values { session_id, chat_id, printed }
 }
 
 /// Tables in an order that foreign keys allow, with the columns that plans depend on. `id`,
@@ -100,7 +132,10 @@ async fn values(app: &TestApp) -> Values {
 const TABLES: [(&str, &str); 11] = [
     ("waha_sessions", "id, source, name, me_id"),
     ("waha_session_statuses", "session_id, status, at"),
-    ("waha_chats", "id, session_id, chat_id, kind, last_message_at"),
+    (
+        "waha_chats",
+        "id, session_id, chat_id, kind, last_message_at, last_message_id, last_inbound_at, last_outbound_at",
+    ),
     ("waha_contacts", "session_id, jid, phone, lid"),
     (
         "waha_messages",

@@ -16,6 +16,14 @@ const BIG: [&str; 6] = [
     "waha_contacts",
 ];
 
+/// Tables of a few rows, which are read whole whatever indexes there are.
+const SMALL: [&str; 2] = ["waha_sessions", "waha_feed"];
+
+/// Whether a query reads such tables only.
+pub fn is_small(sql: &str) -> bool {
+    aliases(sql).iter().all(|(table, _)| SMALL.contains(&table.as_str()))
+}
+
 /// A plan, one step a line.
 pub struct Plan {
     backend: DbBackend,

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Cond, Expr, ExprTrait, Func, JoinType, Query, SelectStatement};
-use sea_orm::{ConnectionTrait, QueryResult};
+use sea_orm::{ConnectionTrait, Order, QueryResult};
 
 use crate::change::merge::forward;
 use crate::change::{Changes, ME, Merge, MessageChange, MessageKey};
@@ -18,6 +18,7 @@ use crate::store::identity::known::KnownRows;
 use crate::store::identity::move_keys::copy_rows;
 use crate::store::identity::move_messages::{delete_rows, telling};
 use crate::store::identity::pointers;
+use crate::store::sql::dialect::Dialect;
 use crate::store::sql::error::StoreError;
 use crate::store::sql::locks::lock_row;
 use crate::store::sql::upsert::MergeRules;
@@ -25,6 +26,8 @@ use crate::store::tables::{chat, edit, own_message};
 
 const MESSAGES: &str = "waha_messages";
 const CLAIMS: &str = "waha_message_claims";
+/// When a message was sent.
+const LAST: &str = "last";
 /// Tables whose rows name a message and need its row.
 const DEPENDENT: [&str; 6] = [
     edit::EDITS,
@@ -134,12 +137,18 @@ impl Departures {
         for id in &self.shortened {
             // Whoever has written a message here has committed it, or tells the chat after this.
             lock_row(context.db, chat::TABLE, *id).await?;
-            let last = last_message_at(context, *id).await?;
-            let last = Expr::val(context.dialect.bind(last.into()));
+            let (last_at, last_id) = last_message(context, *id, false).await?.unzip();
+            let (outbound_at, _) = last_message(context, *id, true).await?.unzip();
+            let time = |at: Option<DateTime<Utc>>| Expr::val(context.dialect.bind(at.into()));
             let mut update = Query::update();
             update
                 .table(Alias::new(chat::TABLE))
-                .values([("last_message_at", last), ("updated_at", context.now_value())])
+                .values([
+                    ("last_message_at", time(last_at)),
+                    ("last_message_id", Expr::val(last_id)),
+                    ("last_outbound_at", time(outbound_at)),
+                    ("updated_at", context.now_value()),
+                ])
                 .and_where(Expr::col(Alias::new("id")).eq(*id));
             context.db.execute(&update).await?;
             let conversation = Cond::all().add(Expr::col(Alias::new("id")).eq(*id));
@@ -158,21 +167,29 @@ fn may_hold_own(row: &QueryResult) -> Result<bool, StoreError> {
     Ok(author.as_deref() == Some(ME) || is_own_status || row.try_get("", "is_amended")?)
 }
 
-/// The latest time of a message in a chat: of an own one as its row of `waha_own_messages` knows it, of
-/// the others as sent, but of those only that do not claim more than the chat was told.
-async fn last_message_at(
+/// The last message in a chat, or of those that are `mine`, by time and id: of an own one the time as its row
+/// of `waha_own_messages` knows it, of the others as sent, but of those only that do not claim more than the
+/// chat was told.
+async fn last_message(
     context: &WriteContext<'_>,
     chat: i64,
-) -> Result<Option<DateTime<Utc>>, StoreError> {
+    mine: bool,
+) -> Result<Option<(DateTime<Utc>, String)>, StoreError> {
     let mut last = None;
     for table in [MESSAGES, CLAIMS] {
-        let row = context.db.query_one(&select_last(table, chat)).await?;
-        forward(&mut last, row.map(|row| row.try_get("", "last")).transpose()?.flatten());
+        let mut select = select_last(context.dialect, table, chat);
+        if mine {
+            select.and_where(Expr::col((Alias::new(table), Alias::new("author"))).eq(ME));
+        }
+        if let Some(row) = context.db.query_one(&select).await? {
+            forward(&mut last, Some((row.try_get("", LAST)?, row.try_get("", "message_id")?)));
+        }
     }
     Ok(last)
 }
 
-fn select_last(table: &'static str, chat: i64) -> SelectStatement {
+/// The newest first, and of one time that with the largest id, as `change::LastMessage` says.
+fn select_last(dialect: Dialect, table: &'static str, chat: i64) -> SelectStatement {
     let of = |table: &'static str, column: &'static str| {
         Expr::col((Alias::new(table), Alias::new(column)))
     };
@@ -182,16 +199,21 @@ fn select_last(table: &'static str, chat: i64) -> SelectStatement {
     let own = own.and(of(table, "author").eq(ME));
     let here = of(table, "chat_id").eq(of(chat::TABLE, "id"));
     let is_bounded = sent.clone().lte(of(chat::TABLE, "last_message_at"));
+    let message_id = dialect.by_bytes(&format!("{table}.message_id"));
     let mut select = Query::select();
     select
-        .expr_as(Expr::from(Func::coalesce([told.clone(), sent])).max(), Alias::new("last"))
+        .expr_as(Func::coalesce([told.clone(), sent]), Alias::new(LAST))
+        .column((Alias::new(table), Alias::new("message_id")))
         .from(Alias::new(chat::TABLE))
         .join(JoinType::InnerJoin, Alias::new(table), here)
         .join(JoinType::LeftJoin, Alias::new(own_message::TABLE), own)
         .and_where(of(chat::TABLE, "id").eq(chat))
         // A notice is nobody's last message.
         .and_where(of(table, "is_notice").eq(false))
-        .and_where(told.is_not_null().or(is_bounded));
+        .and_where(told.is_not_null().or(is_bounded))
+        .order_by(Alias::new(LAST), Order::Desc)
+        .order_by_expr(Expr::cust(message_id), Order::Desc)
+        .limit(1);
     select
 }
 
