@@ -36,6 +36,7 @@ fn ways() -> Vec<Way> {
         get("api/v1/openapi.json", NOT_METRICS),
         get("api/v1/sessions", NOT_METRICS),
         get("api/v1/changes", ROWS),
+        get("api/v1/messages", ROWS),
         get("api/v1/status", VIEW),
         get("api/v1/refusals", VIEW),
         get("api/v1/log-level", VIEW),
