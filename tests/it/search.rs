@@ -364,4 +364,12 @@ async fn the_documented_queries_find_the_same(kind: Kind) {
     let told: Vec<i64> = rows.iter().map(|row| row.try_get("", "id").unwrap()).collect();
     let expected: Vec<i64> = found(&app.store, "order rea", 50).await.iter().map(id).collect();
     assert_eq!((told.len(), &told), (2, &expected));
+    // All of one moment: page by page none is lost.
+    let time =
+        if kind == Kind::MySql { "2026-09-22 08:00:00" } else { "2026-09-22T08:00:00+00:00" };
+    let same = format!("UPDATE waha_messages SET sent_at = '{time}'");
+    app.db().execute_unprepared(&same).await.unwrap();
+    let pages = found(&app.store, "ord", 1).await;
+    assert_eq!(pages.len(), 3);
+    assert_ordered(&pages);
 }
