@@ -68,6 +68,8 @@ pub struct Admin {
     pub sides: Option<CountSources>,
     /// What normalizing needs.
     pub rules: Rules,
+    /// Whether messages can be searched, by the configuration.
+    pub searches: bool,
     /// Set once the process was told to stop.
     pub is_draining: AtomicBool,
     /// Set while workers wait until the database is migrated.

@@ -11,6 +11,7 @@ mod demo;
 mod manual;
 mod migrate;
 pub mod output;
+mod search;
 mod serve;
 mod simulate;
 mod spool;
@@ -74,6 +75,8 @@ enum Command {
     Audit(audit::Options),
     /// Look into the ledger, or read stored webhooks again with the present normalizer.
     Webhooks(webhooks::Options),
+    /// Switch the search in messages on or off; see how it stands.
+    Search(search::Options),
     /// Empty a spool that a door has left.
     Spool(spool::Options),
     /// Print what a shell needs to complete commands and options.
@@ -123,6 +126,7 @@ impl Cli {
             Command::Consumers(options) => consumers::run(&config, options).await,
             Command::Audit(options) => audit::run(&config, options).await,
             Command::Webhooks(options) => webhooks::run(&config, options).await,
+            Command::Search(options) => search::run(&config, options).await,
             Command::Spool(options) => spool::run(&config, options).await,
         }
     }

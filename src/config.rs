@@ -40,6 +40,7 @@ const SILENT_AFTER_MS: std::ops::RangeInclusive<u64> = 600_000..=604_800_000;
 const FILE: &str = "waha-ingest.toml";
 
 /// Everything that can be configured.
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting")]
 pub struct Config {
     /// The file it was read from, if any: what a reload reads again.
     pub file: Option<PathBuf>,
@@ -85,6 +86,8 @@ pub struct Config {
     pub bodies_age_max: Option<Duration>,
     /// What becomes of the feed.
     pub feed: FeedConfig,
+    /// Whether the words of messages are kept up to date, and messages can be searched.
+    pub searches: bool,
     /// No pause of a session up to this is silence.
     pub silent_after: Duration,
     /// What normalizing needs.
@@ -157,6 +160,7 @@ impl Config {
             keeps_ephemeral_bodies: reader
                 .choice("ledger.ephemeral_bodies", &[("none", false), ("all", true)]),
             bodies_age_max: days(reader, "ledger.body_days"),
+            searches: reader.flag("search.enabled"),
             silent_after: reader.duration("sessions.silent_after_ms", SILENT_AFTER_MS),
             rules: Rules { user_id_key: reader.text("normalize.user_id_key") },
             log_level: log_level(reader),

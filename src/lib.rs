@@ -20,6 +20,8 @@ pub mod change;
 
 pub mod normalize;
 
+pub mod search;
+
 pub mod store;
 
 pub mod worker;
@@ -32,6 +34,7 @@ pub mod operations;
 pub mod renormalize;
 pub mod replay;
 pub mod retention;
+pub mod search_index;
 
 pub mod quiet_sessions;
 pub mod sender;

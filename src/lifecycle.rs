@@ -41,7 +41,9 @@ use schema::wait_for_schema;
 use crate::admin::{self, Admin, FeedWatch};
 use crate::consumers::{Deliveries, SharedSecrets};
 use crate::retention::{self, Retention};
+use crate::search_index;
 use crate::server::{Door, listen, serve_public};
+use crate::worker::Worker;
 
 /// Which parts a process runs.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +83,7 @@ pub fn start(parts: &Parts, roles: Roles) -> anyhow::Result<Running> {
         stop: stop_work.clone(),
         sides: parts.sides.clone(),
         rules: parts.config.rules.clone(),
+        searches: parts.config.searches,
         feed: FeedWatch::default(),
         counted: Mutex::default(),
         is_draining: AtomicBool::new(false),
@@ -123,14 +126,13 @@ pub fn start(parts: &Parts, roles: Roles) -> anyhow::Result<Running> {
     }
     if roles.works {
         let worker = Arc::new(parts.worker()?);
-        let retention = retention_of(parts);
+        let upkeep = Upkeep::of(parts);
         let deliveries = parts.deliveries(&worker.store, &secrets)?;
         let heartbeat = Heartbeat::of(parts, Arc::clone(&worker.store));
         running.workers = Some(tokio::spawn(async move {
             wait_for_schema(&worker.store, &stop_work).await;
             admin_state.waits_for_schema.store(false, Ordering::SeqCst);
-            let (store, clock) = (Arc::clone(&worker.store), Arc::clone(&worker.clock));
-            tokio::spawn(retention::run(store, clock, retention, stop_work.clone()));
+            upkeep.start(&worker, &stop_work);
             let beating = heartbeat.start();
             let delivering = Deliveries::start(deliveries, &stop_work);
             worker.run(stop_work).await;
@@ -155,10 +157,27 @@ fn start_reloading(
     Ok(consumers)
 }
 
-fn retention_of(parts: &Parts) -> Retention {
-    Retention {
-        bodies_age_max: parts.config.bodies_age_max,
-        feed_age_max: parts.config.feed.age_max,
+/// What a process that works does beside.
+struct Upkeep {
+    retention: Retention,
+    searches: bool,
+}
+
+impl Upkeep {
+    fn of(parts: &Parts) -> Self {
+        let retention = Retention {
+            bodies_age_max: parts.config.bodies_age_max,
+            feed_age_max: parts.config.feed.age_max,
+        };
+        Self { retention, searches: parts.config.searches }
+    }
+
+    fn start(self, worker: &Worker, stop: &CancellationToken) {
+        let (store, clock) = (Arc::clone(&worker.store), Arc::clone(&worker.clock));
+        tokio::spawn(retention::run(Arc::clone(&store), clock, self.retention, stop.clone()));
+        if self.searches {
+            tokio::spawn(search_index::run(store, stop.clone()));
+        }
     }
 }
 

@@ -42,6 +42,7 @@ pub mod waha_participants;
 pub mod waha_poll_votes;
 pub mod waha_processes;
 pub mod waha_reactions;
+pub mod waha_search;
 pub mod waha_session_statuses;
 pub mod waha_sessions;
 pub mod waha_visible_messages;

@@ -29,6 +29,7 @@ pub use super::waha_participants::Entity as WahaParticipants;
 pub use super::waha_poll_votes::Entity as WahaPollVotes;
 pub use super::waha_processes::Entity as WahaProcesses;
 pub use super::waha_reactions::Entity as WahaReactions;
+pub use super::waha_search::Entity as WahaSearch;
 pub use super::waha_session_statuses::Entity as WahaSessionStatuses;
 pub use super::waha_sessions::Entity as WahaSessions;
 pub use super::waha_visible_messages::Entity as WahaVisibleMessages;

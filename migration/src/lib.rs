@@ -41,6 +41,7 @@ mod m20261127_000010_add_meanings;
 mod m20261128_000001_create_changes;
 mod m20261128_000002_create_feed_consumers;
 mod m20261129_000001_add_last_messages;
+mod m20261129_000010_create_search;
 mod ownership;
 mod plan;
 mod schema;
@@ -121,6 +122,7 @@ pub(crate) fn steps() -> Vec<Step> {
         step(m20261128_000001_create_changes::Migration, &["waha_changes", "waha_feed"]),
         step(m20261128_000002_create_feed_consumers::Migration, &["feed_consumers"]),
         step(m20261129_000001_add_last_messages::Migration, &[]),
+        step(m20261129_000010_create_search::Migration, &["waha_message_words", "waha_search"]),
     ]
 }
 

@@ -52,7 +52,9 @@ pub(crate) async fn create_as_it_is(
     create_with(manager, table, Vec::new()).await
 }
 
-async fn create_with(
+/// Makes a table with its indexes and its mark and nothing added, unless an earlier run that was cut off
+/// has done so.
+pub(crate) async fn create_with(
     manager: &SchemaManager<'_>,
     mut table: TableCreateStatement,
     indexes: Vec<IndexCreateStatement>,

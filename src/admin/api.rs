@@ -16,6 +16,7 @@ mod error;
 mod filter;
 mod jobs;
 mod log_level;
+mod messages;
 mod read;
 mod reads;
 mod refusals;
@@ -79,6 +80,7 @@ fn with_tables() -> Vec<Way> {
         way!(Right::Sessions, sessions::list),
         way!(Right::Rows, changes::follow),
         way!(Right::Rows, reads::mark),
+        way!(Right::Rows, messages::search),
         way!(Right::View, webhooks::list),
         way!(Right::View, webhooks::show),
         way!(Right::Bodies, webhooks::body),

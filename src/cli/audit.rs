@@ -27,7 +27,7 @@ pub struct Options {
 enum Action {
     /// List what was done, newest first.
     List {
-        /// Only this: replay, cancel, discard, restore, edit, import, renormalize, keys, pause, resume, rewind, skip.
+        /// Only this: replay, cancel, discard, restore, edit, import, renormalize, keys, pause, resume, rewind, skip, enable, disable.
         #[arg(long)]
         action: Option<String>,
         /// At most so many.

@@ -4,6 +4,7 @@ mod database;
 mod line;
 mod queue;
 mod ready;
+mod search;
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -81,6 +81,10 @@ pub enum AuditAction {
     Rewind,
     /// It does not get a change.
     Skip,
+    /// The words of messages are filled in.
+    Enable,
+    /// They are taken away.
+    Disable,
 }
 
 /// An entry of the log.
@@ -139,6 +143,8 @@ impl AuditAction {
             Self::Resume => "resume",
             Self::Rewind => "rewind",
             Self::Skip => "skip",
+            Self::Enable => "enable",
+            Self::Disable => "disable",
         }
     }
 }

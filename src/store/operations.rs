@@ -1,7 +1,8 @@
 //! What operators and the process itself ask of the tables: dead letters, replay jobs, the ledger's
-//! history, sessions, the counts of `status`, who runs.
+//! history, sessions, the counts of `status`, who runs; and what applications search.
 //!
-//! Called by `operations`, `cli`, `admin`, `replay`, `accounting`, `monitor`, `quiet_sessions`, `consumers` and `lifecycle`.
+//! Called by `operations`, `cli`, `admin`, `replay`, `accounting`, `monitor`, `quiet_sessions`, `consumers`, `search_index`
+//! and `lifecycle`.
 //!
 //! Reading order: `dead_letter` and `job`, which replays them; `history`; `totals` and `settlement`, which
 //! the equation needs; then the rest, each a question of its own, but for `reads`, which writes what
@@ -26,6 +27,7 @@ mod probe;
 pub mod processes;
 pub mod reads;
 mod retention;
+pub mod search;
 pub mod sessions;
 pub mod settlement;
 pub mod totals;

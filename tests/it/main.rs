@@ -99,6 +99,8 @@ mod rolling_update;
 mod rotating;
 mod rows;
 mod scrape;
+mod search;
+mod search_api;
 mod server;
 mod silence;
 mod simulate_command;

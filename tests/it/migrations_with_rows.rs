@@ -23,8 +23,9 @@ async fn rows_survive_every_step(kind: Kind) {
     for step in Migrator::migrations() {
         Migrator::up(&db, Some(1)).await.unwrap();
         assert_kept(&before, &contents(&database).await, step.name(), false);
-        // The feed's one row is made with its table.
-        for (table, _) in parents_first(&db).await.into_iter().filter(|(it, _)| it != "waha_feed") {
+        // Their one row is made with the table.
+        let has_row = |table: &str| ["waha_feed", "waha_search"].contains(&table);
+        for (table, _) in parents_first(&db).await.into_iter().filter(|(it, _)| !has_row(it)) {
             number += 1;
             insert(&db, &table, number).await;
         }
@@ -90,7 +91,8 @@ const PARENTS: [(&str, &str); 5] = [
 async fn parents_first(db: &DatabaseConnection) -> Vec<(String, Vec<(String, String)>)> {
     let mut all = Vec::new();
     for table in tables(db).await {
-        if table != "waha_ingest_migrations" {
+        // Words are made from messages, and on SQLite can't be read back.
+        if !["waha_ingest_migrations", "waha_message_words"].contains(&table.as_str()) {
             let columns = columns(db, &table).await;
             all.push((table, columns));
         }

@@ -37,6 +37,7 @@ fn ways() -> Vec<Way> {
         get("api/v1/sessions", NOT_METRICS),
         get("api/v1/changes", ROWS),
         (Method::PUT, "api/v1/chats/1/reads/7", ROWS),
+        get("api/v1/messages", ROWS),
         get("api/v1/status", VIEW),
         get("api/v1/refusals", VIEW),
         get("api/v1/log-level", VIEW),

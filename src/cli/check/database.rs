@@ -5,6 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::line::{CheckLine, Verdict};
+use super::search;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::lifecycle::{ensure_tables, store_options};
@@ -35,6 +36,7 @@ pub(super) async fn check(config: &Config, clock: Arc<dyn Clock>) -> Vec<CheckLi
     let answers = store.servers().await;
     let mut lines = if answers.len() > 1 { servers(&answers, &problems) } else { Vec::new() };
     lines.push(CheckLine::of("database", tables(config, &store, &answers).await));
+    lines.extend(search::check(&store, config.searches).await);
     lines
 }
 

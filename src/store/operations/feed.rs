@@ -15,6 +15,7 @@ use crate::store::feed::ChangeKind;
 use crate::store::sql::error::StoreError;
 
 pub use rows::ChangeWithRow;
+pub(super) use rows::row_json;
 
 /// Most changes that are read at once.
 pub const PAGE_MAX: u64 = 1_000;

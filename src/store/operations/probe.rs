@@ -14,8 +14,15 @@ use crate::store::Store;
 use crate::store::sql::error::StoreError;
 
 /// Tables that neither applying nor burying writes as a rule, so that their state stops no worker.
-const OTHERS: [&str; 5] =
-    ["audit_logs", "dead_letter_edits", "dead_letter_parts", "replay_jobs", "waha_processes"];
+const OTHERS: [&str; 7] = [
+    "audit_logs",
+    "dead_letter_edits",
+    "dead_letter_parts",
+    "replay_jobs",
+    "waha_message_words",
+    "waha_processes",
+    "waha_search",
+];
 
 /// Tables of the feed, whose rows have no time of their last change.
 const OF_FEED: [&str; 2] = ["waha_changes", "waha_feed"];

@@ -16,7 +16,7 @@ pub struct Query {
 
 /// Every block of SQL.
 pub fn queries() -> Vec<Query> {
-    let sections = TEXT.split("\n### ").filter(|section| section.contains("```sql"));
+    let sections = TEXT.split("\n### ").filter(|section| section.contains("```sql\n"));
     sections.map(query).collect()
 }
 

@@ -104,7 +104,7 @@ impl<'a> EntityUse for Select<'a> {
         let which = Expr::col(ID).is_in(self.ids.iter().copied());
         let rows = async move {
             let rows = E::find().filter(which).all(self.db).await?;
-            let by_id = rows.iter().map(json).filter_map(|row| Some((row[ID].as_i64()?, row)));
+            let by_id = rows.iter().map(row_json).filter_map(|row| Some((row[ID].as_i64()?, row)));
             Ok(by_id.collect())
         };
         rows.boxed()
@@ -130,7 +130,7 @@ async fn read_pointers(
 const ID: &str = "id";
 
 /// A row as an object. Times are RFC 3339 with microseconds; JSON texts stay texts, as in the tables.
-fn json<M: ModelTrait>(model: &M) -> Json {
+pub(in crate::store::operations) fn row_json<M: ModelTrait>(model: &M) -> Json {
     let columns = <M::Entity as EntityTrait>::Column::iter();
     let shown = columns.filter(|column| !is_bookkeeping(column.as_str()));
     let fields = shown.map(|column| (column.as_str().to_owned(), json_value(model.get(column))));
