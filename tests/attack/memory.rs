@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::attacks::{ATTACKER, Attack};
 use crate::client::{Client, webhook};
 use crate::server::{PATIENCE, Server};
-use crate::siege::{HONEST, Siege, besiege};
+use crate::siege::{self, HONEST, Siege, besiege};
 use crate::wait::wait_for;
 
 /// Beside the bodies, and for each connection, in kB.
@@ -20,7 +20,8 @@ async fn attack_briefly(attack: Attack, connections: usize, memory_bytes: u64) -
     let memory = memory_bytes.to_string();
     let server = Server::start(DESCRIPTORS, &[("SERVER__MEMORY_BYTES_MAX", &memory)]).await;
     waha_ingest::server::descriptors::raise_limit();
-    let siege = besiege(&server, attack, connections, BRIEFLY).await;
+    let begin = |door| siege::attack(attack, connections, door);
+    let siege = besiege(&server, BRIEFLY, begin).await;
     let bound = memory_bytes / 1024 + RSS_KB + RSS_PER_CONNECTION_KB * connections as u64;
     let worst = siege.rss_worst_kb;
     assert!(worst < bound, "{attack:?}: {worst} of {bound} kB");

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -48,24 +49,46 @@ pub struct Siege {
     pub same: Seen,
 }
 
-/// Attacks for `time` over so many connections.
-pub async fn besiege(server: &Server, attack: Attack, connections: usize, time: Duration) -> Siege {
-    let (door, end) = (server.address, Instant::now() + time);
-    let rss_before_kb = server.rss_kb();
-    let honest = |from| tokio::spawn(send_honestly(from, door, end));
-    let (other, same) = (honest(HONEST), honest(ATTACKER));
+/// Attackers of this process; they stop when they are dropped.
+pub fn attack(attack: Attack, connections: usize, door: SocketAddr) -> JoinSet<()> {
     let mut attackers = JoinSet::new();
     for _ in 0..connections {
         attackers.spawn(attack.run(door));
     }
+    attackers
+}
+
+/// Sends honest webhooks for `time` while attackers, whom `begin` starts, attack.
+pub async fn besiege<A>(
+    server: &Server,
+    time: Duration,
+    begin: impl FnOnce(SocketAddr) -> A,
+) -> Siege {
+    let (door, end) = (server.address, Instant::now() + time);
+    let rss_before_kb = server.rss_kb();
+    let (other, same) = (honest(HONEST, door, end), honest(ATTACKER, door, end));
+    let attackers = begin(door);
     let mut rss_worst_kb = rss_before_kb;
     while Instant::now() < end {
         rss_worst_kb = rss_worst_kb.max(server.rss_kb());
         sleep(LOOK).await;
     }
-    let (other, same) = (other.await.expect("no panic"), same.await.expect("no panic"));
-    attackers.shutdown().await;
+    let seen = |from: oneshot::Receiver<Seen>| async { from.await.expect("no panic") };
+    let (other, same) = (seen(other).await, seen(same).await);
+    drop(attackers);
     Siege { rss_before_kb, rss_worst_kb, other, same }
+}
+
+/// In a thread of its own: what an honest sender waits for is the door, not its turn among attackers.
+fn honest(from: IpAddr, door: SocketAddr, end: Instant) -> oneshot::Receiver<Seen> {
+    let (tell, seen) = oneshot::channel();
+    std::thread::spawn(move || {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().build().expect("a runtime");
+        // Nobody asks any more if the test has failed.
+        let _ = tell.send(runtime.block_on(send_honestly(from, door, end)));
+    });
+    seen
 }
 
 /// Half of them over one connection, half over new ones.

@@ -18,6 +18,8 @@ mod siege;
 #[path = "../it/wait.rs"]
 mod wait;
 
+use std::net::SocketAddr;
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use attacks::Attack;
@@ -35,9 +37,18 @@ fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
     std::env::var(name).ok()?.parse().ok()
 }
 
+/// Makes this process an attacker: the door that it attacks.
+const DOOR: &str = "ATTACK_DOOR";
+
 #[tokio::main]
 async fn main() {
     waha_ingest::server::descriptors::raise_limit();
+    if let Some(door) = setting(DOOR) {
+        let attack = Attack::ALL[setting::<usize>("ATTACK").expect("an attack")];
+        let connections = setting("CONNECTIONS").expect("a number");
+        let _attackers = siege::attack(attack, connections, door);
+        return std::future::pending().await;
+    }
     let time = Duration::from_secs(setting("DURATION_S").unwrap_or(SECONDS));
     println!("each attack for {} s; MB; ms", time.as_secs());
     println!(
@@ -61,7 +72,7 @@ async fn row(attack: Attack, descriptors: usize, time: Duration) {
     let connections = descriptors.min(CONNECTIONS_MAX);
     let server = Server::start(descriptors, &[("SERVER__CONNECTIONS_MAX", "20000")]).await;
     let Siege { rss_before_kb, rss_worst_kb, other, same } =
-        besiege(&server, attack, connections, time).await;
+        besiege(&server, time, |door| Attackers::start(attack, connections, door)).await;
     println!(
         "| {attack:?} | {descriptors} | {connections} | {} | {} | {} | {} |",
         rss_before_kb / 1024,
@@ -69,6 +80,27 @@ async fn row(attack: Attack, descriptors: usize, time: Duration) {
         shown(&other),
         shown(&same),
     );
+}
+
+/// A process of attackers. It has what the door leaves over: strangers bring machines of their own, and here
+/// they would take the door's.
+struct Attackers(Child);
+
+impl Attackers {
+    fn start(attack: Attack, connections: usize, door: SocketAddr) -> Self {
+        let number = Attack::ALL.iter().position(|it| *it == attack).expect("one of them");
+        let mut command = Command::new("nice");
+        command.args(["-n", "19"]).arg(std::env::current_exe().expect("a path"));
+        command.env(DOOR, door.to_string()).env("ATTACK", number.to_string());
+        Self(command.env("CONNECTIONS", connections.to_string()).spawn().expect("a process"))
+    }
+}
+
+impl Drop for Attackers {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 fn shown(seen: &Seen) -> String {

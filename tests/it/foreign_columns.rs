@@ -41,7 +41,11 @@ async fn a_column_that_we_can_t_fill_is_an_outage_that_names_it(kind: Kind) {
     });
     let mended = async {
         let told = told.await;
-        app.db().execute_unprepared(mend(kind)).await.unwrap();
+        // A connection of SQLite's that has been idle does not know the column until it reads something.
+        wait_for("a table as it was", PATIENCE, async || {
+            app.db().execute_unprepared(mend(kind)).await.ok()
+        })
+        .await;
         told
     };
     let ((), told) = tokio::join!(app.work_until_idle(), mended);

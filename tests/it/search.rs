@@ -353,7 +353,8 @@ fn documented(kind: Kind) -> String {
         Kind::Postgres => "```postgresql\n",
         Kind::MySql => "```mysql\n",
     };
-    let (_, rest) = text.split_once(fence).unwrap();
+    let (_, section) = text.split_once("\n## Search").unwrap();
+    let (_, rest) = section.split_once(fence).unwrap();
     rest.split_once("```").unwrap().0.replace("'shop'", "'desk'")
 }
 

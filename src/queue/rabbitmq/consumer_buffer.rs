@@ -20,6 +20,7 @@ use super::lock::Lock;
 use super::message::{self, Content};
 use super::publish::Publisher;
 use super::topology::{Place, SUSPECT_AFTER, Topology};
+use crate::outage::Outage;
 use crate::queue::{BatchLimit, Delivery, Lane, Tag};
 use crate::telemetry::cause::Causes;
 
@@ -167,17 +168,28 @@ impl Shared {
         matches!(place, Place::Lane(_)).then_some(Place::Suspects)
     }
 
+    /// Publishes a message to where it belongs and ends it where it was. Tries until it is confirmed: given back
+    /// it would come again at once, and the broker would count that. Until the channel breaks, by which it is
+    /// lost like anything in hand.
     async fn move_to(&self, to: Place, flow: &AckChannel, broker_tag: u64, content: &Content) {
-        match self.publish_to(to, &content.webhook, &content.failures).await {
-            Ok(()) => flow.ack(vec![broker_tag]).await,
-            Err(error) => {
+        let mut outage = Outage::new();
+        while let Err(error) = self.publish_to(to, &content.webhook, &content.failures).await {
+            if !flow.channel().status().connected() {
+                return self.hands.remember_lost(content.webhook.receipt());
+            }
+            let wait = outage.next_wait();
+            if outage.is_news() {
                 tracing::warn!(
                     error = %Causes(&error),
                     "a webhook that came back several times could not be set apart yet"
                 );
-                flow.give_back(&[broker_tag]).await;
             }
+            tokio::time::sleep(wait).await;
         }
+        if !flow.channel().status().connected() {
+            self.hands.remember_lost(content.webhook.receipt());
+        }
+        flow.ack(vec![broker_tag]).await;
     }
 
     /// Gives a dropped delivery back. Only the first time by a requeue: the broker counts those as

@@ -67,8 +67,14 @@ impl InFlightMessages {
         let Inner { by_tag, lost, .. } = &mut *inner;
         let broken = by_tag.extract_if(|_, hand| Arc::ptr_eq(hand.flow(), flow));
         lost.extend(broken.map(|(_, hand)| hand.receipt));
-        let excess = lost.len().saturating_sub(LOST_MAX);
-        lost.drain(..excess);
+        forget_oldest(lost);
+    }
+
+    /// The same of a message that was never in hand.
+    pub(super) fn remember_lost(&self, receipt: Receipt) {
+        let mut inner = self.lock();
+        inner.lost.push_back(receipt);
+        forget_oldest(&mut inner.lost);
     }
 
     /// Whether a message that came back was lost here by its channel, and so by no worker's death. Says so once
@@ -95,4 +101,9 @@ impl InFlightMessages {
             (count + 1, Some(oldest.map_or(received_at_ms, |at: i64| at.min(received_at_ms))))
         })
     }
+}
+
+fn forget_oldest(lost: &mut VecDeque<Receipt>) {
+    let excess = lost.len().saturating_sub(LOST_MAX);
+    lost.drain(..excess);
 }
