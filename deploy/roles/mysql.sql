@@ -7,7 +7,7 @@ CREATE USER IF NOT EXISTS waha_work@'%' ACCOUNT LOCK;
 
 -- `migrate` makes tables and, on the way back, drops them; rows it writes in its own list only.
 -- MySQL asks for REFERENCES where a table points to another; MariaDB does not.
-GRANT SELECT, INSERT, DELETE, CREATE, CREATE VIEW, ALTER, DROP, INDEX, REFERENCES ON waha.* TO waha_migrate@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, CREATE VIEW, ALTER, DROP, INDEX, REFERENCES ON waha.* TO waha_migrate@'%';
 
 -- `work` reads and writes rows, also of tables that later releases will add.
 GRANT SELECT, INSERT, UPDATE, DELETE ON waha.* TO waha_work@'%';
