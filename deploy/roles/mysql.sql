@@ -5,7 +5,7 @@ CREATE DATABASE IF NOT EXISTS waha CHARACTER SET utf8mb4;
 CREATE USER IF NOT EXISTS waha_migrate@'%' ACCOUNT LOCK;
 CREATE USER IF NOT EXISTS waha_work@'%' ACCOUNT LOCK;
 
--- `migrate` makes tables and, on the way back, drops them; rows it writes in its own list only.
+-- `migrate` makes tables and a view, fills what it adds, and on the way back drops them.
 -- MySQL asks for REFERENCES where a table points to another; MariaDB does not.
 GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, CREATE VIEW, ALTER, DROP, INDEX, REFERENCES ON waha.* TO waha_migrate@'%';
 
