@@ -49,7 +49,8 @@ pub use version::{Register, Version};
 
 pub use crate::waha::ack::MessageStatus;
 
-/// Defines the tables of [`Changes`]: the one list of them. What has a name of people's is counted under it.
+/// Defines the tables of [`Changes`]: the one list of them. What a table's rows are called is what they are
+/// counted as; tables without such a name are views of others, and are not counted.
 macro_rules! tables {
     ($($(#[$doc:meta])* $table:ident: $rows:ty $(, $counted:literal)?;)+) => {
         /// What webhooks tell, by row, in the canonical order in which rows are locked.

@@ -66,15 +66,12 @@ impl InFlightMessages {
         let mut inner = self.lock();
         let Inner { by_tag, lost, .. } = &mut *inner;
         let broken = by_tag.extract_if(|_, hand| Arc::ptr_eq(hand.flow(), flow));
-        lost.extend(broken.map(|(_, hand)| hand.receipt));
-        forget_oldest(lost);
+        remember(lost, broken.map(|(_, hand)| hand.receipt));
     }
 
     /// The same of a message that was never in hand.
     pub(super) fn remember_lost(&self, receipt: Receipt) {
-        let mut inner = self.lock();
-        inner.lost.push_back(receipt);
-        forget_oldest(&mut inner.lost);
+        remember(&mut self.lock().lost, [receipt]);
     }
 
     /// Whether a message that came back was lost here by its channel, and so by no worker's death. Says so once
@@ -82,7 +79,7 @@ impl InFlightMessages {
     pub(super) fn survived(&self, receipt: Receipt) -> bool {
         let lost = &mut self.lock().lost;
         let found = lost.iter().position(|it| *it == receipt);
-        found.and_then(|index| lost.swap_remove_back(index)).is_some()
+        found.and_then(|index| lost.remove(index)).is_some()
     }
 
     /// How many are in hand that the broker gave up.
@@ -103,7 +100,9 @@ impl InFlightMessages {
     }
 }
 
-fn forget_oldest(lost: &mut VecDeque<Receipt>) {
+/// Adds losses, and forgets the oldest that are too many.
+fn remember(lost: &mut VecDeque<Receipt>, receipts: impl IntoIterator<Item = Receipt>) {
+    lost.extend(receipts);
     let excess = lost.len().saturating_sub(LOST_MAX);
     lost.drain(..excess);
 }
