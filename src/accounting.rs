@@ -23,8 +23,9 @@ use crate::store::{Store, StoreError};
 
 pub use distributed::Distributed;
 
-/// How long the queue may stand still while the ledger is counted; publishers wait meanwhile.
-const FROZEN_MAX: Duration = Duration::from_millis(1500);
+/// How long the queue may stand still until the database has chosen the same moment; publishers wait
+/// meanwhile.
+const FROZEN_MAX: Duration = Duration::from_millis(50);
 
 /// The embedded queue, among the doors whose gaps are settled.
 const EMBEDDED: &str = "embedded";
@@ -205,21 +206,24 @@ pub enum AccountingError {
 }
 
 impl Accounting {
-    /// Counts. The queue stands still meanwhile; a ledger too large for that is counted while
-    /// things move.
+    /// Counts. The queue stands still until both it and the ledger are looked at as of one moment; they are
+    /// counted as of then while they move on. A database that is too slow for that is counted while things
+    /// move.
     pub async fn count(queue: &SqliteQueue, store: &Store) -> Result<Self, AccountingError> {
         let settled = store.settled().await?;
-        let (census, frozen) = queue.census_frozen().await?;
-        let counting = store.totals(&census.handed_out);
-        let counted = tokio::time::timeout(FROZEN_MAX, counting).await;
-        drop(frozen);
-        match counted {
-            Ok(counted) => {
-                let (totals, ended) = counted?;
-                Ok(Self::of(&census, totals, ended, &settled, 0))
-            }
-            Err(_) => Self::count_moving(queue, store).await,
-        }
+        let ledger = store.ledger_moment().await?;
+        let frozen = queue.freeze().await?;
+        let fixed = tokio::time::timeout(FROZEN_MAX, ledger.fix()).await;
+        let instant = frozen.let_go();
+        let Ok(fixed) = fixed else {
+            // They are not looked at again, and hold a connection that counting needs.
+            drop((ledger, instant));
+            return Self::count_moving(queue, store).await;
+        };
+        fixed?;
+        let census = queue.census_of(instant).await?;
+        let (totals, ended) = ledger.totals(&census.handed_out).await?;
+        Ok(Self::of(&census, totals, ended, &settled, 0))
     }
 
     /// Counts while things move: holds up nobody, and says how much moved meanwhile.

@@ -1,15 +1,19 @@
 //! The admin listener: health, metrics, and the API that operators use.
 //!
 //! Started by `up`, `serve` and `work`. `access` decides who may come in; `api` has a file for each
-//! resource and says how to add one. Invariant: only `/livez` and `/readyz` need no token,
+//! resource and says how to add one; `console` has the pages for browsers. Invariant: only `/livez` and `/readyz` need no token,
 //! and nothing here can hold up the door for long, however often it is asked.
 
 mod access;
 mod api;
+mod console;
 mod health;
 mod metrics;
+mod replica_age;
 
-use std::net::TcpListener;
+use std::collections::HashMap;
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -24,23 +28,33 @@ use tokio_util::sync::CancellationToken;
 
 use crate::accounting::{Accounting, CountSources};
 use crate::http_problem::problem;
+use crate::media::storage::MediaStorage;
 use crate::metrics::{Metrics, Scope};
 use crate::monitor::Monitor;
+use crate::monitor::broker::LastInspection;
 use crate::normalize::Rules;
 use crate::queue::Queue;
 use crate::server::connection::{self, ConnectionLimits, ListenerOptions};
 use crate::store::Store;
+use crate::store::operations::consumers::Subscription;
 use crate::telemetry::cause::Causes;
 
 pub use access::{Access, AccessError, Caller, Role, Token};
-pub use api::FeedWatch;
-pub use api::{ApiError, LaneReport, Problem, ProcessReport, RefusalReport};
+pub use api::{
+    ApiError, AuditLogReport, AwayDependency, AwayPart, BrokerReport, FailedSession, FileReport,
+    GROUPS_MAX, JobReport, LaneReport, Problem, ProcessReport, ProcessView, RefusalGroup,
+    RefusalReport, StatusCounts, StatusPlace, StatusReport, lane_reports,
+};
+pub use api::{FeedWatch, LastRetries};
+pub use console::Users;
 
-/// Counts are shared by all who ask within this time: the queue stands still while it is counted.
+/// Counts are shared by all who ask within this time: an index of the whole ledger is read for them.
 const COUNT_EVERY: Duration = Duration::from_secs(5);
-/// Scrapers, probes and people are few; exports may be long, if only their reader goes on.
+/// Scrapers, probes and people are few; who follows the feed stays.
+pub(crate) const CONNECTIONS_MAX: usize = 512;
+/// Exports may be long, if only their reader goes on.
 const CONNECTION_LIMITS: ConnectionLimits = ConnectionLimits {
-    connections_max: 128,
+    connections_max: CONNECTIONS_MAX,
     head_timeout: Duration::from_secs(10),
     body_timeout: Duration::from_secs(60),
     idle_timeout: Duration::from_secs(75),
@@ -70,20 +84,60 @@ pub struct Admin {
     pub rules: Rules,
     /// Whether messages can be searched, by the configuration.
     pub searches: bool,
+    /// Where files of messages are, if they are kept.
+    pub media: Option<MediaStorage>,
     /// Set once the process was told to stop.
     pub is_draining: AtomicBool,
     /// Set while workers wait until the database is migrated.
     pub waits_for_schema: AtomicBool,
     /// Where the feed is, for those who follow it.
     pub feed: FeedWatch,
+    /// Whether there are pages for browsers.
+    pub has_console: bool,
+    /// Who is logged in to them.
+    pub users: Users,
+    /// What the process was started with.
+    pub settings: Vec<Setting>,
+    /// The folder of queue file, spool and keys.
+    pub data_dir: PathBuf,
+    /// The queue file, or the broker's nodes, without passwords.
+    pub queue_places: Vec<String>,
+    /// Where this listens.
+    pub listen: Option<SocketAddr>,
+    /// What is seen of the broker's queues from outside, where that is configured.
+    pub broker_inspection: Option<LastInspection>,
+    /// What the configured consumers of the feed get, by their names.
+    pub subscriptions: HashMap<String, Subscription>,
+    /// What waited for its next attempt when somebody looked last.
+    pub retries: LastRetries,
     /// The last count.
     pub counted: Mutex<Option<(Instant, Option<Accounting>)>>,
+}
+
+/// A key of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Such as `server.listen`.
+    pub key: String,
+    /// As text, with nothing secret.
+    pub value: String,
+    /// Where it is from: a file, the environment, or the defaults.
+    pub origin: String,
 }
 
 impl Admin {
     /// The tables; an error where a resource that needs them was added to a process without.
     fn store(&self) -> Result<&Arc<Store>, ApiError> {
         self.store.as_ref().ok_or(ApiError::NotFound("table in this process"))
+    }
+
+    /// What it looks at.
+    fn place(&self) -> StatusPlace {
+        StatusPlace {
+            data_dir: self.data_dir.clone(),
+            database: self.store.as_ref().map(|store| store.places()).unwrap_or_default(),
+            queue: self.queue_places.clone(),
+        }
     }
 
     /// The equation, of some seconds ago at most; none if it can't be counted here or now.
@@ -133,6 +187,7 @@ pub fn serve(listener: TcpListener, admin: Arc<Admin>) -> std::io::Result<Server
         |_| {},
         move || {
             let scope = admin.scope;
+            let has_console = admin.has_console && scope.works;
             App::new()
                 .app_data(admin.clone())
                 .route("/livez", web::get().to(health::live))
@@ -143,7 +198,13 @@ pub fn serve(listener: TcpListener, admin: Arc<Admin>) -> std::io::Result<Server
                         .route(web::get().to(metrics::metrics)),
                 )
                 .configure(|config| api::add(config, scope))
-                .default_service(web::to(not_found))
+                .configure(|config| {
+                    if has_console {
+                        console::add(config);
+                    } else {
+                        config.default_service(web::to(not_found));
+                    }
+                })
         },
     )
 }

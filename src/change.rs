@@ -19,6 +19,7 @@ pub mod person;
 pub mod rename;
 pub mod session;
 mod version;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,9 +30,7 @@ pub use answer::{
 pub use call::{CallChange, CallDetails, CallKey, CallState};
 pub use chat::{ChatChange, ChatKey, LastMessage, Read, ReadChange, ReadKey};
 pub use edit::{Edit, EditChange, EditKey, Revocation, RevocationKey};
-pub use group::{
-    JoinRequest, JoinRequestChange, JoinRequestKey, ParticipantChange, ParticipantKey, Role,
-};
+pub use group::{JoinRequestChange, JoinRequestKey, ParticipantChange, ParticipantKey, Role};
 pub use label::{ChatLabelChange, ChatLabelKey, LabelChange, LabelKey, LabelLook};
 pub use merge::Merge;
 pub use message::{
@@ -45,7 +44,9 @@ pub use session::{
     Identity, IdentityVersions, Metadata, SessionChange, SessionKey, SessionStatus, Software,
     StatusPoint,
 };
-pub use version::{Register, Version};
+pub use version::{BACKFILLED_MAX, Register, Version};
+pub use words::Words;
+use words::words_of;
 
 pub use crate::waha::ack::MessageStatus;
 
@@ -64,6 +65,12 @@ macro_rules! tables {
             pub fn counts(&self) -> impl Iterator<Item = (&'static str, usize)> {
                 let counts = [$($(($counted, self.$table.len()),)?)+];
                 counts.into_iter().filter(|(_, count)| *count > 0)
+            }
+
+            /// The rows that are counted, in words below their session.
+            pub fn rows(&self) -> impl Iterator<Item = (&'static str, Vec<String>)> {
+                let rows = [$($(($counted, words_of(&self.$table)),)?)+];
+                rows.into_iter().filter(|(_, words)| !words.is_empty())
             }
 
             /// Sees every key.
@@ -94,6 +101,8 @@ tables! {
     messages: BTreeMap<MessageKey, MessageChange>, "messages";
     /// Of the messages: own ones in direct chats, under the names that were told.
     own_messages: BTreeMap<MessageKey, OwnMessageChange>;
+    /// What came as a message and is none, because it acts on another one: nothing is told of these.
+    acts: BTreeSet<MessageKey>;
     /// Edits, whoever made them.
     edits: BTreeMap<EditKey, EditChange>, "edits";
     /// Revocations, whoever made them.

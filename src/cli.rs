@@ -3,17 +3,28 @@
 //! Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage.
 
 mod actor;
+mod archived;
 mod audit;
+mod backup;
 mod check;
+mod completeness;
 mod consumers;
 mod dead_letters;
 mod demo;
+mod feed;
 mod manual;
+mod media;
 mod migrate;
 pub mod output;
+mod reconcile;
+mod repair;
+mod restore;
+mod retention;
 mod search;
 mod serve;
+mod sessions;
 mod simulate;
+mod sources;
 mod spool;
 mod status;
 mod table;
@@ -65,20 +76,40 @@ enum Command {
     Simulate(simulate::Options),
     /// Show whether every accepted webhook is accounted for.
     Status(status::Options),
-    /// Look whether configuration, queue and database are usable, and if not, why.
+    /// Look whether configuration, ports, disk, queue and database are usable, and if not, why.
     Check(check::Options),
     /// Inspect, replay or discard webhooks that could not be processed.
     DeadLetters(dead_letters::Options),
     /// See whom the feed is delivered to; pause, resume or rewind.
     Consumers(consumers::Options),
+    /// See where the feed of what changed is; give it another epoch after a restore.
+    Feed(feed::Options),
     /// See who replayed, discarded, edited or changed what.
     Audit(audit::Options),
     /// Look into the ledger, or read stored webhooks again with the present normalizer.
     Webhooks(webhooks::Options),
+    /// See what the configured ages let go of, or let go of it at once.
+    Retention(retention::Options),
     /// Switch the search in messages on or off; see how it stands.
     Search(search::Options),
+    /// See which files of messages are kept, have others tried again, compare all with what was stored.
+    Media(media::Options),
+    /// See how our webhook stands in the sessions of WAHA; put it in, right, or out.
+    Sources(sources::Options),
+    /// Ask WAHA now for its sessions and their people: LIDs, names, groups and members.
+    Sessions(sessions::Options),
+    /// Compare a session with WAHA's own list of messages, and take over what webhooks never told.
+    Reconcile(reconcile::Options),
+    /// See which hours of which sessions are complete, what was found again, and what is not known.
+    Completeness(completeness::Options),
+    /// Show rows that lead nowhere or whose parent is gone; mend them.
+    Repair(repair::Options),
     /// Empty a spool that a door has left.
     Spool(spool::Options),
+    /// Copy queue and tables that are files, while they are in use, as they are at one instant.
+    Backup(backup::Options),
+    /// Put back what `backup` has copied.
+    Restore(restore::Options),
     /// Print what a shell needs to complete commands and options.
     Completions(manual::CompletionOptions),
     /// Print the manual page.
@@ -103,7 +134,7 @@ impl Cli {
         }
         let config = Config::load(file)?;
         config.notes.iter().for_each(|note| output::errln!("{note}"));
-        telemetry::start(&config.log_level, config.log_format);
+        let _log = telemetry::start(&config.log_level, config.log_format);
         let traces = Traces::start(&config.traces)?;
         let ended = Self::run_command(self.command, Arc::new(config)).await;
         if let Some(traces) = traces {
@@ -124,10 +155,20 @@ impl Cli {
             Command::Check(options) => check::run(&config, options).await,
             Command::DeadLetters(options) => dead_letters::run(&config, options).await,
             Command::Consumers(options) => consumers::run(&config, options).await,
+            Command::Feed(options) => feed::run(&config, options).await,
             Command::Audit(options) => audit::run(&config, options).await,
             Command::Webhooks(options) => webhooks::run(&config, options).await,
+            Command::Retention(options) => retention::run(&config, options).await,
             Command::Search(options) => search::run(&config, options).await,
+            Command::Media(options) => media::run(&config, options).await,
+            Command::Sources(options) => sources::run(&config, options).await,
+            Command::Sessions(options) => sessions::run(&config, options).await,
+            Command::Reconcile(options) => reconcile::run(&config, options).await,
+            Command::Repair(options) => repair::run(&config, options).await,
+            Command::Completeness(options) => completeness::run(&config, options).await,
             Command::Spool(options) => spool::run(&config, options).await,
+            Command::Backup(options) => backup::run(&config, options).await,
+            Command::Restore(options) => restore::run(&config, options).await,
         }
     }
 }

@@ -7,9 +7,21 @@ mod written;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 
 pub(crate) use written::parse_time;
+
+/// chrono writes a leap second as one that has this many nanoseconds, or more.
+const LEAP_NANOSECONDS: u32 = 1_000_000_000;
+
+/// A time that all databases store alike. Cut to microseconds, because they keep no more, except SQLite; and
+/// a leap second, which MariaDB stores as no time at all, is the beginning of the next minute, as PostgreSQL
+/// has it.
+pub fn storable(time: DateTime<Utc>) -> DateTime<Utc> {
+    let is_leap = time.timestamp_subsec_nanos() >= LEAP_NANOSECONDS;
+    let next = || DateTime::from_timestamp(time.timestamp() + 1, 0);
+    is_leap.then(next).flatten().unwrap_or_else(|| time.trunc_subsecs(6))
+}
 
 /// Where the shell gets the time from.
 pub trait Clock: Send + Sync {

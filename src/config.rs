@@ -4,14 +4,17 @@
 //! Secrets are never printed.
 
 mod admin;
+mod archive;
 mod consumers;
+mod media;
 mod queue;
 mod reader;
+mod s3;
 mod server;
 mod source;
 mod traces;
+mod watchdog;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,24 +23,42 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use admin::{AdminConfig, TokenConfig};
 pub use consumers::{ConsumerConfig, FeedConfig};
+pub use media::MediaConfig;
 pub use queue::{Backend, BrokerConfig, QueueConfig};
 pub use reader::without_password;
 pub use source::{SourceConfig, Verification};
 
 use reader::{Finished, Reader};
 
+use crate::admin::Setting;
+use crate::archive::ArchiveOptions;
+use crate::media::storage::S3Options;
 use crate::normalize::Rules;
+use crate::reconcile::Planned;
+use crate::retention::Retention;
 use crate::retry::RetryPolicy;
 use crate::server::Limits;
 use crate::telemetry::{LogFormat, LogLevel};
 use crate::trace::TracesConfig;
+use crate::watchdog::WatchdogOptions;
 
 /// The annotated defaults.
 pub const DEFAULTS: &str = include_str!("config/default.toml");
 /// From ten minutes, because the ledger is looked at in steps of it, to a week.
 const SILENT_AFTER_MS: std::ops::RangeInclusive<u64> = 600_000..=604_800_000;
+/// The ledger knows repetitions at least for so long.
+const LEDGER_AGE_LEAST: Duration = Duration::from_hours(7 * 24);
 /// Read if it is there and no other file is named.
 const FILE: &str = "waha-ingest.toml";
+
+/// What is asked of WAHAs about sessions without being asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReconcileConfig {
+    /// Sessions at a time.
+    pub concurrency: usize,
+    /// What is done.
+    pub planned: Planned,
+}
 
 /// Everything that can be configured.
 #[expect(clippy::struct_excessive_bools, reason = "each is a setting")]
@@ -60,7 +81,11 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// Where the tables are; may hold a password.
     pub database_url: SecretString,
-    /// Whether somebody said that, or it is the default: a file in the data folder.
+    /// A replica of it for lists, exports and search, if there is one; may hold a password.
+    pub read_url: Option<SecretString>,
+    /// Older than this the replica is not read from while the primary answers.
+    pub read_age_max: Duration,
+    /// Whether somebody said where the tables are, or it is the default: a file in the data folder.
     pub is_database_named: bool,
     /// Most connections to the database.
     pub connections_max: u32,
@@ -82,10 +107,22 @@ pub struct Config {
     pub keeps_bodies: bool,
     /// Whether it keeps those of ephemeral webhooks, too.
     pub keeps_ephemeral_bodies: bool,
-    /// How long the ledger keeps bodies; none: for ever.
-    pub bodies_age_max: Option<Duration>,
+    /// Whether they are packed and kept apart from the ledger.
+    pub packs_bodies: bool,
+    /// For how long things are kept.
+    pub retention: Retention,
+    /// Where the ledger's rows are kept before they go; none: nowhere.
+    pub archive: Option<ArchiveOptions>,
+    /// Who asks for buckets in which backups are kept; which one, `backup` is told.
+    pub backup_s3: S3Options,
     /// What becomes of the feed.
     pub feed: FeedConfig,
+    /// How files of messages are kept; none if they are not.
+    pub media: Option<MediaConfig>,
+    /// What is asked of WAHAs about sessions; none if nothing is.
+    pub reconciled: Option<ReconcileConfig>,
+    /// How sessions are watched; none if they are not.
+    pub watchdog: Option<WatchdogOptions>,
     /// Whether the words of messages are kept up to date, and messages can be searched.
     pub searches: bool,
     /// No pause of a session up to this is silence.
@@ -99,7 +136,7 @@ pub struct Config {
     /// Where traces go.
     pub traces: TracesConfig,
     /// Every key that was read, with its value as text and nothing secret: what `check --print` shows.
-    pub shown: BTreeMap<String, String>,
+    pub shown: Vec<Setting>,
     /// What is odd in the environment, though it does no harm.
     pub notes: Vec<String>,
 }
@@ -136,7 +173,13 @@ impl Config {
         let sources = source::read_all(reader);
         let admin_listen = admin::read_listen(reader);
         let queue = queue::read(reader);
+        let feed = consumers::read(reader, matches!(queue.backend, Backend::Broker(_)));
         let (database_url, is_database_named) = database_url(reader, &data_dir);
+        let read_url = read_url(reader, &database_url);
+        let retention = retention(reader, feed.age_max);
+        let archive = archive::read(reader);
+        check_archive(reader, archive.is_some(), retention);
+        let reconciled = reconciled(reader, &sources);
         Self {
             file: None,
             listen: reader.address("server.listen"),
@@ -144,11 +187,23 @@ impl Config {
             admin: admin::read(reader, admin_listen),
             limits: server::read(reader),
             stop_grace: reader.milliseconds("server.stop_grace_ms"),
+            media: media::read(reader, &data_dir, &sources),
+            watchdog: watchdog::read(
+                reader,
+                &sources,
+                reconciled.is_some_and(|it| it.planned.messages),
+            ),
+            reconciled,
             sources,
             database_url,
+            read_url,
+            read_age_max: reader.milliseconds("database.read_age_max_ms"),
             is_database_named,
             connections_max: reader.number("database.connections_max", 1, 1000),
-            feed: consumers::read(reader, matches!(queue.backend, Backend::Broker(_))),
+            retention,
+            archive,
+            backup_s3: s3::read(reader, "backup", "", None),
+            feed,
             queue,
             batch_max: reader.number("worker.batch_max", 1, 5000),
             batch_bytes_max: reader.number("worker.batch_bytes_max", 1 << 16, 1 << 30),
@@ -159,7 +214,7 @@ impl Config {
             keeps_bodies: reader.choice("ledger.bodies", &[("all", true), ("none", false)]),
             keeps_ephemeral_bodies: reader
                 .choice("ledger.ephemeral_bodies", &[("none", false), ("all", true)]),
-            bodies_age_max: days(reader, "ledger.body_days"),
+            packs_bodies: reader.choice("ledger.body_codec", &[("plain", false), ("zstd", true)]),
             searches: reader.flag("search.enabled"),
             silent_after: reader.duration("sessions.silent_after_ms", SILENT_AFTER_MS),
             rules: Rules { user_id_key: reader.text("normalize.user_id_key") },
@@ -169,7 +224,7 @@ impl Config {
                 &[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)],
             ),
             traces: traces::read(reader),
-            shown: BTreeMap::new(),
+            shown: Vec::new(),
             notes: Vec::new(),
             data_dir,
         }
@@ -178,6 +233,16 @@ impl Config {
     /// The file of the embedded queue.
     pub fn queue_path(&self) -> PathBuf {
         self.data_dir.join("queue.db")
+    }
+
+    /// Where webhooks wait, for people: the queue file, or the broker's nodes without passwords.
+    pub fn queue_places(&self) -> Vec<String> {
+        match &self.queue.backend {
+            Backend::Embedded => vec![self.queue_path().display().to_string()],
+            Backend::Broker(broker) => {
+                broker.urls.iter().map(|url| without_password(url.expose_secret())).collect()
+            }
+        }
     }
 
     /// The file of the spool.
@@ -190,10 +255,46 @@ impl Config {
         matches!(self.queue.backend, Backend::Broker(_)) && !self.is_database_named
     }
 
+    /// The file of the key that `up` makes where no source is configured.
+    pub fn made_key_path(&self) -> PathBuf {
+        self.data_dir.join("hmac-key")
+    }
+
     /// Whether the tables are in an SQLite file, which is migrated at start.
     pub fn is_database_embedded(&self) -> bool {
         self.database_url.expose_secret().starts_with("sqlite:")
     }
+}
+
+fn retention(reader: &mut Reader, feed_age_max: Option<Duration>) -> Retention {
+    Retention {
+        bodies_age_max: days(reader, "ledger.body_days"),
+        ledger_age_max: ledger_days(reader),
+        messages_age_max: days(reader, "retention.message_days"),
+        calls_age_max: days(reader, "retention.call_days"),
+        feed_age_max,
+        letters_age_max: days(reader, "retention.dead_letter_days"),
+        audit_age_max: days(reader, "retention.audit_days"),
+        probes_age_max: days(reader, "retention.probe_days"),
+        hour: reader.number("retention.hour", 0, 23),
+        rows_per_second: reader.number("retention.rows_per_second", 1, 1_000_000),
+    }
+}
+
+/// A delivery may come again long after it was applied, as from a worker that was frozen.
+fn ledger_days(reader: &mut Reader) -> Option<Duration> {
+    let key = "retention.ledger_days";
+    let age_max = days(reader, key);
+    let is_long = age_max.is_none_or(|age| age >= LEDGER_AGE_LEAST);
+    reader.check(key, is_long, "must be 0 or at least 7, longer than a delivery can be on its way");
+    age_max
+}
+
+/// Bodies that go before their rows would be in no archive.
+fn check_archive(reader: &mut Reader, has_archive: bool, retention: Retention) {
+    let is_lost = has_archive && retention.bodies_age_max.is_some();
+    let problem = "must be 0 with archive.url: bodies go with the ledger's rows, which are archived with them";
+    reader.check("ledger.body_days", !is_lost, problem);
 }
 
 /// Days; 0 stands for no limit.
@@ -212,6 +313,19 @@ fn database_url(reader: &mut Reader, data_dir: &Path) -> (SecretString, bool) {
     (url, is_told)
 }
 
+/// The replica, if there is one. SQLite has none, and reads beside its writer by itself.
+fn read_url(reader: &mut Reader, database_url: &SecretString) -> Option<SecretString> {
+    let key = "database.read_url";
+    let told = reader.secret(key, "database.read_url_file");
+    let url = told.as_ref().map(|url| without_password(url.expose_secret())).unwrap_or_default();
+    reader.show(key, format_args!("{url:?}"));
+    let of_file = database_url.expose_secret().starts_with("sqlite:");
+    let is_possible = told.is_none() || !of_file;
+    let problem = "is for PostgreSQL, MySQL and MariaDB: SQLite is one file, which is read while it is written";
+    reader.check(key, is_possible, problem);
+    told
+}
+
 /// What is logged: text that means something to the log. `RUST_LOG` is looked at as well, because it wins.
 fn log_level(reader: &mut Reader) -> String {
     let level = reader.text("log.level");
@@ -226,7 +340,16 @@ fn log_level(reader: &mut Reader) -> String {
 
 fn retry(reader: &mut Reader) -> RetryPolicy {
     let delays = reader.numbers("retry.delays_ms").into_iter().map(Duration::from_millis).collect();
-    let jitter = reader.get::<f64>("retry.jitter").unwrap_or_default();
-    reader.check("retry.jitter", (0.0..=1.0).contains(&jitter), "must be between 0 and 1");
+    let jitter = reader.share("retry.jitter");
     RetryPolicy { delays, jitter }
+}
+
+/// `[reconcile]` and `[people]`: none if no source says where its API is, or if both are off.
+fn reconciled(reader: &mut Reader, sources: &[SourceConfig]) -> Option<ReconcileConfig> {
+    let messages = reader.flag("reconcile.enabled");
+    let concurrency = reader.number("reconcile.concurrency", 1, 64);
+    let planned = Planned { messages, people: reader.flag("people.enabled") };
+    let is_possible = sources.iter().any(|source| source.waha.is_some());
+    let is_wanted = planned.messages || planned.people;
+    (is_wanted && is_possible).then_some(ReconcileConfig { concurrency, planned })
 }

@@ -8,7 +8,8 @@
 //! `webhook` with `signature`, and `exchange`.
 //!
 //! Invariants: a consumer gets every change once or more, in the order of positions, and the cursor moves only
-//! behind what was answered or confirmed. Nothing is ever left out but by an operator. What was sent again may
+//! behind what was answered or confirmed. After a failure changes go out one by one, so that only one hangs that
+//! nobody takes, and then more at a time again. Nothing is ever left out but by an operator. What was sent again may
 //! come late, after a process was frozen: whoever must not take a step back compares positions.
 
 mod delivery;
@@ -23,8 +24,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::feed::ChangeKind;
-use crate::store::operations::consumers::{ConsumerKind, SessionName};
+use crate::store::operations::consumers::{ConsumerKind, Subscription};
 
 pub use delivery::{Delivery, Timing};
 pub use exchange::ExchangeWay;
@@ -39,12 +39,12 @@ pub struct Consumer {
     pub name: String,
     /// How.
     pub way: Way,
-    /// Only changes of these kinds; empty: of all.
-    pub kinds: Vec<ChangeKind>,
-    /// Only of these sessions; empty: of all.
-    pub sessions: Vec<SessionName>,
+    /// What it gets.
+    pub subscription: Subscription,
     /// Most changes at a time.
     pub batch_max: u64,
+    /// Most bytes of them, but for a single one.
+    pub batch_bytes_max: u64,
 }
 
 /// How something is delivered.
@@ -64,6 +64,9 @@ pub enum DeliveryError {
     /// It did not take it; it is sent again. In words that may be shown.
     #[error("{0}")]
     Failed(String),
+    /// There is no connection, which says nothing of why.
+    #[error("{0}")]
+    Closed(String),
 }
 
 impl Way {

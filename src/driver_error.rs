@@ -7,7 +7,7 @@ mod foreign_column;
 use std::error::Error;
 
 use sea_orm::sqlx::error::DatabaseError;
-use sea_orm::{DbErr, RuntimeErr, SqlxMySqlError, sqlx};
+use sea_orm::{DbErr, RuntimeErr, SqlxMySqlError, SqlxSqliteError, sqlx};
 
 pub(crate) use foreign_column::{ForeignColumn, name_foreign_column};
 
@@ -23,7 +23,11 @@ pub(crate) fn loggable(link: &(dyn Error + 'static)) -> Option<String> {
 /// Only what the driver itself says is told as it is.
 fn of_driver(error: &sqlx::Error) -> String {
     match error {
-        sqlx::Error::Database(database) => format!("code {}", code(database.as_ref())),
+        sqlx::Error::Database(database) => {
+            let name = missing_name(database.as_ref());
+            let missing = name.map(|text| format!(", {text}")).unwrap_or_default();
+            format!("code {}{missing}", code(database.as_ref()))
+        }
         sqlx::Error::Io(error) => error.to_string(),
         sqlx::Error::Encode(error) if error.is::<ForeignColumn>() => error.to_string(),
         sqlx::Error::PoolTimedOut
@@ -44,6 +48,22 @@ pub(crate) fn code(error: &dyn DatabaseError) -> String {
     }
 }
 
+/// What SQLite says of a name that the schema lacks, as when a trigger is about a table that is gone: names
+/// of the schema, never a value. All of that has its code 1.
+pub(crate) fn missing_name(error: &dyn DatabaseError) -> Option<&str> {
+    error.try_downcast_ref::<SqlxSqliteError>()?;
+    of_missing_name(error.message())
+}
+
+/// The text, if it is about a missing name and holds nothing else: statements of a person's own, such as a
+/// trigger's, may have a text where a name should be.
+fn of_missing_name(text: &str) -> Option<&str> {
+    let name =
+        ["no such table: ", "no such column: "].iter().find_map(|it| text.strip_prefix(it))?;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "_.".contains(c);
+    (!name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(is_name)).then_some(text)
+}
+
 /// The driver's error in an error of the database; none if it is no driver's.
 pub(crate) fn driver_error(error: &DbErr) -> Option<&sqlx::Error> {
     match error {
@@ -51,5 +71,25 @@ pub(crate) fn driver_error(error: &DbErr) -> Option<&sqlx::Error> {
         | DbErr::Exec(RuntimeErr::SqlxError(error))
         | DbErr::Query(RuntimeErr::SqlxError(error)) => Some(error),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_are_told_of_what_is_missing() {
+        for told in ["no such table: main.orders", "no such column: new.shop_id"] {
+            assert_eq!(of_missing_name(told), Some(told));
+        }
+        for hidden in [
+            "no such column: 4915155501234",
+            "no such column: Ann's words",
+            "no such function: f",
+            "UNIQUE constraint failed: a.b",
+        ] {
+            assert_eq!(of_missing_name(hidden), None, "{hidden}");
+        }
     }
 }

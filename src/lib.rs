@@ -20,6 +20,7 @@ pub mod change;
 
 pub mod normalize;
 
+pub mod body_codec;
 pub mod search;
 
 pub mod store;
@@ -28,9 +29,17 @@ pub mod worker;
 
 pub mod accounting;
 pub mod admin;
+pub mod archive;
+pub mod backup;
+pub mod chat_moves;
 pub mod consumers;
+pub mod directory;
+pub mod media;
 pub mod monitor;
 pub mod operations;
+pub mod packing;
+pub mod reconcile;
+pub mod registrar;
 pub mod renormalize;
 pub mod replay;
 pub mod retention;
@@ -39,11 +48,14 @@ pub mod search_index;
 pub mod quiet_sessions;
 pub mod sender;
 pub mod simulate;
+pub mod watchdog;
 
+pub mod circuit_breaker;
 pub mod cli;
 pub mod clock;
 pub mod config;
 mod driver_error;
+pub mod figures;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -58,3 +70,5 @@ pub mod retry;
 pub mod strict_json;
 pub mod telemetry;
 pub mod trace;
+pub mod visible;
+pub mod waha_api;

@@ -6,22 +6,29 @@
 
 pub mod broker;
 pub mod consumers;
+pub mod database;
 pub mod door;
 pub mod gauges;
+pub mod media;
+pub mod reconcile;
 mod source_clocks;
+pub mod watchdog;
 pub mod worker;
 
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
-use prometheus::{Encoder, IntGaugeVec, Registry, TextEncoder};
+use prometheus::{Encoder, IntGauge, IntGaugeVec, Registry, TextEncoder};
 
 use crate::telemetry::dependency::Dependencies;
-use crate::telemetry::family;
+use crate::telemetry::{family, lost_lines};
 
 use broker::BrokerGauges;
 use consumers::ConsumerMetrics;
 use door::DoorMetrics;
 use gauges::Gauges;
+use media::MediaMetrics;
+use reconcile::ReconcileMetrics;
+use watchdog::WatchdogMetrics;
 use worker::WorkerMetrics;
 
 /// Stands for every source and event type that is not known: their names come from outside.
@@ -44,6 +51,7 @@ pub struct Scope {
 /// All metrics of a process.
 pub struct Metrics {
     registry: Registry,
+    log_lines_lost: IntGauge,
     /// What the door counts.
     pub door: DoorMetrics,
     /// What the worker counts.
@@ -54,6 +62,12 @@ pub struct Metrics {
     pub broker: BrokerGauges,
     /// What is known of consumers of the feed.
     pub consumers: ConsumerMetrics,
+    /// How files of messages are fetched.
+    pub media: MediaMetrics,
+    /// What comparing with WAHA's list of messages found.
+    pub reconcile: ReconcileMetrics,
+    /// What was done about sessions in trouble.
+    pub watchdog: WatchdogMetrics,
     /// How the last uses of database, queue and spool went.
     pub dependencies: Dependencies,
 }
@@ -63,14 +77,18 @@ impl Metrics {
     pub fn new(scope: Scope, sources: &[String], dependencies: Dependencies) -> Self {
         let metrics = Self {
             registry: Registry::new(),
+            log_lines_lost: family::gauge("log_lines_lost", "Lines of the log that were lost."),
             door: DoorMetrics::new(sources),
             worker: WorkerMetrics::new(),
             gauges: Gauges::new(),
             broker: BrokerGauges::new(),
             consumers: ConsumerMetrics::new(),
+            media: MediaMetrics::new(),
+            reconcile: ReconcileMetrics::new(),
+            watchdog: WatchdogMetrics::new(),
             dependencies,
         };
-        metrics.register(vec![build_info()]);
+        metrics.register(vec![build_info(), Box::new(metrics.log_lines_lost.clone())]);
         metrics.register(vec![Box::new(ProcessCollector::for_self())]);
         metrics.register(metrics.gauges.families(scope));
         metrics.register(metrics.dependencies.families());
@@ -83,6 +101,9 @@ impl Metrics {
         if scope.works {
             metrics.register(metrics.worker.families());
             metrics.register(metrics.consumers.families());
+            metrics.register(metrics.media.families());
+            metrics.register(metrics.reconcile.families());
+            metrics.register(metrics.watchdog.families());
         }
         metrics
     }
@@ -96,6 +117,7 @@ impl Metrics {
     /// All of them in Prometheus' text format.
     pub fn text(&self) -> Result<String, prometheus::Error> {
         self.dependencies.refresh();
+        self.log_lines_lost.set(i64::try_from(lost_lines()).unwrap_or(i64::MAX));
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(String::from_utf8_lossy(&text).into_owned())

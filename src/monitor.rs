@@ -8,18 +8,20 @@
 pub mod broker;
 pub mod disk;
 mod tables;
+mod trend;
 
 use std::error::Error;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::join;
+use futures_util::future::{join, join3};
 use tokio::sync::{Mutex, watch};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::tables::Tables;
+use self::trend::Trend;
 use crate::clock::Clock;
 use crate::metrics::{Metrics, Scope};
 use crate::queue::{Depth, Queue};
@@ -27,6 +29,8 @@ use crate::quiet_sessions::SilentSession;
 use crate::store::Store;
 use crate::telemetry::cause;
 use crate::telemetry::dependency::{Dependencies, Usage};
+
+pub use self::trend::TrendPoint;
 
 /// How often it looks by itself.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -60,6 +64,7 @@ pub struct Monitor {
     /// Held while looking, so that whoever asks meanwhile shares the look.
     looked_at: Mutex<Option<Instant>>,
     latest: watch::Sender<Option<Arc<Snapshot>>>,
+    trend: std::sync::Mutex<Trend>,
 }
 
 impl Monitor {
@@ -74,13 +79,15 @@ impl Monitor {
     ) -> Self {
         let tables = store.map(|it| Tables::new(it, metrics.gauges.clone(), silent_after));
         let (looked_at, latest) = (Mutex::new(None), watch::Sender::new(None));
-        Self { queue, tables, clock, metrics, scope, looked_at, latest }
+        let trend = std::sync::Mutex::default();
+        Self { queue, tables, clock, metrics, scope, looked_at, latest, trend }
     }
 
     /// Looks again and again, until `stop`.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         loop {
-            self.look().await;
+            let seen = self.look().await;
+            self.remember(seen.as_deref());
             let pause = tokio::time::sleep(LOOK_EVERY);
             if stop.run_until_cancelled(pause).await.is_none() {
                 return;
@@ -106,6 +113,22 @@ impl Monitor {
         self.latest.borrow().clone()
     }
 
+    /// The looks of the last minutes, oldest first.
+    pub fn trend(&self) -> Vec<TrendPoint> {
+        self.trend.lock().unwrap_or_else(PoisonError::into_inner).points()
+    }
+
+    fn remember(&self, seen: Option<&Snapshot>) {
+        let lanes = |depth: &Depth| depth.lanes.iter().map(|it| it.ready + it.retrying).collect();
+        let point = TrendPoint {
+            at_ms: self.clock.now_ms(),
+            waiting: seen.and_then(|seen| seen.depth.as_ref()).map(lanes),
+            accepted: self.metrics.door.accepted(),
+            ended: self.metrics.worker.ended_total(),
+        };
+        self.trend.lock().unwrap_or_else(PoisonError::into_inner).add(point);
+    }
+
     /// The time, ms since 1970.
     pub fn now_ms(&self) -> i64 {
         self.clock.now_ms()
@@ -117,7 +140,12 @@ impl Monitor {
     }
 
     async fn observe(&self) -> Snapshot {
-        let (depth, ()) = join(self.depth(), self.try_idle()).await;
+        let replica = async {
+            if let Some(tables) = &self.tables {
+                tables.look_at_replica().await;
+            }
+        };
+        let (depth, (), ()) = join3(self.depth(), self.try_idle(), replica).await;
         let now_ms = self.clock.now_ms();
         match &depth {
             Some(depth) => self.metrics.gauges.set_depth(depth, now_ms),

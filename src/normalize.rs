@@ -21,6 +21,7 @@ mod ids;
 mod kind;
 mod label;
 mod link;
+pub mod listing;
 mod media;
 mod message;
 mod name;

@@ -5,9 +5,9 @@
 
 mod batch_limit;
 mod delivery;
-mod lane;
 pub mod rabbitmq;
 pub mod reported;
+mod retrying;
 pub mod spool;
 pub mod sqlite;
 
@@ -16,9 +16,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+pub use crate::webhook::Lane;
 pub use batch_limit::{BatchLimit, BatchSize};
 pub use delivery::{Delivery, Failure, Tag};
-pub use lane::Lane;
+pub use retrying::{Hastened, RetryChoice, Retrying, WaitingRetry};
 
 use crate::webhook::Webhook;
 
@@ -77,6 +78,18 @@ pub trait Queue: Send + Sync {
         tokio::time::sleep(wait).await;
         Ok(Vec::new())
     }
+
+    /// What waits for its next attempt; looks at `count_max` at most in each place where something waits.
+    /// Nothing is taken, and no attempt is used.
+    async fn retrying(&self, count_max: usize) -> Result<Retrying, QueueError>;
+
+    /// Has those tried now that `choice` wants, of those that [`retrying`](Queue::retrying) would look at.
+    /// They keep their failures. On an error some of them may be tried now.
+    async fn retry_now(
+        &self,
+        choice: RetryChoice,
+        count_max: usize,
+    ) -> Result<Hastened, QueueError>;
 
     /// How many webhooks wait, by lane.
     async fn depth(&self) -> Result<Depth, QueueError>;

@@ -6,9 +6,12 @@
 //!   the row. So nothing is doubled, a kill at any instant leaves no half, and it may run beside
 //!   traffic, beside itself, and again.
 //! - Memory is bounded: rows come in pages, bodies by `store/operations/batches`.
-//! - It adds and corrects what registers decide; it takes no row away.
+//! - It brings what registers decide up to date, also where they were told by the same webhook, and takes
+//!   back what messages show that their webhooks don't tell any more (`store/apply/reread`). It takes no
+//!   row away, and lowers nothing that only moves forward. A second run changes nothing.
 //! - Dead letters are left to their replay, rows without a body to their fate; both are counted.
 
+mod archived;
 mod counts;
 
 use std::time::{Duration, Instant};
@@ -16,8 +19,9 @@ use std::time::{Duration, Instant};
 use sea_orm::Order;
 
 use crate::normalize::{NORMALIZER_VERSION, Rules, normalize};
-use crate::store::apply::batch::{ApplyTask, BatchOutcomes};
+use crate::store::apply::batch::{AppliedBatch, ApplyTask};
 use crate::store::apply::halves::Halves;
+use crate::store::apply::outcome::outcome;
 use crate::store::audit::{Actor, AuditAction, AuditEntry};
 use crate::store::operations::batches::parts;
 use crate::store::operations::history::{LedgerFilter, LedgerOutcome, LedgerRow};
@@ -26,10 +30,21 @@ use crate::store::operations::page::RowPage;
 use crate::store::{Store, StoreError};
 use crate::webhook::Webhook;
 
+pub use archived::ArchivedCounts;
 pub use counts::{Change, Failed, RenormalizeCounts};
 
 /// Rows read at a time, and most webhooks of a transaction.
 const PAGE: usize = 200;
+/// How often a ledger is read at most. Twice, if something was taken back; more only if traffic comes
+/// between.
+const PASSES_MAX: u32 = 4;
+
+/// Where webhooks come from that are read again.
+#[derive(Clone, Copy)]
+enum HistorySource {
+    Ledger,
+    Archive,
+}
 
 /// How history is read again.
 pub struct Renormalizer<'a> {
@@ -61,22 +76,47 @@ impl Renormalizer<'_> {
         mut ticked: impl FnMut(usize),
     ) -> Result<RenormalizeCounts, StoreError> {
         let started = Instant::now();
-        let mut counts = RenormalizeCounts::default();
         let mut done = 0;
         // What comes meanwhile is read by the present normalizer anyway.
-        let page_max = u64::try_from(PAGE).unwrap_or(u64::MAX);
         let last_id = hold(|| self.store.history_end()).await?;
+        let mut counts = self.pass(&filter, last_id, started, &mut done, &mut ticked).await?;
+        // What others told where something was taken back has to be told again, also by those that have
+        // just been read.
+        let again = LedgerFilter { normalizer_below: None, ..filter };
+        let mut taken_back = counts.taken_back;
+        for _ in 1..PASSES_MAX {
+            if taken_back == 0 {
+                break;
+            }
+            let more = self.pass(&again, last_id, started, &mut done, &mut |_| ()).await?;
+            taken_back = more.taken_back;
+            counts.taken_back += taken_back;
+        }
+        Ok(counts)
+    }
+
+    /// Reads it once, up to a row of the ledger.
+    async fn pass(
+        &self,
+        filter: &LedgerFilter,
+        last_id: i64,
+        started: Instant,
+        done: &mut usize,
+        ticked: &mut impl FnMut(usize),
+    ) -> Result<RenormalizeCounts, StoreError> {
+        let mut counts = RenormalizeCounts::default();
+        let page_max = u64::try_from(PAGE).unwrap_or(u64::MAX);
         let mut page = RowPage { last_id, ..RowPage::first(page_max) };
         loop {
-            let rows = hold(|| self.store.history(&filter, page, Order::Asc)).await?;
+            let rows = hold(|| self.store.history(filter, page, Order::Asc)).await?;
             let Some(last) = rows.last() else { return Ok(counts) };
             page.after_id = last.id;
             let body_bytes = |row: &LedgerRow| row.body_bytes.unwrap_or_default();
             for rows in parts(&rows, self.rows_max(), body_bytes) {
                 self.take(rows, &mut counts).await?;
                 ticked(rows.len());
-                done += rows.len();
-                self.slow_down(started, done).await;
+                *done += rows.len();
+                self.slow_down(started, *done).await;
             }
         }
     }
@@ -117,7 +157,8 @@ impl Renormalizer<'_> {
         let mut webhooks = Vec::with_capacity(readable.len());
         for row in readable {
             match bodies.remove(&row.id) {
-                Some(body) => webhooks.push((row, row.webhook(body))),
+                Some(Ok(body)) => webhooks.push((row, row.webhook(body))),
+                Some(Err(error)) => counts.failed(row.id, error.cause.to_string()),
                 None => counts.without_body(&row.event_type),
             }
         }
@@ -150,8 +191,11 @@ impl Renormalizer<'_> {
         let mut halves = Halves::of(tasks);
         let mut ends = Vec::with_capacity(tasks.len());
         while let Some(part) = halves.next_part() {
-            match self.outcomes(part).await {
-                Ok(outcomes) => ends.extend(outcomes.into_iter().map(Ok)),
+            match self.write(HistorySource::Ledger, part).await {
+                Ok(applied) => {
+                    counts.taken_back += applied.taken_back;
+                    ends.extend(applied.outcomes.into_iter().map(Ok));
+                }
                 Err(error) => ends.extend(halves.split(part).map(|_| Err(error.detail()))),
             }
         }
@@ -163,13 +207,18 @@ impl Renormalizer<'_> {
         }
     }
 
-    async fn outcomes(&self, tasks: &[ApplyTask<'_>]) -> Result<BatchOutcomes, StoreError> {
+    async fn write(
+        &self,
+        from: HistorySource,
+        tasks: &[ApplyTask<'_>],
+    ) -> Result<AppliedBatch, StoreError> {
         if self.writes && !tasks.is_empty() {
-            return hold(|| self.store.apply(tasks)).await;
+            return match from {
+                HistorySource::Ledger => hold(|| self.store.apply_again(tasks)).await,
+                HistorySource::Archive => hold(|| self.store.apply_archived(tasks)).await,
+            };
         }
-        Ok(tasks
-            .iter()
-            .map(|task| crate::store::apply::outcome::outcome(&task.normalized))
-            .collect())
+        let outcomes = tasks.iter().map(|task| outcome(&task.normalized)).collect();
+        Ok(AppliedBatch { outcomes, taken_back: 0 })
     }
 }

@@ -16,14 +16,12 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 pub use answer::Answer;
 
 use crate::http_client;
-use crate::simulate::Sent;
+use crate::simulate::{Age, Sent};
 use crate::webhook::source::sign;
 use crate::webhook::verify::{
     HMAC_ALGORITHM_HEADER, HMAC_HEADER, REQUEST_ID_HEADER, TIMESTAMP_HEADER,
 };
 
-/// What the User-Agent says.
-const USER_AGENT: &str = "WAHA/2026.4.1";
 /// How long a connection may take to be made.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// How long an answer may take. Doors answer within their publish timeout of a few seconds; what takes
@@ -48,6 +46,8 @@ pub struct Sending {
     pub attempts_max: u32,
     /// Wait before a retry; WAHA's default is 2 s.
     pub retry_delay: Duration,
+    /// Of which WAHA it says to be.
+    pub waha: Age,
 }
 
 /// What came of it.
@@ -160,7 +160,15 @@ where
 fn client(sending: &Sending) -> reqwest::Result<reqwest::Client> {
     let is_plain = sending.urls.iter().all(|url| !url.starts_with("https:"));
     let client = if is_plain { http_client::plain() } else { http_client::builder() };
-    client.user_agent(USER_AGENT).connect_timeout(CONNECT_MAX).timeout(ANSWER_MAX).build()
+    client
+        .user_agent(user_agent(sending.waha))
+        .connect_timeout(CONNECT_MAX)
+        .timeout(ANSWER_MAX)
+        .build()
+}
+
+fn user_agent(waha: Age) -> String {
+    format!("WAHA/{}", waha.version())
 }
 
 fn pace(rate: f64) -> Interval {

@@ -6,7 +6,7 @@
 //! can hold of it is bounded: connections and their deadlines in `connection`, bodies in `bodies`, and
 //! what can be refused by its head is, in `refusal`.
 
-mod address;
+pub mod address;
 mod bodies;
 pub mod connection;
 pub mod descriptors;

@@ -10,10 +10,12 @@
 //! closes it, `order` disturbs it.
 
 mod ack;
+pub mod api;
 mod call;
 mod edit;
 mod envelope;
 mod family;
+mod file;
 mod group;
 mod json;
 mod label;
@@ -22,18 +24,24 @@ mod order;
 mod people;
 mod poll;
 mod presence;
+mod rare;
 mod reaction;
 mod schedule;
 mod seeded_rng;
 mod session;
 mod text;
+mod told;
 mod turn;
 mod world;
 
 pub use self::family::{Families, Family};
+pub(crate) use self::file::BYTES_MIN;
+pub use self::file::{Files, Storage};
 pub use self::order::{Shuffled, shuffled};
 use self::schedule::{Due, Schedule};
 use self::seeded_rng::mix;
+pub use self::session::{Age, Engine};
+use self::told::Moment;
 use self::world::World;
 
 /// What a history is made from.
@@ -43,6 +51,8 @@ pub struct Plan {
     pub seed: u64,
     /// Sessions, at least one; their engines are WEBJS, NOWEB, GOWS, WPP in turn.
     pub sessions: u16,
+    /// The engine of all sessions instead.
+    pub engine: Option<Engine>,
     /// People who write and call, 2 to 7,000,000.
     pub people: u32,
     /// Groups, spread over the sessions.
@@ -53,11 +63,15 @@ pub struct Plan {
     pub gap_ms: u32,
     /// What happens besides.
     pub families: Families,
+    /// Which WAHA the sessions run on.
+    pub age: Age,
     /// Whether the last session runs on a WAHA of 2023, whose envelope has neither id nor
     /// timestamp (and whose engine is WEBJS or NOWEB, the others being younger).
     pub old_session: bool,
     /// When it starts, in Unix milliseconds.
     pub start_ms: i64,
+    /// Where the files of messages are. Without it they are named, and nobody has them.
+    pub files: Option<Files>,
 }
 
 impl Default for Plan {
@@ -65,13 +79,16 @@ impl Default for Plan {
         Self {
             seed: 1,
             sessions: 4,
+            engine: None,
             people: 200,
             groups: 8,
             messages: 1_000,
             gap_ms: 4_000,
             families: Families::default(),
+            age: Age::default(),
             old_session: false,
             start_ms: 1_790_000_000_000,
+            files: None,
         }
     }
 }
@@ -95,6 +112,11 @@ pub struct Sent {
 
 /// The webhooks of a plan in the order WAHA creates them, made while they are taken.
 pub fn history(plan: &Plan) -> impl Iterator<Item = Sent> + Send + use<> {
+    moments(plan).map(|moment| moment.sent)
+}
+
+/// The same, with what each tells WAHA's own store.
+fn moments(plan: &Plan) -> History {
     let world = World::new(plan);
     let mut upcoming = Schedule::default();
     if plan.families.contains(Family::Session) {
@@ -133,19 +155,20 @@ impl History {
         }
     }
 
-    fn send(&mut self, due: Due) -> Option<Sent> {
+    fn send(&mut self, due: Due) -> Option<Moment> {
         let payload = (due.payload)(&mut self.world)?;
         let request_id = self.request_id(due.session, due.at_ms);
         let session = &self.world.sessions[due.session];
         let event_id = envelope::event_id(self.world.seed, due.id, due.at_ms);
-        Some(Sent {
+        let sent = Sent {
             event_type: due.event_type,
             session: session.name.clone(),
             body: envelope::body(session, due.event_type, &event_id, due.at_ms, &payload),
             webhook_id: (!session.is_old()).then_some(event_id),
             at_ms: due.at_ms,
             request_id,
-        })
+        };
+        Some(Moment { sent, session: due.session, known: session.known(), told: due.told })
     }
 
     /// Short base 36 like that of WAHA (machine, process, time), 32 hexadecimal digits in old age.
@@ -160,13 +183,13 @@ impl History {
 }
 
 impl Iterator for History {
-    type Item = Sent;
+    type Item = Moment;
 
-    fn next(&mut self) -> Option<Sent> {
+    fn next(&mut self) -> Option<Moment> {
         loop {
             let due = self.next_due()?;
-            if let Some(sent) = self.send(due) {
-                return Some(sent);
+            if let Some(moment) = self.send(due) {
+                return Some(moment);
             }
         }
     }

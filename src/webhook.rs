@@ -7,7 +7,9 @@
 pub mod clock_offset;
 pub mod envelope;
 pub mod event_type;
+mod lane;
 mod loggable;
+pub mod month;
 pub mod source;
 pub mod storable;
 pub mod trace_parent;
@@ -22,6 +24,7 @@ use sha2::{Digest, Sha256};
 
 use envelope::Envelope;
 pub use event_type::EventType;
+pub use lane::Lane;
 pub use trace_parent::TraceParent;
 
 use trace_parent::TRACE_PARENT_HEADER;
@@ -29,6 +32,10 @@ use trace_parent::TRACE_PARENT_HEADER;
 /// How far after its arrival a webhook may claim to be. A WAHA whose clock is a day ahead would
 /// otherwise freeze what it tells for a day once its clock is set right.
 pub const AHEAD_MS_MAX: i64 = 60 * 60 * 1000;
+
+/// How the id of a webhook begins that was made from WAHA's list of messages. WAHA's own ids begin with `evt_`, and
+/// one that somebody signed with this prefix would only count less.
+pub const BACKFILL_PREFIX: &str = "backfill_";
 
 /// The request headers worth keeping, by lower-case name.
 pub type Headers = BTreeMap<String, String>;
@@ -50,6 +57,11 @@ pub struct WebhookKey {
 }
 
 impl WebhookKey {
+    /// Whether it was made from WAHA's list of messages, because no webhook told it.
+    pub fn is_backfill(&self) -> bool {
+        self.id.starts_with(BACKFILL_PREFIX)
+    }
+
     /// A hash that is stable across processes and releases (the first 8 bytes of a SHA-256).
     pub fn hash(&self) -> u64 {
         hash_texts([&self.source, &self.session, &self.event_type, &self.id].map(String::as_str))
@@ -163,6 +175,11 @@ impl Webhook {
     /// Whether it was published again by a replay: not accepted at the door once more.
     pub fn is_replay(&self) -> bool {
         self.0.replay
+    }
+
+    /// The month of the time that its body tells, as a number such as 202611; 0 if it tells none.
+    pub fn month(&self) -> i32 {
+        month::month_of(&self.0.body)
     }
 
     /// Request headers worth keeping.

@@ -24,6 +24,15 @@ def value(path):
     return "{{ .Values." + path + " | toJson }}"
 
 
+# What the component media adds to workers: variables by how their names begin, mounts and volumes by name.
+MEDIA_VARIABLES = ("WAHA_INGEST__MEDIA__", "WAHA_INGEST__SOURCES__DEFAULT__")
+MEDIA_VOLUMES = {"media", "sources"}
+
+
+def is_of_media(item):
+    return item["name"].startswith(MEDIA_VARIABLES) or item["name"] in MEDIA_VOLUMES
+
+
 class Offer:
     """Puts expressions into one resource, and notes which."""
 
@@ -62,26 +71,46 @@ class Offer:
             spec["retentionPolicy"] = self.mark(value("backup.retention"))
         elif kind == "ScheduledBackup":
             spec["schedule"] = self.mark(value("backup.schedule"))
+        elif kind == "CronJob":
+            self.night(spec)
+        elif kind == "PersistentVolumeClaim":
+            spec["resources"]["requests"]["storage"] = self.mark(value("backup.embedded.storage"))
         elif kind == "ConfigMap" and "waha-ingest.toml" in resource["data"]:
             resource["data"]["waha-ingest.toml"] = self.mark(value("config"))
         elif kind == "ConfigMap" and "waha-ingest.json" in resource["data"]:
             resource["data"]["waha-ingest.json"] = self.mark('{{ .Files.Get "files/waha-ingest.json" | toJson }}')
         elif kind == "NetworkPolicy":
-            self.policy(spec)
+            self.policy(spec.get("ingress", []))
+            if component == "media":
+                to_waha = spec["egress"][0]
+                self.policy([to_waha])
+                to_waha["ports"][0]["port"] = self.mark(value("media.wahaPort"))
         return resource
+
+    def night(self, spec):
+        spec["schedule"] = self.mark(value("backup.embedded.schedule"))
+        container = spec["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
+        self.image(container)
+        assert container["args"][-2:] == ["--keep", "2"], container["args"]
+        container["args"][-1] = self.mark("{{ .Values.backup.embedded.keep | toString | toJson }}")
+
+    def image(self, container):
+        assert IMAGE.match(container["image"]), container["image"]
+        container["image"] = self.mark('{{ include "waha-ingest.image" . | toJson }}')
+        container["imagePullPolicy"] = self.mark(value("image.pullPolicy"))
 
     def workload(self, component, spec):
         pod = spec["template"]["spec"]
         for container in pod.get("initContainers", []) + pod["containers"]:
-            assert IMAGE.match(container["image"]), container["image"]
-            container["image"] = self.mark('{{ include "waha-ingest.image" . | toJson }}')
-            container["imagePullPolicy"] = self.mark(value("image.pullPolicy"))
+            self.image(container)
             for variable in container.get("env", []):
                 if variable["name"] == "WAHA_INGEST__LEDGER__BODY_DAYS":
                     variable["value"] = self.mark("{{ .Values.bodyDays | toString | toJson }}")
         main = pod["containers"][0]
         section = "up" if main["args"] == ["up"] else component
         main["resources"] = self.mark(value(f"{section}.resources"))
+        if section == "work":
+            self.media(pod, main)
         main["env"].append(self.mark("EXTRA"))
         if section == "serve":
             spec["replicas"] = self.mark(value("serve.replicas"))
@@ -91,9 +120,20 @@ class Offer:
             # What rolls pods when the configuration changes; Kustomize puts the hash into the name.
             spec["template"]["metadata"]["annotations"] = {"checksum/config": self.mark("{{ .Values.config | sha256sum }}")}
 
-    def policy(self, spec):
-        for rule in spec.get("ingress", []):
-            for peer in rule["from"]:
+    def media(self, pod, main):
+        for variable in main["env"]:
+            if variable["name"] == "WAHA_INGEST__SOURCES__DEFAULT__WAHA__URL":
+                variable["value"] = self.mark(value("media.wahaUrl"))
+        for owner, key in (main, "env"), (main, "volumeMounts"), (pod, "volumes"):
+            # Its items come last, because a component adds them.
+            first = next(i for i, it in enumerate(owner[key]) if is_of_media(it))
+            assert all(map(is_of_media, owner[key][first:])), owner[key][first:]
+            owner[key].insert(first, self.mark("MEDIA"))
+            owner[key].append(self.mark("END"))
+
+    def policy(self, rules):
+        for rule in rules:
+            for peer in rule.get("from", []) + rule.get("to", []):
                 for it in peer.get("namespaceSelector", {}).get("matchExpressions", []):
                     it["values"] = self.mark(value("network.wahaNamespaces"))
 
@@ -101,11 +141,15 @@ class Offer:
         out = yaml.safe_dump(resource, sort_keys=False, width=10000, allow_unicode=True)
         # What Helm would take for its own.
         out = out.replace("{{", "@<").replace("}}", ">@")
+        lines = {"MEDIA": "{{- if .Values.media.enabled }}\n", "END": "{{- end }}\n"}
         extra = '{{- with .Values.%s.env }}\n{{ toYaml . | nindent 8 }}\n{{- end }}'
         for i, expression in enumerate(self.expressions):
-            place = re.compile(rf"( *)- '?@@{i}@@'?\n") if expression == "EXTRA" else re.compile(rf"'?@@{i}@@'?")
+            is_line = expression == "EXTRA" or expression in lines
+            place = re.compile(rf"( *)- '?@@{i}@@'?\n" if is_line else rf"'?@@{i}@@'?")
             assert place.search(out), expression
-            if expression == "EXTRA":
+            if expression in lines:
+                out = place.sub(lines[expression], out)
+            elif expression == "EXTRA":
                 section = "work" if "name: waha-ingest-work" in out else "serve"
                 out = place.sub(lambda found: extra.replace("8", str(len(found[1]))) % section + "\n", out)
             else:
@@ -115,9 +159,10 @@ class Offer:
 
 # Resources that are there only if a value says so.
 OPTIONS = {"Ingress": "ingress.enabled", "HTTPRoute": "gateway.enabled", "ObjectStore": "backup.enabled",
-           "ScheduledBackup": "backup.enabled", "ServiceMonitor": "monitoring.enabled", "PodMonitor": "monitoring.enabled"}
+           "ScheduledBackup": "backup.enabled", "CronJob": "backup.enabled", "PersistentVolumeClaim": "backup.enabled",
+           "ServiceMonitor": "monitoring.enabled", "PodMonitor": "monitoring.enabled"}
 NAMED = {"waha-ingest-ingress": "ingress.enabled", "waha-ingest-gateway": "gateway.enabled",
-         "waha-ingest-dashboard": "monitoring.enabled", "waha-ingest-admin": "monitoring.enabled"}
+         "waha-ingest-media": "media.enabled", "waha-ingest-dashboard": "monitoring.enabled", "waha-ingest-admin": "monitoring.enabled"}
 
 
 def option(resource):

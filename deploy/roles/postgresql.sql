@@ -32,7 +32,7 @@ DECLARE
 BEGIN
     FOR name IN
         SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-        WHERE n.nspname = 'public' AND c.relkind = 'r'
+        WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p')
             AND obj_description(c.oid, 'pg_class') LIKE 'waha-ingest%'
             AND pg_get_userbyid(c.relowner) <> 'waha_migrate'
     LOOP

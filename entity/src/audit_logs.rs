@@ -3,6 +3,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+use super::personal::PersonalData::{Content, Identity, Staff};
+
 /// A row of `audit_logs`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -43,3 +46,14 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "audit_logs",
+    columns: &[
+        (Some(Identity), &["filter"]),
+        (Some(Content), &["old_values", "new_values", "note"]),
+        (Some(Staff), &["actor", "place"]),
+        (None, &["id", "done_at", "channel", "action", "affected", "created_at", "updated_at"]),
+    ],
+};

@@ -3,6 +3,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+use super::personal::PersonalData::{Behaviour, Identity, Staff};
+
 /// A row of `chat_reads`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -20,10 +23,11 @@ pub struct Model {
     pub reader: String,
     /// User of the application, as the application calls it. Never written by webhooks.
     pub user_id: Option<String>,
-    /// Bare id of the newest message known to be read.
+    /// Bare id of the newest message known to be read. Of a user the newest row of the time `last_read_at`: of
+    /// that time, what has a higher `id` came later and is unread.
     pub last_read_message_id: Option<String>,
     /// When it was read: the engine's time of the receipt, else the webhook time. Of a user the time of the
-    /// last message that was read.
+    /// last message that was read, but no later than `waha_chats.last_message_at` at that time.
     pub last_read_at: Option<DateTimeUtc>,
     /// Version of `last_read_message_id` and `last_read_at`; 0 of a user.
     pub read_version: i64,
@@ -38,3 +42,14 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "chat_reads",
+    columns: &[
+        (Some(Identity), &["reader"]),
+        (Some(Behaviour), &["last_read_message_id", "last_read_at"]),
+        (Some(Staff), &["user_id"]),
+        (None, &["id", "chat_id", "read_version", "created_at", "updated_at"]),
+    ],
+};

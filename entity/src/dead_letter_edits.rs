@@ -2,6 +2,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+use super::personal::PersonalData::{Content, Staff};
+
 /// A row of `dead_letter_edits`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -26,3 +29,13 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "dead_letter_edits",
+    columns: &[
+        (Some(Content), &["body"]),
+        (Some(Staff), &["edited_by"]),
+        (None, &["id", "dead_letter_id", "edited_at", "created_at", "updated_at"]),
+    ],
+};

@@ -2,6 +2,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+use super::personal::PersonalData::Content;
+
 /// A row of `dead_letter_parts`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -29,3 +32,12 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "dead_letter_parts",
+    columns: &[
+        (Some(Content), &["body"]),
+        (None, &["id", "dead_letter_id", "edit_id", "place", "created_at", "updated_at"]),
+    ],
+};

@@ -2,6 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+
 /// A row of `dead_letter_replays`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -39,3 +41,24 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "dead_letter_replays",
+    columns: &[(
+        None,
+        &[
+            "id",
+            "job_id",
+            "dead_letter_id",
+            "replayed_at",
+            "published_at",
+            "repeated_at",
+            "ended_at",
+            "outcome",
+            "reason",
+            "created_at",
+            "updated_at",
+        ],
+    )],
+};

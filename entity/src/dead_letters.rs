@@ -3,6 +3,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+use super::personal::PersonalData::{Content, Identity, Staff};
+
 /// A row of `dead_letters`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -69,3 +72,34 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "dead_letters",
+    columns: &[
+        (Some(Identity), &["session", "webhook_id", "headers"]),
+        (Some(Content), &["body", "error", "failures", "note"]),
+        (Some(Staff), &["resolved_by"]),
+        (
+            None,
+            &[
+                "id",
+                "source",
+                "event_type",
+                "receipt",
+                "reason",
+                "fingerprint",
+                "attempts",
+                "webhook_at",
+                "received_at",
+                "first_failed_at",
+                "last_failed_at",
+                "state",
+                "replays",
+                "resolved_at",
+                "created_at",
+                "updated_at",
+            ],
+        ),
+    ],
+};

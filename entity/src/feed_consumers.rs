@@ -2,6 +2,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+
 /// A row of `feed_consumers`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -47,3 +49,29 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "feed_consumers",
+    columns: &[(
+        None,
+        &[
+            "id",
+            "name",
+            "kind",
+            "epoch",
+            "position",
+            "generation",
+            "state",
+            "reason",
+            "last_error",
+            "failing_since",
+            "next_try_at",
+            "delivered_at",
+            "lease_owner",
+            "lease_number",
+            "created_at",
+            "updated_at",
+        ],
+    )],
+};

@@ -3,6 +3,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+use super::personal::PersonalData::{Identity, Staff};
+
 /// A row of `replay_jobs`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, DeriveEntityModel)]
@@ -48,3 +51,31 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "replay_jobs",
+    columns: &[
+        (Some(Identity), &["filter"]),
+        (Some(Staff), &["requested_by", "requested_from"]),
+        (
+            None,
+            &[
+                "id",
+                "active_key",
+                "state",
+                "rate",
+                "total",
+                "replayed",
+                "cursor_id",
+                "last_id",
+                "lease_owner",
+                "leased_until",
+                "started_at",
+                "ended_at",
+                "created_at",
+                "updated_at",
+            ],
+        ),
+    ],
+};

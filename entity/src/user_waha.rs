@@ -3,6 +3,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+use super::personal::PersonalData::Staff;
+
 /// A row of `user_waha`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -32,3 +35,12 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "user_waha",
+    columns: &[
+        (Some(Staff), &["user_id"]),
+        (None, &["id", "session_id", "origin", "created_at", "updated_at"]),
+    ],
+};

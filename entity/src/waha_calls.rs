@@ -3,6 +3,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+use super::personal::PersonalData::{Behaviour, Identity};
+
 /// A row of `waha_calls`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -72,3 +75,41 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "waha_calls",
+    columns: &[
+        (Some(Identity), &["call_id", "from_jid", "to_jid", "group_jid"]),
+        (
+            Some(Behaviour),
+            &[
+                "received_at",
+                "accepted_at",
+                "rejected_at",
+                "rejected_reason",
+                "outcome",
+                "duration_s",
+            ],
+        ),
+        (
+            None,
+            &[
+                "id",
+                "session_id",
+                "chat_id",
+                "type",
+                "state_rank",
+                "is_video",
+                "is_video_version",
+                "is_group",
+                "details_version",
+                "rejected_reason_version",
+                "outcome_version",
+                "duration_version",
+                "created_at",
+                "updated_at",
+            ],
+        ),
+    ],
+};

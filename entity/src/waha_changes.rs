@@ -2,6 +2,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+use super::personal::PersonalData::Identity;
+
 /// A row of `waha_changes`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -26,3 +29,12 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "waha_changes",
+    columns: &[
+        (Some(Identity), &["natural_key"]),
+        (None, &["position", "kind", "session_id", "chat_id", "row_id", "changed_at"]),
+    ],
+};

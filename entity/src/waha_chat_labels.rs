@@ -2,6 +2,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+use super::personal::PersonalData::Behaviour;
+
 /// A row of `waha_chat_labels`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -31,3 +34,12 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "waha_chat_labels",
+    columns: &[
+        (Some(Behaviour), &["label_id"]),
+        (None, &["id", "chat_id", "is_set", "version", "created_at", "updated_at"]),
+    ],
+};

@@ -4,6 +4,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+use super::personal::PersonalData::{Behaviour, Content, Identity, Name};
+
 /// A row of `waha_chats`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -79,3 +82,29 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "waha_chats",
+    columns: &[
+        (Some(Identity), &["chat_id", "last_message_id"]),
+        (Some(Name), &["name"]),
+        (Some(Content), &["description"]),
+        (Some(Behaviour), &["last_message_at", "last_inbound_at", "last_outbound_at"]),
+        (
+            None,
+            &[
+                "id",
+                "session_id",
+                "kind",
+                "name_version",
+                "description_version",
+                "archived",
+                "archived_version",
+                "merged_into",
+                "created_at",
+                "updated_at",
+            ],
+        ),
+    ],
+};

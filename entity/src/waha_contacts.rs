@@ -3,6 +3,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+use super::personal::PersonalData::{Identity, Name};
+
 /// A row of `waha_contacts`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -44,3 +47,23 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "waha_contacts",
+    columns: &[
+        (Some(Identity), &["jid", "phone", "lid"]),
+        (Some(Name), &["push_name", "username"]),
+        (
+            None,
+            &[
+                "id",
+                "session_id",
+                "push_name_version",
+                "username_version",
+                "created_at",
+                "updated_at",
+            ],
+        ),
+    ],
+};

@@ -2,6 +2,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+use super::personal::PersonalData::{Behaviour, Content, Identity};
+
 /// A row of `waha_event_responses`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -42,3 +45,14 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "waha_event_responses",
+    columns: &[
+        (Some(Identity), &["message_id", "responder", "responder_jid"]),
+        (Some(Content), &["response", "extra_guests"]),
+        (Some(Behaviour), &["responded_at"]),
+        (None, &["id", "chat_id", "response_version", "created_at", "updated_at"]),
+    ],
+};

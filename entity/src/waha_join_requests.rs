@@ -3,6 +3,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+use super::personal::PersonalData::{Behaviour, Identity};
+
 /// A row of `waha_join_requests`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -21,7 +24,9 @@ pub struct Model {
     pub state: String,
     /// How: `invite_link`, `linked_group_join` or `non_admin_add`.
     pub method: Option<String>,
-    /// Version of `state` and `method`.
+    /// Version of `method`; null in a row of a release before, where it was part of `version`.
+    pub method_version: Option<i64>,
+    /// Version of `state`.
     pub version: i64,
     /// When the row was made, by the database's clock.
     pub created_at: DateTimeUtc,
@@ -34,3 +39,13 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "waha_join_requests",
+    columns: &[
+        (Some(Identity), &["jid"]),
+        (Some(Behaviour), &["state", "method"]),
+        (None, &["id", "chat_id", "method_version", "version", "created_at", "updated_at"]),
+    ],
+};

@@ -2,6 +2,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+use super::personal::PersonalData::Content;
+
 /// A row of `waha_labels`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -40,3 +43,26 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "waha_labels",
+    columns: &[
+        (Some(Content), &["name"]),
+        (
+            None,
+            &[
+                "id",
+                "session_id",
+                "label_id",
+                "color",
+                "color_hex",
+                "look_version",
+                "deleted",
+                "deleted_version",
+                "created_at",
+                "updated_at",
+            ],
+        ),
+    ],
+};

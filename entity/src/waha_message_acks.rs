@@ -2,6 +2,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+use super::personal::PersonalData::{Behaviour, Identity};
+
 /// A row of `waha_message_acks`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -42,3 +45,13 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "waha_message_acks",
+    columns: &[
+        (Some(Identity), &["message_id", "participant"]),
+        (Some(Behaviour), &["status", "ack", "delivered_at", "read_at", "played_at"]),
+        (None, &["id", "chat_id", "status_rank", "created_at", "updated_at"]),
+    ],
+};

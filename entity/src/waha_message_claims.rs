@@ -3,6 +3,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+use super::personal::PersonalData::{Behaviour, Content, Identity, Name};
+
 /// A row of `waha_message_claims`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -89,3 +92,43 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "waha_message_claims",
+    columns: &[
+        (
+            Some(Identity),
+            &["message_id", "author", "waha_id", "sender", "reply_to", "reply_to_sender"],
+        ),
+        (Some(Name), &["sender_name"]),
+        (
+            Some(Content),
+            &["content", "details", "reply_to_content", "media_url", "media_file_name"],
+        ),
+        (Some(Behaviour), &["sent_at"]),
+        (
+            None,
+            &[
+                "id",
+                "chat_id",
+                "author_version",
+                "from_me",
+                "sender_name_version",
+                "type",
+                "is_notice",
+                "text_version",
+                "reply_version",
+                "is_forwarded",
+                "has_media",
+                "origin",
+                "content_version",
+                "media_mime_type",
+                "media_error",
+                "media_version",
+                "created_at",
+                "updated_at",
+            ],
+        ),
+    ],
+};

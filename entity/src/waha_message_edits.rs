@@ -3,6 +3,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+use super::personal::PersonalData::{Behaviour, Content, Identity};
+
 /// A row of `waha_message_edits`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -42,3 +45,14 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "waha_message_edits",
+    columns: &[
+        (Some(Identity), &["message_id", "author", "edit_id"]),
+        (Some(Content), &["content"]),
+        (Some(Behaviour), &["edited_at"]),
+        (None, &["id", "chat_id", "edit_version", "created_at", "updated_at"]),
+    ],
+};

@@ -2,6 +2,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+use super::personal::PersonalData::{Behaviour, Content, Identity};
+
 /// A row of `waha_message_referrals`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -56,3 +59,24 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "waha_message_referrals",
+    columns: &[
+        (Some(Identity), &["message_id", "author", "click_id"]),
+        (Some(Content), &["source_url", "headline", "body"]),
+        (
+            Some(Behaviour),
+            &[
+                "source_type",
+                "source_id",
+                "conversion_source",
+                "conversion_delay_s",
+                "entry_point",
+                "entry_point_app",
+            ],
+        ),
+        (None, &["id", "chat_id", "referral_version", "created_at", "updated_at"]),
+    ],
+};

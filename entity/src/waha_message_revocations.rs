@@ -3,6 +3,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+use super::personal::PersonalData::{Behaviour, Identity};
+
 /// A row of `waha_message_revocations`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -41,3 +44,13 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "waha_message_revocations",
+    columns: &[
+        (Some(Identity), &["message_id", "author", "revoked_by"]),
+        (Some(Behaviour), &["revoked_at"]),
+        (None, &["id", "chat_id", "is_verified", "revocation_version", "created_at", "updated_at"]),
+    ],
+};

@@ -3,6 +3,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+use super::personal::PersonalData::{Behaviour, Content, Identity, Name};
+
 /// A row of `waha_messages`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -139,3 +142,77 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "waha_messages",
+    columns: &[
+        (
+            Some(Identity),
+            &[
+                "message_id",
+                "waha_id",
+                "author",
+                "sender",
+                "reply_to",
+                "reply_to_sender",
+                "revoked_by",
+            ],
+        ),
+        (Some(Name), &["sender_name"]),
+        (
+            Some(Content),
+            &[
+                "content",
+                "original_content",
+                "details",
+                "reply_to_content",
+                "media_url",
+                "media_file_name",
+            ],
+        ),
+        (
+            Some(Behaviour),
+            &[
+                "sent_at",
+                "status",
+                "ack",
+                "status_rank",
+                "received_rank",
+                "edited_at",
+                "revoked_at",
+            ],
+        ),
+        (
+            None,
+            &[
+                "id",
+                "session_id",
+                "chat_id",
+                "is_stub",
+                "is_amended",
+                "author_version",
+                "from_me",
+                "sender_name_version",
+                "type",
+                "is_notice",
+                "text_version",
+                "reply_version",
+                "is_forwarded",
+                "origin",
+                "stored_at",
+                "content_version",
+                "has_media",
+                "media_mime_type",
+                "media_error",
+                "media_version",
+                "status_reason",
+                "status_reason_version",
+                "edited_version",
+                "merged_into",
+                "created_at",
+                "updated_at",
+            ],
+        ),
+    ],
+};

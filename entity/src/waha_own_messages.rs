@@ -3,6 +3,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+use super::personal::PersonalData::{Behaviour, Identity};
+
 /// A row of `waha_own_messages`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -37,3 +40,13 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "waha_own_messages",
+    columns: &[
+        (Some(Identity), &["message_id", "chat_jid"]),
+        (Some(Behaviour), &["status_rank", "told_at"]),
+        (None, &["id", "session_id", "witness_rank", "created_at", "updated_at"]),
+    ],
+};

@@ -3,6 +3,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+use super::personal::PersonalData::{Behaviour, Identity};
+
 /// A row of `waha_participants`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -34,3 +37,13 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "waha_participants",
+    columns: &[
+        (Some(Identity), &["jid"]),
+        (Some(Behaviour), &["role", "is_member"]),
+        (None, &["id", "chat_id", "version", "created_at", "updated_at"]),
+    ],
+};

@@ -2,6 +2,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+use super::personal::PersonalData::{Behaviour, Content, Identity};
+
 /// A row of `waha_poll_votes`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -41,3 +44,14 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "waha_poll_votes",
+    columns: &[
+        (Some(Identity), &["message_id", "voter", "voter_jid"]),
+        (Some(Content), &["selected"]),
+        (Some(Behaviour), &["voted_at"]),
+        (None, &["id", "chat_id", "vote_version", "created_at", "updated_at"]),
+    ],
+};

@@ -3,6 +3,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+
 /// A row of `waha_processes`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -47,3 +49,30 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "waha_processes",
+    columns: &[(
+        None,
+        &[
+            "id",
+            "instance",
+            "host",
+            "pid",
+            "version",
+            "role",
+            "started_at",
+            "seen_at",
+            "beats",
+            "consumers",
+            "in_hand_sessions",
+            "in_hand_messages",
+            "in_hand_calls",
+            "in_hand_chats",
+            "in_hand_given_up",
+            "created_at",
+            "updated_at",
+        ],
+    )],
+};

@@ -2,6 +2,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+use super::personal::PersonalData::{Behaviour, Content, Identity};
+
 /// A row of `waha_reactions`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -40,3 +43,14 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "waha_reactions",
+    columns: &[
+        (Some(Identity), &["message_id", "reactor", "reactor_jid"]),
+        (Some(Content), &["text"]),
+        (Some(Behaviour), &["reacted_at"]),
+        (None, &["id", "chat_id", "reaction_version", "created_at", "updated_at"]),
+    ],
+};

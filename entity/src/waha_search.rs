@@ -3,6 +3,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+
 /// The row of `waha_search`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -28,3 +30,21 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "waha_search",
+    columns: &[(
+        None,
+        &[
+            "id",
+            "state",
+            "epoch",
+            "position",
+            "filled_to",
+            "words_version",
+            "created_at",
+            "updated_at",
+        ],
+    )],
+};

@@ -2,6 +2,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+use super::personal::PersonalData::Behaviour;
+
 /// A row of `waha_session_statuses`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -30,3 +33,12 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "waha_session_statuses",
+    columns: &[
+        (Some(Behaviour), &["status", "at"]),
+        (None, &["id", "session_id", "created_at", "updated_at"]),
+    ],
+};

@@ -2,6 +2,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+use super::personal::PersonalData::{Behaviour, Content, Identity, Name, Staff};
+
 /// A row of `waha_sessions`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -65,8 +68,8 @@ pub struct Model {
     pub message_capping: Option<String>,
     /// Version of `message_capping`.
     pub message_capping_version: i64,
-    /// The session's configuration in WAHA, a JSON object. No webhook carries it; null unless it
-    /// was asked for.
+    /// The session's configuration in WAHA, a JSON object. No webhook carries it: workers ask for it daily, where
+    /// the source has an API. What is secret in it (keys, passwords, values of headers) is `***`.
     #[sea_orm(column_type = "Text")]
     pub config: Option<String>,
     /// When the row was made, by the database's clock.
@@ -89,3 +92,35 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "waha_sessions",
+    columns: &[
+        (Some(Identity), &["name", "me_id", "me_lid", "me_jid"]),
+        (Some(Name), &["push_name"]),
+        (Some(Content), &["metadata", "config"]),
+        (Some(Behaviour), &["status", "status_at", "reachout_timelock", "message_capping"]),
+        (Some(Staff), &["user_id"]),
+        (
+            None,
+            &[
+                "id",
+                "source",
+                "status_version",
+                "engine",
+                "waha_version",
+                "me_id_version",
+                "me_lid_version",
+                "me_jid_version",
+                "push_name_version",
+                "metadata_version",
+                "identity_version",
+                "reachout_timelock_version",
+                "message_capping_version",
+                "created_at",
+                "updated_at",
+            ],
+        ),
+    ],
+};

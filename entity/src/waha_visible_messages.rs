@@ -3,6 +3,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+use super::personal::PersonalData::{Behaviour, Content, Identity, Name};
+
 /// A row of `waha_visible_messages`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -108,3 +111,58 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "waha_visible_messages",
+    columns: &[
+        (
+            Some(Identity),
+            &[
+                "message_id",
+                "waha_id",
+                "author",
+                "sender",
+                "reply_to",
+                "reply_to_sender",
+                "revoked_by",
+            ],
+        ),
+        (Some(Name), &["sender_name"]),
+        (
+            Some(Content),
+            &[
+                "content",
+                "original_content",
+                "details",
+                "reply_to_content",
+                "media_url",
+                "media_file_name",
+            ],
+        ),
+        (Some(Behaviour), &["sent_at", "status", "ack", "status_rank", "edited_at", "revoked_at"]),
+        (
+            None,
+            &[
+                "id",
+                "session_id",
+                "chat_id",
+                "is_amended",
+                "from_me",
+                "type",
+                "is_notice",
+                "is_forwarded",
+                "origin",
+                "stored_at",
+                "content_version",
+                "has_media",
+                "media_mime_type",
+                "media_error",
+                "status_reason",
+                "edited_version",
+                "created_at",
+                "updated_at",
+            ],
+        ),
+    ],
+};

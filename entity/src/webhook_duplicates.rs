@@ -3,6 +3,8 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+
 /// A row of `webhook_duplicates`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -23,6 +25,8 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     /// When the row was last written.
     pub updated_at: DateTimeUtc,
+    /// That of the ledger row.
+    pub month: i32,
 
     /// The ledger row behind `webhook_event_id`.
     #[sea_orm(belongs_to, from = "webhook_event_id", to = "id")]
@@ -30,3 +34,12 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "webhook_duplicates",
+    columns: &[(
+        None,
+        &["id", "webhook_event_id", "receipt", "received_at", "created_at", "updated_at", "month"],
+    )],
+};

@@ -3,6 +3,9 @@
 
 use sea_orm::entity::prelude::*;
 
+use super::personal::Marks;
+use super::personal::PersonalData::{Behaviour, Content, Identity};
+
 /// A row of `webhook_events`.
 #[sea_orm::model]
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -48,6 +51,9 @@ pub struct Model {
     pub created_at: DateTimeUtc,
     /// When the row was last written.
     pub updated_at: DateTimeUtc,
+    /// The month of the envelope's `timestamp`, in UTC, as a number: 202611. 0 if the body tells none, or one that
+    /// can't be; and in rows of releases before.
+    pub month: i32,
 
     /// The accepted requests that brought it again.
     #[sea_orm(has_many)]
@@ -55,3 +61,31 @@ pub struct Model {
 }
 
 impl ActiveModelBehavior for ActiveModel {}
+
+/// What its columns tell of persons.
+pub(super) const MARKS: Marks = Marks {
+    table: "webhook_events",
+    columns: &[
+        (Some(Identity), &["session", "webhook_id"]),
+        (Some(Content), &["body"]),
+        (Some(Behaviour), &["webhook_at"]),
+        (
+            None,
+            &[
+                "id",
+                "source",
+                "event_type",
+                "receipt",
+                "outcome",
+                "reason",
+                "attempts",
+                "normalizer_version",
+                "received_at",
+                "processed_at",
+                "created_at",
+                "updated_at",
+                "month",
+            ],
+        ),
+    ],
+};

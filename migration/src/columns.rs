@@ -24,6 +24,11 @@ impl Columns {
         self.backend == DbBackend::MySql
     }
 
+    /// Whether this is SQLite.
+    pub(crate) fn is_sqlite(self) -> bool {
+        self.backend == DbBackend::Sqlite
+    }
+
     /// The key of every table: 64 bits, given by the database.
     pub(crate) fn id() -> ColumnDef {
         ColumnDef::new("id").big_integer().not_null().auto_increment().primary_key().take()

@@ -15,6 +15,7 @@
 mod catalog;
 mod columns;
 mod error;
+mod indexes;
 mod m20261120_000001_create_sessions;
 mod m20261120_000002_create_chats;
 mod m20261120_000003_create_messages;
@@ -42,6 +43,20 @@ mod m20261128_000001_create_changes;
 mod m20261128_000002_create_feed_consumers;
 mod m20261129_000001_add_last_messages;
 mod m20261129_000010_create_search;
+mod m20261129_000020_set_join_methods_apart;
+mod m20261130_000020_create_console_sessions;
+mod m20261201_000010_update_rows_in_place;
+mod m20261201_000020_create_retention_cursors;
+mod m20261202_000010_create_bodies;
+mod m20261202_000020_create_attachments;
+mod m20261203_000010_create_reconciliations;
+mod m20261203_000020_remove_files;
+mod m20261203_000030_create_webhook_sums;
+mod m20261204_000030_create_registrations;
+mod m20261204_000040_create_session_watches;
+mod m20261204_000050_create_chat_moves;
+mod m20261205_000010_add_months;
+mod m20261205_000060_count_messages;
 mod ownership;
 mod plan;
 mod schema;
@@ -56,6 +71,7 @@ use sea_orm_migration::sea_orm::{
 };
 
 pub use crate::error::MigrateError;
+pub use crate::indexes::{MadeIndex, made_indexes};
 pub use crate::ownership::{foreign, tables};
 pub use crate::plan::{DownPlan, plan_down};
 pub use crate::schema::{Schema, status};
@@ -123,6 +139,29 @@ pub(crate) fn steps() -> Vec<Step> {
         step(m20261128_000002_create_feed_consumers::Migration, &["feed_consumers"]),
         step(m20261129_000001_add_last_messages::Migration, &[]),
         step(m20261129_000010_create_search::Migration, &["waha_message_words", "waha_search"]),
+        step(m20261129_000020_set_join_methods_apart::Migration, &[]),
+        step(m20261130_000020_create_console_sessions::Migration, &["console_sessions"]),
+        step(m20261201_000010_update_rows_in_place::Migration, &[]),
+        step(m20261201_000020_create_retention_cursors::Migration, &["retention_cursors"]),
+        step(
+            m20261202_000010_create_bodies::Migration,
+            &["webhook_bodies", "webhook_dictionaries"],
+        ),
+        step(m20261202_000020_create_attachments::Migration, &["waha_attachments"]),
+        step(
+            m20261203_000010_create_reconciliations::Migration,
+            &["reconciliations", "reconciliation_hours"],
+        ),
+        step(m20261203_000020_remove_files::Migration, &[]),
+        step(m20261203_000030_create_webhook_sums::Migration, &["webhook_sums"]),
+        step(m20261204_000030_create_registrations::Migration, &["webhook_registrations"]),
+        step(
+            m20261204_000040_create_session_watches::Migration,
+            &["waha_session_watches", "waha_session_probes"],
+        ),
+        step(m20261204_000050_create_chat_moves::Migration, &["waha_chat_moves"]),
+        step(m20261205_000010_add_months::Migration, &[]),
+        step(m20261205_000060_count_messages::Migration, &[]),
     ]
 }
 

@@ -125,7 +125,8 @@ fn nothing_in_hand(before: &Snapshot, now: &Snapshot) -> Result<(), String> {
     if consumers != now.consumers {
         return Err(format!(
             "the broker counts {} consumers, the workers that beat have {consumers}: one is frozen, \
-             just started or ended, or of a release that does not beat, and may have webhooks in hand",
+             just started or ended, or of a release that does not beat, or somebody looks at what is \
+             retried, and may have webhooks in hand",
             now.consumers
         ));
     }

@@ -9,6 +9,7 @@ mod browser;
 mod error;
 mod role;
 
+use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
@@ -21,8 +22,10 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::admin::Admin;
+use crate::store::audit::{Actor, ActorChannel};
 use crate::store::operations::sessions::SessionReach;
 
+pub(super) use browser::{refuse_foreign_pages, require_local_host};
 pub use error::AccessError;
 pub use role::{Right, Role};
 
@@ -66,11 +69,33 @@ impl Token {
     pub fn reaching(self, reach: SessionReach) -> Self {
         Self { reach, ..self }
     }
+
+    /// What its holder is.
+    pub(super) fn caller(&self) -> Caller {
+        let Self { name, role, reach, digest: _ } = self.clone();
+        Caller { name, role, reach }
+    }
+
+    /// What it is known by: its name, and its secret's hash.
+    pub(super) fn identity(&self) -> (&str, &[u8; 32]) {
+        (&self.name, &self.digest)
+    }
 }
 
 impl Caller {
+    /// Whoever reaches a listener without tokens.
+    pub(super) fn local() -> Self {
+        Self { name: "local".to_owned(), role: Role::Operator, reach: SessionReach::default() }
+    }
+
+    /// Who acts, for the audit log.
+    pub(super) fn actor(&self, channel: ActorChannel, peer: Option<SocketAddr>) -> Actor {
+        let place = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
+        Actor { name: self.name.clone(), channel, place }
+    }
+
     /// Refuses who lacks a right.
-    fn require(&self, right: Right) -> Result<(), AccessError> {
+    pub(super) fn require(&self, right: Right) -> Result<(), AccessError> {
         if self.role.gives(right) { Ok(()) } else { Err(AccessError::Lacks(right)) }
     }
 }
@@ -103,24 +128,42 @@ impl Access {
     }
 
     fn caller(&self, headers: &HeaderMap) -> Result<Caller, AccessError> {
-        let tokens = Arc::clone(&self.tokens.read().unwrap_or_else(PoisonError::into_inner));
+        let tokens = self.tokens();
         if tokens.is_empty() {
             browser::require_local_host(headers)?;
-            let name = "local".to_owned();
-            let reach = SessionReach::default();
-            return Ok(Caller { name, role: Role::Operator, reach });
+            return Ok(Caller::local());
         }
         let told = headers.get(AUTHORIZATION).ok_or(AccessError::NoToken)?;
         let secret = told.to_str().ok().and_then(bearer).ok_or(AccessError::NoToken)?;
-        let digest = digest(secret);
-        // All of them are compared, so that time tells nothing of their order either.
-        let matching = tokens.iter().fold(None, |found, token| {
-            if bool::from(token.digest.ct_eq(&digest)) { Some(token) } else { found }
-        });
-        let token = matching.ok_or(AccessError::UnknownToken)?;
-        let Token { name, role, reach, digest: _ } = token.clone();
-        Ok(Caller { name, role, reach })
+        Ok(holder(&tokens, secret).ok_or(AccessError::UnknownToken)?.caller())
     }
+
+    /// The token with this secret.
+    pub(super) fn holder(&self, secret: &str) -> Option<Token> {
+        holder(&self.tokens(), secret).cloned()
+    }
+
+    /// The token with this name.
+    pub(super) fn token_named(&self, name: &str) -> Option<Token> {
+        self.tokens().iter().find(|token| token.name == name).cloned()
+    }
+
+    /// Whether nobody comes in without one.
+    pub(super) fn needs_token(&self) -> bool {
+        !self.tokens().is_empty()
+    }
+
+    fn tokens(&self) -> Arc<[Token]> {
+        Arc::clone(&self.tokens.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// All of them are compared, so that time tells nothing of their order either.
+fn holder<'a>(tokens: &'a [Token], secret: &str) -> Option<&'a Token> {
+    let digest = digest(secret);
+    tokens.iter().fold(None, |found, token| {
+        if bool::from(token.digest.ct_eq(&digest)) { Some(token) } else { found }
+    })
 }
 
 fn bearer(header: &str) -> Option<&str> {

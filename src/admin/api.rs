@@ -9,23 +9,27 @@
 //! them; answers are as described (`tests/checks/admin` compares them); and errors are problem
 //! details that tell nothing of what is stored.
 
-mod audit;
+mod attachments;
+pub(super) mod audit;
 mod changes;
-mod dead_letters;
+pub(super) mod completeness;
+pub(super) mod consumers;
+pub(super) mod dead_letters;
 mod error;
-mod filter;
-mod jobs;
+pub(super) mod filter;
+pub(super) mod jobs;
 mod log_level;
 mod messages;
 mod read;
 mod reads;
-mod refusals;
-mod renormalize;
+pub(super) mod refusals;
+pub(super) mod renormalize;
 mod resource;
-mod sessions;
-mod status;
-mod validation;
-mod webhooks;
+pub(super) mod retries;
+pub(super) mod sessions;
+pub(super) mod status;
+pub(super) mod validation;
+pub(super) mod webhooks;
 
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::from_fn;
@@ -35,15 +39,22 @@ use utoipa::{Modify, OpenApi};
 
 use super::Caller;
 use super::access::{self, Right};
+use super::replica_age;
 use crate::http_problem::problem;
 use crate::metrics::Scope;
 use crate::store::audit::{Actor, ActorChannel};
 use resource::{Way, way};
 
+pub use audit::AuditLogReport;
 pub use changes::FeedWatch;
 pub use error::{ApiError, Problem};
-pub use refusals::RefusalReport;
-pub use status::{LaneReport, ProcessReport};
+pub use jobs::JobReport;
+pub use refusals::{RefusalGroup, RefusalReport};
+pub use retries::LastRetries;
+pub use status::{
+    AwayDependency, AwayPart, BrokerReport, FailedSession, FileReport, GROUPS_MAX, LaneReport,
+    ProcessReport, ProcessView, StatusCounts, StatusPlace, StatusReport, lane_reports,
+};
 
 /// Where all of it is.
 const PREFIX: &str = "/api/v1";
@@ -51,7 +62,11 @@ const PREFIX: &str = "/api/v1";
 /// What is described beside the ways.
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "waha-ingest", description = "What operators ask of a running process."),
+    info(
+        title = "waha-ingest",
+        description = "What operators ask of a running process. With `database.read_url`, lists and search are read \
+                       from a replica; the header `waha-ingest-data-age-ms` then says how old they are at most."
+    ),
     components(schemas(Problem)),
     modifiers(&BearerToken),
     security((), ("token" = []))
@@ -68,7 +83,7 @@ fn always() -> Vec<Way> {
         Way::new(
             Right::Sessions,
             "/openapi.json".to_owned(),
-            Method::GET,
+            vec![Method::GET],
             web::route().to(describe),
         ),
     ]
@@ -78,12 +93,20 @@ fn always() -> Vec<Way> {
 fn with_tables() -> Vec<Way> {
     vec![
         way!(Right::Sessions, sessions::list),
+        way!(Right::Sessions, sessions::show),
+        way!(Right::Sessions, completeness::show),
         way!(Right::Rows, changes::follow),
+        way!(Right::Rows, changes::feed),
         way!(Right::Rows, reads::mark),
         way!(Right::Rows, messages::search),
+        way!(Right::Rows, attachments::of_message),
+        way!(Right::Rows, attachments::file, and HEAD),
+        way!(Right::Rows, attachments::link::link),
         way!(Right::View, webhooks::list),
         way!(Right::View, webhooks::show),
         way!(Right::Bodies, webhooks::body),
+        way!(Right::View, retries::list),
+        way!(Right::Operate, retries::retry),
         way!(Right::Operate, renormalize::renormalize),
         way!(Right::View, dead_letters::list),
         way!(Right::View, dead_letters::groups),
@@ -98,26 +121,39 @@ fn with_tables() -> Vec<Way> {
         way!(Right::View, jobs::list),
         way!(Right::Operate, jobs::cancel),
         way!(Right::View, audit::list),
+        way!(Right::View, consumers::list),
+        way!(Right::View, consumers::show),
+        way!(Right::Operate, consumers::pause),
+        way!(Right::Operate, consumers::resume),
+        way!(Right::Operate, consumers::rewind),
+        way!(Right::Operate, consumers::skip),
     ]
 }
 
 /// Who asks, for the audit log.
 fn actor(caller: &Caller, request: &HttpRequest) -> Actor {
-    let peer = request.peer_addr().map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
-    Actor { name: caller.name.clone(), channel: ActorChannel::Api, place: peer }
+    caller.actor(ActorChannel::Api, request.peer_addr())
+}
+
+/// All that a process of this scope has.
+fn ways(scope: Scope) -> Vec<Way> {
+    let with_tables = if scope.works { with_tables() } else { Vec::new() };
+    always().into_iter().chain(with_tables).collect()
+}
+
+/// What a process of this scope says of it.
+pub(super) fn description(scope: Scope) -> utoipa::openapi::OpenApi {
+    resource::describe(Frame::openapi(), &ways(scope))
 }
 
 /// Adds all of it for a process of this scope.
 pub(super) fn add(config: &mut web::ServiceConfig, scope: Scope) {
-    let mut ways = always();
-    if scope.works {
-        ways.extend(with_tables());
-    }
+    let ways = ways(scope);
     let api = web::scope(PREFIX)
         .app_data(error::json_config())
-        .app_data(error::query_config())
         .app_data(error::path_config())
         .app_data(web::Data::new(resource::describe(Frame::openapi(), &ways)))
+        .wrap(from_fn(replica_age::tell))
         .wrap(from_fn(access::check))
         .configure(|config| resource::add(config, ways));
     config.service(api.default_service(web::to(not_found)));

@@ -12,7 +12,11 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::Admin;
+use crate::store::connect::replica::ReplicaView;
 use crate::telemetry::dependency::{Dependency, LastUse, Standing, Usage};
+
+/// The state of what can't be used.
+const DOWN: &str = "down";
 
 /// What `/readyz` answers.
 #[derive(Serialize)]
@@ -22,26 +26,36 @@ struct Readiness {
     /// The database lacks migrations of this release.
     waits_for_schema: bool,
     dependencies: BTreeMap<&'static str, DependencyReport>,
+    /// As it was seen last; none without `database.read_url`. Nothing waits for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read_replica: Option<ReplicaView>,
 }
 
 #[derive(Serialize)]
-struct DependencyReport {
+pub(in crate::admin) struct DependencyReport {
     /// `up` if its last use worked, else `down`.
-    state: &'static str,
-    since: DateTime<Utc>,
-    last_use: LastUseReport,
+    pub(in crate::admin) state: &'static str,
+    pub(in crate::admin) since: DateTime<Utc>,
+    pub(in crate::admin) last_use: LastUseReport,
+}
+
+impl DependencyReport {
+    /// Whether its last use failed.
+    pub(in crate::admin) fn is_down(&self) -> bool {
+        self.state == DOWN
+    }
 }
 
 /// What the state is known from.
 #[derive(Serialize)]
-struct LastUseReport {
+pub(in crate::admin) struct LastUseReport {
     /// What was done: `apply`, `publish`, `receive`, `spool`.
-    usage: &'static str,
-    at: DateTime<Utc>,
-    age_ms: u64,
+    pub(in crate::admin) usage: &'static str,
+    pub(in crate::admin) at: DateTime<Utc>,
+    pub(in crate::admin) age_ms: u64,
     /// Why it failed, without values; none if it worked.
     #[serde(skip_serializing_if = "Option::is_none")]
-    failure: Option<String>,
+    pub(in crate::admin) failure: Option<String>,
 }
 
 /// The process runs.
@@ -64,14 +78,28 @@ pub(super) async fn ready(admin: web::Data<Admin>) -> HttpResponse {
     };
     let ready = can && !draining;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let dependencies = Dependency::ALL.into_iter().filter_map(|it| report(&admin, it)).collect();
-    HttpResponse::build(status).json(Readiness { ready, draining, waits_for_schema, dependencies })
+    let dependencies = dependencies(&admin).collect();
+    let read_replica = admin.store.as_ref().and_then(|store| store.last_replica());
+    HttpResponse::build(status).json(Readiness {
+        ready,
+        draining,
+        waits_for_schema,
+        dependencies,
+        read_replica,
+    })
+}
+
+/// How each stands that this process has used.
+pub(super) fn dependencies(
+    admin: &Admin,
+) -> impl Iterator<Item = (&'static str, DependencyReport)> {
+    Dependency::ALL.into_iter().filter_map(|it| report(admin, it))
 }
 
 fn report(admin: &Admin, dependency: Dependency) -> Option<(&'static str, DependencyReport)> {
     let standing = admin.metrics.dependencies.standing(dependency)?;
     let Standing { is_up, since_ms, last_use } = standing;
-    let state = if is_up { "up" } else { "down" };
+    let state = if is_up { "up" } else { DOWN };
     let last_use = LastUseReport::of(last_use, admin.observer.now_ms());
     Some((dependency.name(), DependencyReport { state, since: time(since_ms), last_use }))
 }

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::merge::{earliest, forward};
+use super::rename::in_chat;
 use super::{Merge, MessageKey, MessageStatus, Register};
 
 /// Somebody's answer to a message; there is one of each sort per person and message.
@@ -14,6 +14,8 @@ pub struct AnswerKey {
     /// Who answers, in the words of [`MessageChange::told`](super::MessageChange::told).
     pub author: String,
 }
+
+in_chat!(AnswerKey: message.chat, author; about message);
 
 /// The newest reaction.
 pub type ReactionChange = Register<Reaction>;
@@ -75,10 +77,6 @@ pub struct MemberAckChange {
 
 impl Merge for MemberAckChange {
     fn merge_in(&mut self, other: Self) {
-        let Self { status, delivered_at, read_at, played_at } = other;
-        forward(&mut self.status, status);
-        earliest(&mut self.delivered_at, delivered_at);
-        earliest(&mut self.read_at, read_at);
-        earliest(&mut self.played_at, played_at);
+        merge_fields!(self, other: ; forward: status; earliest: delivered_at, read_at, played_at);
     }
 }

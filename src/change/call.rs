@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::merge::{earliest, forward};
+use super::rename::Named;
 use super::{ChatKey, Merge, Register, SessionKey};
 
 /// A call; its id is the same in all its events.
@@ -13,6 +13,8 @@ pub struct CallKey {
     /// WhatsApp's call id.
     pub call_id: String,
 }
+
+impl Named for CallKey {}
 
 /// What is told about a call.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -81,25 +83,7 @@ impl CallState {
 
 impl Merge for CallChange {
     fn merge_in(&mut self, other: Self) {
-        let Self {
-            state,
-            details,
-            is_video,
-            received_at,
-            accepted_at,
-            rejected_at,
-            rejected_reason,
-            outcome,
-            duration_s,
-        } = other;
-        forward(&mut self.state, state);
-        self.details.merge_in(details);
-        self.is_video.merge_in(is_video);
-        earliest(&mut self.received_at, received_at);
-        earliest(&mut self.accepted_at, accepted_at);
-        earliest(&mut self.rejected_at, rejected_at);
-        self.rejected_reason.merge_in(rejected_reason);
-        self.outcome.merge_in(outcome);
-        self.duration_s.merge_in(duration_s);
+        merge_fields!(self, other: details, is_video, rejected_reason, outcome, duration_s;
+            forward: state; earliest: received_at, accepted_at, rejected_at);
     }
 }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::merge::forward;
+use super::rename::in_chat;
 use super::{Merge, Register, SessionKey};
 
 /// A chat of a session. A person's chat can have two names, `@c.us` and `@lid`: two rows.
@@ -53,14 +54,8 @@ impl ChatChange {
 
 impl Merge for ChatChange {
     fn merge_in(&mut self, other: Self) {
-        let Self { name, description, archived, last_message, last_inbound_at, last_outbound_at } =
-            other;
-        self.name.merge_in(name);
-        self.description.merge_in(description);
-        self.archived.merge_in(archived);
-        forward(&mut self.last_message, last_message);
-        forward(&mut self.last_inbound_at, last_inbound_at);
-        forward(&mut self.last_outbound_at, last_outbound_at);
+        merge_fields!(self, other: name, description, archived;
+            forward: last_message, last_inbound_at, last_outbound_at);
     }
 }
 
@@ -75,6 +70,8 @@ pub struct ReadKey {
     /// Who reads: the own account, the counterpart, or a member of the group.
     pub reader: String,
 }
+
+in_chat!(ReadKey: chat, reader);
 
 /// How far it is read; ordered by the time of reading.
 pub type ReadChange = Register<Read>;

@@ -5,6 +5,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::rename::in_chat;
 use super::{Merge, MessageKey, Register, Version};
 
 /// One edit. WAHA's id of an edit is chosen by its author, so the author is part of the key.
@@ -17,6 +18,8 @@ pub struct EditKey {
     /// The bare id of the edit, else the id of its webhook.
     pub edit_id: String,
 }
+
+in_chat!(EditKey: message.chat, author; about message);
 
 /// An edit; one that could be read is newer than one that could not.
 pub type EditChange = Register<Edit>;
@@ -38,6 +41,8 @@ pub struct RevocationKey {
     /// Who revoked it, in the words of [`MessageChange::told`](super::MessageChange::told).
     pub author: String,
 }
+
+in_chat!(RevocationKey: message.chat, author; about message);
 
 /// A revocation: final, and the earliest telling of it stays.
 #[derive(Clone, Debug, PartialEq)]

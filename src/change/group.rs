@@ -1,6 +1,7 @@
 //! What is told about the members of a group.
 
-use super::{ChatKey, Register};
+use super::rename::in_chat;
+use super::{ChatKey, Merge, Register};
 
 /// A member of a group, now or before.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -10,6 +11,8 @@ pub struct ParticipantKey {
     /// The person.
     pub jid: String,
 }
+
+in_chat!(ParticipantKey: chat, jid);
 
 /// What a person is in a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,14 +56,19 @@ pub struct JoinRequestKey {
     pub jid: String,
 }
 
-/// How a wish to join stands.
+in_chat!(JoinRequestKey: chat, jid);
+
+/// How a wish to join stands. What WAHA does not say of each is a register apart.
 #[derive(Clone, Debug, PartialEq)]
-pub struct JoinRequest {
+pub struct JoinRequestChange {
     /// WAHA's word: `created`, `rejected`, `revoked`.
-    pub state: String,
+    pub state: Register<String>,
     /// WAHA's word: `invite_link`, `linked_group_join`, `non_admin_add`.
-    pub method: Option<String>,
+    pub method: Option<Register<String>>,
 }
 
-/// The newest telling counts.
-pub type JoinRequestChange = Register<JoinRequest>;
+impl Merge for JoinRequestChange {
+    fn merge_in(&mut self, other: Self) {
+        merge_fields!(self, other: state, method);
+    }
+}

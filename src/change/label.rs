@@ -1,5 +1,6 @@
 //! What is told about labels, and which chats have them.
 
+use super::rename::{Named, in_chat};
 use super::{ChatKey, Merge, Register, SessionKey};
 
 /// A label of a session.
@@ -10,6 +11,8 @@ pub struct LabelKey {
     /// WhatsApp's id of it: a small number.
     pub label_id: String,
 }
+
+impl Named for LabelKey {}
 
 /// What is told about a label.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -45,6 +48,8 @@ pub struct ChatLabelKey {
     /// The label.
     pub label_id: String,
 }
+
+in_chat!(ChatLabelKey: chat);
 
 /// Whether the chat has it; the newest telling counts.
 pub type ChatLabelChange = Register<bool>;

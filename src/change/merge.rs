@@ -1,14 +1,16 @@
 //! Two changes of one row -> one. Pure; the SQL twin is `store/sql/upsert.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Register;
 
-/// Merges each field of a struct; one that is forgotten does not compile.
+/// Merges each field of a struct, as its type says or by a function of this file; a field that is forgotten
+/// does not compile.
 macro_rules! merge_fields {
-    ($mine:ident, $theirs:ident: $($field:ident),+ $(,)?) => {
-        let Self { $($field),+ } = $theirs;
-        $($crate::change::Merge::merge_in(&mut $mine.$field, $field);)+
+    ($mine:ident, $theirs:ident: $($field:ident),* $(; $by:ident: $($other:ident),+)*) => {
+        let Self { $($field,)* $($($other,)+)* } = $theirs;
+        $($crate::change::Merge::merge_in(&mut $mine.$field, $field);)*
+        $($($crate::change::merge::$by(&mut $mine.$other, $other);)+)*
     };
 }
 
@@ -31,6 +33,12 @@ impl<K: Ord, V: Merge> Merge for BTreeMap<K, V> {
     }
 }
 
+impl<T: Ord> Merge for BTreeSet<T> {
+    fn merge_in(&mut self, other: Self) {
+        self.extend(other);
+    }
+}
+
 impl<T: Merge> Merge for Option<T> {
     fn merge_in(&mut self, other: Self) {
         match (self.as_mut(), other) {
@@ -47,6 +55,13 @@ impl<T> Merge for Register<T> {
         if other.version > self.version {
             *self = other;
         }
+    }
+}
+
+/// The lower one stays.
+pub fn least<T: Ord>(mine: &mut T, theirs: T) {
+    if theirs < *mine {
+        *mine = theirs;
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::merge::forward;
+use super::rename::in_chat;
 use super::{ChatKey, Merge, MessageStatus, Register, Version};
 
 /// A message is known by its conversation and its bare id; all other parts of WAHA's message id
@@ -17,6 +17,8 @@ pub struct MessageKey {
     /// The id that the sending client chose.
     pub message_id: String,
 }
+
+in_chat!(MessageKey: chat);
 
 /// What is told about a message. Without a telling its row is a stub.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,11 +38,7 @@ pub struct MessageChange {
 
 impl Merge for MessageChange {
     fn merge_in(&mut self, other: Self) {
-        let Self { told, status, status_reason, own_status } = other;
-        self.told.merge_in(told);
-        forward(&mut self.status, status);
-        self.status_reason.merge_in(status_reason);
-        forward(&mut self.own_status, own_status);
+        merge_fields!(self, other: told, status_reason; forward: status, own_status);
     }
 }
 
@@ -74,13 +72,7 @@ pub struct Told {
 
 impl Merge for Told {
     fn merge_in(&mut self, other: Self) {
-        let Self { first, content, text, sender_name, reply, media } = other;
-        self.first = self.first.min(first);
-        self.content.merge_in(content);
-        self.text.merge_in(text);
-        self.sender_name.merge_in(sender_name);
-        self.reply.merge_in(reply);
-        self.media.merge_in(media);
+        merge_fields!(self, other: content, text, sender_name, reply, media; least: first);
     }
 }
 
@@ -188,4 +180,6 @@ pub struct Media {
     pub file_name: Option<String>,
     /// Why WAHA could not load it.
     pub error: Option<String>,
+    /// SHA-256 of its content in hex, as the sender's client told it.
+    pub sha256: Option<String>,
 }

@@ -7,7 +7,6 @@
 
 use chrono::{DateTime, Utc};
 
-use super::merge::forward;
 use super::person::is_lid;
 use super::{
     Changes, ChatKey, EditKey, Merge, MessageChange, MessageKey, MessageStatus, RevocationKey,
@@ -64,10 +63,7 @@ impl OwnMessageChange {
 
 impl Merge for OwnMessageChange {
     fn merge_in(&mut self, other: Self) {
-        let Self { witness, status, told_at } = other;
-        self.witness = self.witness.min(witness);
-        forward(&mut self.status, status);
-        forward(&mut self.told_at, told_at);
+        merge_fields!(self, other: ; least: witness; forward: status, told_at);
     }
 }
 

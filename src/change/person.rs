@@ -4,7 +4,7 @@
 //! or through others, are one person; the phone id that sorts first is the person's name in all
 //! keys. That is a property of the set of links, so it never depends on their order.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use super::{ChatKey, Merge, Register, SessionKey};
 use crate::waha::jid::ChatKind;
@@ -67,12 +67,6 @@ impl Link {
     pub fn ends(&self) -> [PersonKey; 2] {
         let person = |jid: &str| PersonKey { session: self.session.clone(), jid: jid.to_owned() };
         [person(&self.lid), person(&self.phone)]
-    }
-}
-
-impl Merge for BTreeSet<Link> {
-    fn merge_in(&mut self, other: Self) {
-        self.extend(other);
     }
 }
 

@@ -6,13 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    AnswerKey, CallChange, CallKey, Changes, ChatKey, ChatLabelKey, EditKey, JoinRequestKey,
-    LabelKey, Link, Merge, MessageKey, Names, ParticipantKey, PersonKey, ReadKey, RevocationKey,
-    SessionKey, Told,
+    CallChange, Changes, ChatKey, Link, Merge, MessageKey, Names, PersonKey, SessionKey, Told,
+    Words,
 };
 
 /// A key of a row, and what it names. A key that names nobody says nothing.
-pub trait Named {
+pub trait Named: Words {
     /// Puts the people's names in place of their ids.
     fn rename(&mut self, _names: &Names) {}
 
@@ -33,44 +32,35 @@ pub trait InChat {
     fn chat(&self) -> &ChatKey;
 }
 
-impl Named for SessionKey {}
-impl Named for CallKey {}
-impl Named for LabelKey {}
-
 /// Says where a key has its chat, whom it names beside it, and about which message it is.
 macro_rules! in_chat {
     ($key:ty: $($chat:ident).+ $(, $person:ident)? $(; about $message:ident)?) => {
-        impl InChat for $key {
-            fn chat(&self) -> &ChatKey {
+        impl $crate::change::InChat for $key {
+            fn chat(&self) -> &$crate::change::ChatKey {
                 &self.$($chat).+
             }
         }
 
-        impl Named for $key {
-            fn rename(&mut self, names: &Names) {
-                $(self.$person = names.of(&self.chat().session, &self.$person).to_owned();)?
+        impl $crate::change::Named for $key {
+            fn rename(&mut self, names: &$crate::change::Names) {
+                $(
+                    let person = names.of(&$crate::change::InChat::chat(self).session, &self.$person).to_owned();
+                    self.$person = person;
+                )?
                 self.$($chat).+.rename(names);
             }
 
-            fn person(&self) -> Option<PersonKey> {
-                None$(.or(PersonKey::of(&self.chat().session, &self.$person)))?
+            fn person(&self) -> Option<$crate::change::PersonKey> {
+                None$(.or($crate::change::PersonKey::of(&$crate::change::InChat::chat(self).session, &self.$person)))?
             }
 
-            fn about(&self) -> Option<&MessageKey> {
+            fn about(&self) -> Option<&$crate::change::MessageKey> {
                 None$(.or(Some(&self.$message)))?
             }
         }
     };
 }
-
-in_chat!(MessageKey: chat);
-in_chat!(EditKey: message.chat, author; about message);
-in_chat!(RevocationKey: message.chat, author; about message);
-in_chat!(AnswerKey: message.chat, author; about message);
-in_chat!(ReadKey: chat, reader);
-in_chat!(ParticipantKey: chat, jid);
-in_chat!(JoinRequestKey: chat, jid);
-in_chat!(ChatLabelKey: chat);
+pub(super) use in_chat;
 
 impl Named for PersonKey {
     fn rename(&mut self, names: &Names) {
@@ -125,6 +115,19 @@ impl Table for BTreeSet<Link> {
 
     fn with_renamed_keys(self, _names: &Names) -> Self {
         self
+    }
+}
+
+/// Nothing is told of these, so they name nobody.
+impl Table for BTreeSet<MessageKey> {
+    fn each_key<'a>(&'a self, _see: &mut dyn FnMut(&'a dyn Named)) {}
+
+    fn with_renamed_keys(self, names: &Names) -> Self {
+        let renamed = |mut key: MessageKey| {
+            key.rename(names);
+            key
+        };
+        self.into_iter().map(renamed).collect()
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::rename::Named;
 use super::{Merge, Register, Version};
 
 /// A session is known by its source and its name; equal names on two sources are two sessions. Nearly
@@ -16,6 +17,8 @@ pub struct SessionKey {
     /// The session's name there.
     pub name: Arc<str>,
 }
+
+impl Named for SessionKey {}
 
 /// What is told about a session.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -124,12 +127,7 @@ impl Merge for Identity {
 
 impl Merge for SessionChange {
     fn merge_in(&mut self, other: Self) {
-        let Self { status, identity, history, reachout_timelock, message_capping } = other;
-        self.status.merge_in(status);
-        self.identity.merge_in(identity);
-        self.history.extend(history);
-        self.reachout_timelock.merge_in(reachout_timelock);
-        self.message_capping.merge_in(message_capping);
+        merge_fields!(self, other: status, identity, history, reachout_timelock, message_capping);
     }
 }
 

@@ -11,13 +11,25 @@ const COARSE_MS: i64 = 60_000;
 /// Names of people are ordered by the hour; see [`Version::hourly`].
 const HOUR_MS: i64 = 3_600_000;
 
+/// How far below a telling is what was read from WAHA's list.
+const BACKFILL_BITS: u32 = 9;
+/// The highest version of that band; the lowest placeholder of 2009 is above it.
+pub const BACKFILLED_MAX: i64 = i64::MAX >> BACKFILL_BITS;
+
 /// `time in ms << 20 | 20 bits of a hash`; never negative. 0 means "never told".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version(i64);
 
 impl Version {
-    /// The version of what a webhook tells.
+    /// The version of what a webhook tells; of one that was made from WAHA's list, below every live telling.
     pub fn of(webhook: &Webhook) -> Self {
+        let version = Self::owning(webhook);
+        if webhook.key().is_backfill() { version.backfilled() } else { version }
+    }
+
+    /// The version that decides who owns a message id: the time itself, also of what was made from WAHA's list.
+    /// In a lower band such a telling would own every id that it names.
+    pub fn owning(webhook: &Webhook) -> Self {
         Self::at(webhook.ordering_at_ms(), webhook.key().hash())
     }
 
@@ -66,6 +78,23 @@ impl Version {
         Self(self.0 >> 5)
     }
 
+    /// The version of what was read from WAHA's list of messages, which is a snapshot: below every live telling
+    /// (times from 2009 on), placeholders included. The other bands lie below it in their order.
+    #[must_use]
+    pub fn backfilled(self) -> Self {
+        Self(self.0 >> BACKFILL_BITS)
+    }
+
+    /// Whether it is of that band, or of one below it.
+    pub fn is_backfilled(self) -> bool {
+        (1..=BACKFILLED_MAX).contains(&self.0)
+    }
+
+    /// Whether what is stored under `other` was told by the webhook of this version, in whatever band.
+    pub fn made(self, other: Self) -> bool {
+        [self, self.retold(), self.poorer(), self.placeholder()].contains(&other)
+    }
+
     /// As read from a column.
     pub fn stored(version: i64) -> Self {
         Self(version)
@@ -90,5 +119,27 @@ impl<T> Register<T> {
     /// What was told, and when.
     pub fn new(version: Version, value: T) -> Self {
         Self { version, value }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2009-01-01 and 2038-01-01.
+    const TIMES_MS: [i64; 2] = [1_230_768_000_000, 2_145_916_800_000];
+
+    #[test]
+    fn a_backfill_is_below_every_live_telling() {
+        let bands =
+            |version: Version| [version, version.retold(), version.poorer(), version.placeholder()];
+        let [early, late] = TIMES_MS.map(|at_ms| Version::at(at_ms, u64::MAX));
+        let lowest_live = bands(early).into_iter().min().unwrap();
+        for backfilled in bands(late.backfilled()) {
+            assert!(backfilled < lowest_live && backfilled.is_backfilled());
+        }
+        assert!(bands(early).iter().all(|version| !version.is_backfilled()));
+        assert!(!Version::default().is_backfilled());
+        assert!(bands(late.backfilled()).is_sorted_by(|left, right| left > right));
     }
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
-use super::table::{Table, kept, number, spare, text};
+use super::table::{Table, kept, number, or_dash, spare, text};
 use super::time;
-use crate::cli::output::json_line;
+use crate::admin::AuditLogReport;
+use crate::cli::output::{json_line, limit, listed, tell_of_more};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::lifecycle::open_existing_store;
-use crate::store::audit::AuditLogRow;
+use crate::store::audit::{AuditAction, AuditLogRow};
 
 /// Options of `audit`.
 #[derive(Args)]
@@ -27,12 +28,15 @@ pub struct Options {
 enum Action {
     /// List what was done, newest first.
     List {
-        /// Only this: replay, cancel, discard, restore, edit, import, renormalize, keys, pause, resume, rewind, skip, enable, disable.
-        #[arg(long)]
-        action: Option<String>,
+        /// Only this.
+        #[arg(long, value_enum)]
+        action: Option<AuditAction>,
         /// At most so many.
-        #[arg(long, default_value_t = 50)]
+        #[arg(long, default_value_t = 50, value_parser = limit())]
         limit: u64,
+        /// Only entries below this number, to go on.
+        #[arg(long, value_name = "ID")]
+        before: Option<i64>,
         /// For programs: one JSON object a line.
         #[arg(long)]
         json: bool,
@@ -43,15 +47,17 @@ enum Action {
 pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = open_existing_store(config, &clock).await?;
-    let Action::List { action, limit, json } = options.action;
-    let logs = store.audit_logs(action.as_deref(), None, limit).await?;
+    let Action::List { action, limit, before, json } = options.action;
+    let logs = listed(store.audit_logs(action.map(AuditAction::name), before, limit)).await?;
+    let ids: Vec<i64> = logs.iter().map(|log| log.id).collect();
     if json {
-        for log in &logs {
-            json_line(&to_json(log));
+        for log in logs {
+            json_line(&serde_json::to_string(&AuditLogReport::from(log))?);
         }
     } else {
         print_table(&logs);
     }
+    tell_of_more("--before", &ids, limit);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -73,22 +79,9 @@ fn print_table(logs: &[AuditLogRow]) {
             from,
             log.action.clone(),
             log.affected.to_string(),
-            log.note.clone().unwrap_or_else(|| "-".to_owned()),
-            log.filter.clone().unwrap_or_else(|| "-".to_owned()),
+            or_dash(log.note.as_ref()),
+            or_dash(log.filter.as_ref()),
         ]);
     }
     table.print_or_none("entries in the audit log");
-}
-
-fn to_json(log: &AuditLogRow) -> serde_json::Value {
-    let parsed = |text: &Option<String>| -> Option<serde_json::Value> {
-        text.as_deref().and_then(|text| serde_json::from_str(text).ok())
-    };
-    serde_json::json!({
-        "id": log.id, "done_at": log.done_at, "actor": log.actor,
-        "channel": log.channel, "place": log.place, "action": log.action,
-        "filter": parsed(&log.filter), "affected": log.affected,
-        "old_values": parsed(&log.old_values), "new_values": parsed(&log.new_values),
-        "note": log.note,
-    })
 }

@@ -1,10 +1,14 @@
-//! `check`: whether configuration, queue and database are usable, and if not, why.
+//! `check`: whether configuration, ports, disk, queue, database and WAHA are usable, and if not, why. Changes
+//! nothing.
 
 mod database;
+mod health;
 mod line;
+mod machine;
 mod queue;
 mod ready;
 mod search;
+mod waha;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,6 +16,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::serve::made_key;
+use crate::admin::Setting;
 use crate::cli::output::outln;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Backend, Config};
@@ -45,15 +50,17 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
         return ready::run(config).await;
     }
     if options.print {
-        config.shown.iter().for_each(|(key, value)| outln!("{key} = {value}"));
+        config.shown.iter().for_each(|Setting { key, value, .. }| outln!("{key} = {value}"));
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let mut lines = vec![
         CheckLine::of("configuration", sources(config)),
         CheckLine::of("listener", Ok(listener(&config.limits))),
     ];
+    lines.extend(machine::check(config).await);
     lines.extend(queue::check(config, &clock, options.grow).await);
     lines.extend(database::check(config, clock).await);
+    lines.extend(waha::check(config).await);
     for line in &lines {
         outln!("{line}");
     }

@@ -1,22 +1,23 @@
-//! `consumers list|show|pause|resume|rewind|skip`: whom the feed is delivered to.
+//! `consumers list|show|pause|resume|rewind|skip|remove`: whom the feed is delivered to.
 
+use std::collections::HashMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
 
 use super::actor::actor;
 use super::confirm;
-use super::output::{json_line, outln, plain};
-use super::table::{Table, kept, number, spare, text};
+use super::output::{errln, json_line, outln, plain};
+use super::table::{Table, kept, number, or_dash, spare, text};
 use super::time;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::lifecycle::open_existing_store;
+use crate::operations::{ConsumerReport, SkipReport, SkippedChange};
 use crate::store::Store;
-use crate::store::operations::consumers::{ConsumerRefusal, ConsumerRow};
-use crate::store::operations::feed::{ChangeFilter, FeedState};
+use crate::store::audit::Actor;
+use crate::store::operations::consumers::{ConsumerRefusal, ConsumerRow, Subscription};
 
 /// Options of `consumers`.
 #[derive(Args)]
@@ -30,7 +31,8 @@ pub struct Options {
 
 #[derive(Subcommand)]
 enum Action {
-    /// List them: how far each got, and what keeps it from getting more.
+    /// List them: how far each got, and what keeps it from getting more. One that is not in the configuration any
+    /// more is `removed`.
     List {
         /// For programs: one JSON object a line.
         #[arg(long)]
@@ -67,6 +69,14 @@ enum Action {
         #[arg(long)]
         yes: bool,
     },
+    /// Forget one that is not in the configuration any more, and how far it got.
+    Remove {
+        /// Its name.
+        name: String,
+        /// Don't ask.
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 /// Which, and for whom it is printed.
@@ -83,57 +93,156 @@ struct Named {
 pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = open_existing_store(config, &clock).await?;
-    let actor = actor();
-    match options.action {
-        Action::List { json } => list(&store, json).await,
-        Action::Show(named) => {
-            let row = store.consumer(&named.name).await?;
-            let row = row.ok_or_else(|| ConsumerRefusal::Unknown(named.name.clone()))?;
-            show(&store, &row, named.json).await
-        }
-        Action::Pause { named, note } => {
-            let row = store.pause_consumer(&named.name, note.as_deref(), &actor).await??;
-            show(&store, &row, named.json).await
-        }
-        Action::Resume(named) => {
-            let row = store.resume_consumer(&named.name, &actor).await??;
-            show(&store, &row, named.json).await
-        }
-        Action::Rewind { named, to, yes } => {
-            let question = format!("deliver to {} again all after position {to}?", named.name);
-            if !confirm(&question, yes)? {
-                return Ok(ExitCode::FAILURE);
+    let consumers = Consumers { configured: config.feed.subscriptions(), store, actor: actor() };
+    consumers.act(options.action).await
+}
+
+/// Whom the feed is delivered to, and who handles them.
+struct Consumers {
+    store: Arc<Store>,
+    actor: Actor,
+    /// What those of the configuration get, by their names.
+    configured: HashMap<String, Subscription>,
+}
+
+impl Consumers {
+    async fn act(&self, action: Action) -> anyhow::Result<ExitCode> {
+        let (store, actor) = (&self.store, &self.actor);
+        match action {
+            Action::List { json } => self.list(json).await?,
+            Action::Show(Named { name, json }) => {
+                let row = store.consumer(&name).await?;
+                self.show(row.ok_or(ConsumerRefusal::Unknown(name))?, json).await?;
             }
-            let row = store.rewind_consumer(&named.name, to, &actor).await??;
-            show(&store, &row, named.json).await
-        }
-        Action::Skip { named, yes } => {
-            if !confirm(&format!("leave out a change that {} never gets?", named.name), yes)? {
-                return Ok(ExitCode::FAILURE);
+            Action::Pause { named: Named { name, json }, note } => {
+                let row = store.pause_consumer(&name, note.as_deref(), actor).await??;
+                self.say(row, json, paused).await?;
             }
-            let filter = filter(config, &store, &named.name).await?;
-            let row = store.skip_change(&named.name, &filter, &actor).await??;
-            show(&store, &row, named.json).await
+            Action::Resume(Named { name, json }) => {
+                let row = store.resume_consumer(&name, actor).await??;
+                self.say(row, json, delivered_again).await?;
+            }
+            Action::Rewind { named: Named { name, json }, to, yes } => {
+                let question = format!("deliver to {name} again all after position {to}?");
+                if !confirm(&question, yes)? {
+                    return Ok(ExitCode::FAILURE);
+                }
+                let row = store.rewind_consumer(&name, to, actor).await??;
+                self.say(row, json, delivered_again).await?;
+            }
+            Action::Skip { named, yes } => return self.skip(named, yes).await,
+            Action::Remove { name, yes } => return self.remove(&name, yes).await,
         }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn skip(&self, Named { name, json }: Named, yes: bool) -> anyhow::Result<ExitCode> {
+        let subscription = self.configured.get(&name).cloned().unwrap_or_default();
+        let filter = self.store.change_filter(&subscription).await?;
+        let next = self.store.next_change_of(&name, &filter).await??;
+        let skipped = SkippedChange::from(&next.change);
+        if let Some(error) = &next.consumer.last_error {
+            errln!("{name} hangs: {}", plain(error));
+        }
+        if !confirm(&format!("leave out {skipped}, which {name} never gets?"), yes)? {
+            return Ok(ExitCode::FAILURE);
+        }
+        let row = self.store.skip_change(&next, &self.actor).await??;
+        let report = self.report(row).await?;
+        if json {
+            json_line(&serde_json::to_value(SkipReport { consumer: report, skipped })?);
+        } else {
+            outln!("left out {skipped}; {name} goes on behind it: {} to go", report.behind);
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn remove(&self, name: &str, yes: bool) -> anyhow::Result<ExitCode> {
+        if self.configured.contains_key(name) {
+            return Err(ConsumerRefusal::Configured(name.to_owned()).into());
+        }
+        let row = self.store.consumer(name).await?;
+        let row = row.ok_or_else(|| ConsumerRefusal::Unknown(name.to_owned()))?;
+        let question = format!(
+            "forget {name}, which got to position {}? Configured again, it begins where the feed is then.",
+            row.position
+        );
+        if !confirm(&question, yes)? {
+            return Ok(ExitCode::FAILURE);
+        }
+        self.store.remove_consumer(&row, &self.actor).await??;
+        outln!("{name} is forgotten");
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn report(&self, row: ConsumerRow) -> anyhow::Result<ConsumerReport> {
+        let is_configured = self.configured.contains_key(&row.name);
+        Ok(ConsumerReport::new(row, &self.store.feed_state().await?, is_configured))
+    }
+
+    /// Says what was done with it: to programs how it is, to people in a sentence.
+    async fn say(
+        &self,
+        row: ConsumerRow,
+        json: bool,
+        sentence: impl Fn(&ConsumerReport) -> String,
+    ) -> anyhow::Result<()> {
+        let report = self.report(row).await?;
+        if json {
+            json_line(&serde_json::to_value(report)?);
+        } else {
+            outln!("{}", plain(&sentence(&report)));
+        }
+        Ok(())
+    }
+
+    async fn show(&self, row: ConsumerRow, json: bool) -> anyhow::Result<()> {
+        let report = serde_json::to_value(self.report(row).await?)?;
+        if json {
+            json_line(&report);
+            return Ok(());
+        }
+        for (name, value) in report.as_object().into_iter().flatten() {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            outln!("{name:<14} {}", plain(&value));
+        }
+        Ok(())
+    }
+
+    async fn list(&self, json: bool) -> anyhow::Result<()> {
+        let feed = self.store.feed_state().await?;
+        let report = |row: ConsumerRow| {
+            let is_configured = self.configured.contains_key(&row.name);
+            ConsumerReport::new(row, &feed, is_configured)
+        };
+        let reports: Vec<_> = self.store.consumers().await?.into_iter().map(report).collect();
+        if json {
+            for report in &reports {
+                json_line(&serde_json::to_value(report)?);
+            }
+        } else {
+            print(reports);
+        }
+        Ok(())
     }
 }
 
-/// What passes to a consumer, as configured; of one that is not, and of the exchange: all.
-async fn filter(config: &Config, store: &Store, name: &str) -> anyhow::Result<ChangeFilter> {
-    let configured = config.feed.consumers.iter().find(|it| it.name == name);
-    let Some(configured) = configured else { return Ok(ChangeFilter::default()) };
-    Ok(store.change_filter(&configured.kinds, &configured.sessions).await?)
+fn paused(it: &ConsumerReport) -> String {
+    let ConsumerReport { name, position, behind, .. } = it;
+    format!("{name} is paused at position {position}, {behind} behind, until it is resumed")
 }
 
-async fn list(store: &Store, json: bool) -> anyhow::Result<ExitCode> {
-    let feed = store.feed_state().await?;
-    let rows = store.consumers().await?;
-    if json {
-        for row in &rows {
-            json_line(&to_json(row, &feed));
-        }
-        return Ok(ExitCode::SUCCESS);
-    }
+fn delivered_again(it: &ConsumerReport) -> String {
+    let ConsumerReport { name, position, behind, state, .. } = it;
+    let when = match state.as_str() {
+        "active" => "",
+        "removed" => " once it is configured",
+        _ => " once it is resumed",
+    };
+    format!("{name} gets what came after position {position}{when}: {behind} to go")
+}
+
+fn print(reports: Vec<ConsumerReport>) {
     let mut table = Table::new(&[
         text("name"),
         spare("kind"),
@@ -143,46 +252,16 @@ async fn list(store: &Store, json: bool) -> anyhow::Result<ExitCode> {
         spare("failing since"),
         text("why"),
     ]);
-    for row in &rows {
-        let why = row.reason.as_ref().or(row.last_error.as_ref());
+    for report in reports {
         table.row([
-            row.name.clone(),
-            row.kind.clone(),
-            row.state.clone(),
-            row.position.to_string(),
-            behind(row, &feed).to_string(),
-            row.failing_since.map_or_else(|| "-".to_owned(), time::short),
-            why.cloned().unwrap_or_else(|| "-".to_owned()),
+            report.name,
+            report.kind,
+            report.state,
+            report.position.to_string(),
+            report.behind.to_string(),
+            or_dash(report.failing_since.map(time::short)),
+            or_dash(report.reason.or(report.last_error)),
         ]);
     }
     table.print_or_none("consumers");
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn show(store: &Store, row: &ConsumerRow, json: bool) -> anyhow::Result<ExitCode> {
-    let told = to_json(row, &store.feed_state().await?);
-    if json {
-        json_line(&told);
-        return Ok(ExitCode::SUCCESS);
-    }
-    for (name, value) in told.as_object().into_iter().flatten() {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        outln!("{name:<14} {}", plain(&value));
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Positions that it was not told.
-fn behind(row: &ConsumerRow, feed: &FeedState) -> i64 {
-    (feed.position - row.position).max(0)
-}
-
-fn to_json(row: &ConsumerRow, feed: &FeedState) -> Value {
-    json!({
-        "name": row.name, "kind": row.kind, "state": row.state, "reason": row.reason,
-        "position": row.position, "newest": feed.position, "behind": behind(row, feed),
-        "epoch": row.epoch, "generation": row.generation,
-        "delivered_at": row.delivered_at, "failing_since": row.failing_since,
-        "next_try_at": row.next_try_at, "last_error": row.last_error,
-    })
 }

@@ -4,6 +4,7 @@ mod groups;
 mod jobs;
 mod known;
 mod list;
+mod outcome;
 mod replay;
 mod resolve;
 pub(super) mod scope;
@@ -15,7 +16,6 @@ use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
-use super::transfer::ImportOptions;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::lifecycle::{open_existing_store, open_store};
@@ -55,7 +55,7 @@ enum Action {
     /// Write them as lines of JSON, bodies byte for byte.
     Export(transfer::Export),
     /// Read such lines: what this ledger does not know becomes a pending dead letter.
-    Import(ImportOptions),
+    Import(transfer::Import),
 }
 
 /// What every action uses.

@@ -32,8 +32,20 @@ pub struct ManOptions;
 pub fn completions(options: &CompletionOptions) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(options.shell, &mut Cli::command(), "waha-ingest", &mut script);
-    bytes(&script)?;
+    let mut script = String::from_utf8(script)?;
+    if options.shell == Shell::Bash {
+        script = with_one_dash(&script);
+    }
+    bytes(script.as_bytes())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A script for bash that finds what it remembers. `clap_complete` 4.6 writes the dash of our name in two
+/// ways: its loop comes to `waha__ingest__subcmd__status`, its cases are of
+/// `waha__subcmd__ingest__subcmd__status`, and only first words are completed. A release that writes one
+/// gets it back as it is.
+fn with_one_dash(script: &str) -> String {
+    script.replace("waha__subcmd__ingest", "waha__ingest")
 }
 
 /// Prints one page with all commands.

@@ -1,4 +1,6 @@
-//! `migrate up|down|status`: the schema.
+//! `migrate up|down|status|partition`: the schema.
+
+mod partition;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -12,7 +14,7 @@ use super::confirm;
 use crate::cli::output::{errln, outln};
 use crate::clock::SystemClock;
 use crate::config::{Config, without_password};
-use crate::lifecycle::{ensure_tables, store_options};
+use crate::lifecycle::{ensure_tables, make_data_dir, store_options};
 use crate::store::{Store, StoreOptions};
 
 /// Options of `migrate`.
@@ -43,6 +45,9 @@ enum Step {
     },
     /// List the steps.
     Status,
+    /// Keep the ledger, its repetitions and its bodies in a part for each month, which retention then drops whole.
+    /// Says what it costs, and asks. Makes the parts of the next months where that was done.
+    Partition(partition::PartitionOptions),
 }
 
 /// Runs it.
@@ -62,6 +67,7 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
             migration::down(db, Some(u32::try_from(plan.steps.len())?)).await?;
         }
         Step::Status => {}
+        Step::Partition(options) => return partition::run(&store, &options).await,
     }
     let schema = migration::status(db).await?;
     for (name, is_applied) in schema.steps {
@@ -80,11 +86,11 @@ async fn open(config: &Config, step: &Step) -> anyhow::Result<Store> {
     let opened = match step {
         Step::Up => {
             if config.is_database_embedded() {
-                std::fs::create_dir_all(&config.data_dir)?;
+                make_data_dir(config)?;
             }
             Store::open(&options, clock).await
         }
-        Step::Down { .. } | Step::Status => {
+        Step::Down { .. } | Step::Status | Step::Partition(_) => {
             ensure_tables(config)?;
             Store::open_existing(&options, clock).await
         }

@@ -1,12 +1,20 @@
 //! All that commands print passes here, because tables hold what strangers wrote.
 //!
-//! Invariant: no control character but the end of a line and a tab, and nothing that turns the direction of
-//! text around, breaks lines or hides, reaches a terminal as it was written. Clippy refuses `println!` in this
+//! Invariant: what `visible` names reaches no terminal as it was written. Clippy refuses `println!` in this
 //! library. Bytes of a body go to files and pipes as they are.
 
 use std::fmt::{Arguments, Display};
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use clap::builder::RangedU64ValueParser;
+use clap::value_parser;
+
+pub(super) use crate::visible::{escaped_json, plain};
+
+use crate::figures::span;
+use crate::store::connect::replica::may_lag;
 
 /// Set once nobody reads stdout any more, as behind `| head`.
 static IS_CLOSED: AtomicBool = AtomicBool::new(false);
@@ -41,6 +49,33 @@ pub fn write_error_line(text: Arguments<'_>) {
 pub(super) fn json_line(json: &impl Display) {
     let json = format!("{}\n", escaped_json(&json.to_string()));
     let _ = noted(write(&mut io::stdout().lock(), &json));
+}
+
+/// What `--limit` of a list takes.
+pub(super) fn limit() -> RangedU64ValueParser<u64> {
+    value_parser!(u64).range(1..)
+}
+
+/// Says beside a list how it goes on, if there were as many as were asked for; `option`: the one that takes the
+/// last id, `--before` of lists that begin with the newest.
+pub(super) fn tell_of_more(option: &str, ids: &[i64], limit: u64) {
+    if let Some(last) = ids.last().filter(|_| ids.len() as u64 >= limit && is_read()) {
+        errln!("there may be more: {option} {last} goes on, --limit shows more");
+    }
+}
+
+/// Prints a list that may be read from a replica, and says beside it how old it is then.
+pub(super) async fn listed<T>(list: impl Future<Output = T>) -> T {
+    let (listed, age) = may_lag(list).await;
+    if let Some(age) = age.filter(|_| is_read()) {
+        errln!("read from the replica: at most {} old", span(whole_seconds(age)));
+    }
+    listed
+}
+
+/// Ms, not rounded down: nothing is said to be younger than it may be.
+pub(super) fn whole_seconds(age: Duration) -> i64 {
+    i64::try_from(age.as_secs() + 1).unwrap_or(i64::MAX).saturating_mul(1_000)
 }
 
 /// Prints bytes to stdout as they are, unless it is a terminal.
@@ -101,77 +136,4 @@ impl Write for Harmless {
 
 fn write(to: &mut impl Write, text: &str) -> io::Result<()> {
     to.write_all(text.as_bytes()).and_then(|()| to.flush())
-}
-
-/// A text of strangers, harmless on a terminal.
-pub(super) fn plain(text: &str) -> String {
-    let harmless = |character: char| match character {
-        '\n' | '\t' => character,
-        character if commands(character) => char::REPLACEMENT_CHARACTER,
-        character => character,
-    };
-    text.chars().map(harmless).collect()
-}
-
-/// The same JSON with an escape for every character that commands a terminal; such characters stand
-/// within texts only.
-pub(super) fn escaped_json(json: &str) -> String {
-    let mut escaped = String::with_capacity(json.len());
-    for character in json.chars() {
-        match character {
-            '\n' | '\t' => escaped.push(character),
-            character if commands(character) => {
-                for unit in character.encode_utf16(&mut [0; 2]) {
-                    escaped.push_str(&format!("\\u{unit:04x}"));
-                }
-            }
-            character => escaped.push(character),
-        }
-    }
-    escaped
-}
-
-/// Control characters (C0, DEL, C1); the marks, embeddings, overrides and isolates of Unicode's
-/// bidirectional algorithm (UAX 9), with which a text can show as another one; line and paragraph separators;
-/// and what takes no room, so that texts that look alike can differ or hold more than they show. The joiners
-/// U+200C and U+200D stay: Persian and emoji need them.
-fn commands(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
-            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
-            | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e007f}'
-        )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_text_can_not_command_the_terminal() {
-        assert_eq!(plain("a\u{1b}[2Jb\u{9b}c\nd\té"), "a\u{fffd}[2Jb\u{fffd}c\nd\té");
-        assert_eq!(
-            plain("\u{202e}gpj.exe\u{2066}\u{200f}\u{61c}"),
-            "\u{fffd}gpj.exe\u{fffd}\u{fffd}\u{fffd}"
-        );
-    }
-
-    #[test]
-    fn a_text_can_neither_break_a_line_nor_hide() {
-        let hidden = "\u{ad}\u{2028}\u{2029}\u{200b}\u{2060}\u{feff}\u{fffb}\u{e0041}";
-        assert_eq!(plain(&format!("a{hidden}b")), format!("a{}b", "\u{fffd}".repeat(8)));
-        let persian_and_emoji = "می\u{200c}خواهم 👩\u{200d}👩\u{200d}👧";
-        assert_eq!(plain(persian_and_emoji), persian_and_emoji);
-    }
-
-    #[test]
-    fn json_stays_equal_and_commands_nothing() {
-        let value = serde_json::json!({ "a\u{9b}": "b\u{1b}c\u{202e}d\u{7f}é\u{2028}\u{e0041}\n" });
-        let json = escaped_json(&format!("{value:#}"));
-        assert!(!json.chars().any(|it| it != '\n' && commands(it)), "{json}");
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&json).unwrap(), value);
-    }
 }

@@ -11,10 +11,9 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::cli::output::errln;
 use crate::config::{Config, SourceConfig, Verification};
-use crate::lifecycle::{Parts, Roles, start, stop_on_signals};
+use crate::lifecycle::{Parts, Roles, make_data_dir, start, stop_on_signals};
+use crate::server::descriptors::ensure_enough;
 
-/// Where `up` keeps the key that it makes, in the data folder.
-const KEY_FILE: &str = "hmac-key";
 /// The source of a generated key.
 const DEFAULT_SOURCE: &str = "default";
 
@@ -60,6 +59,7 @@ async fn run(
     options: &Options,
     roles: Roles,
 ) -> anyhow::Result<ExitCode> {
+    ensure_enough()?;
     let stop = stop_on_signals()?;
     let parts = Parts::open(Arc::clone(&config), roles).await?;
     if roles.works && config.is_door_alone() {
@@ -93,6 +93,14 @@ struct GeneratedKey {
     key: SecretString,
 }
 
+/// Without these WAHA drops what it can't deliver for half a minute, and files after three.
+const LASTING: [(&str, &str); 4] = [
+    ("WHATSAPP_HOOK_RETRIES_POLICY=exponential", "36 hours instead of half a minute"),
+    ("WHATSAPP_HOOK_RETRIES_DELAY_SECONDS=2", "the first wait, twice"),
+    ("WHATSAPP_HOOK_RETRIES_ATTEMPTS=15", "each wait is twice the one before"),
+    ("WHATSAPP_FILES_LIFETIME=604800", "files for 7 days instead of 180 s"),
+];
+
 /// What to put into WAHA's environment.
 fn print_settings(config: &Config, generated: Option<&GeneratedKey>, port: u16) {
     errln!("Put this into WAHA's environment (HOST is this machine as WAHA sees it):");
@@ -105,6 +113,9 @@ fn print_settings(config: &Config, generated: Option<&GeneratedKey>, port: u16) 
             }
             Verification::None => errln!("  # no key: source {} verifies nothing", source.name),
         }
+    }
+    for (setting, why) in LASTING {
+        errln!("  {setting:<42} # {why}");
     }
 }
 
@@ -121,8 +132,8 @@ fn shown_key(generated: Option<&GeneratedKey>, source: &str) -> String {
 
 /// Makes a key once and keeps it in the data folder.
 fn with_generated_key(config: Arc<Config>) -> anyhow::Result<(Arc<Config>, GeneratedKey)> {
-    std::fs::create_dir_all(&config.data_dir)?;
-    let path = config.data_dir.join(KEY_FILE);
+    make_data_dir(&config)?;
+    let path = config.made_key_path();
     let key = if let Ok(key) = std::fs::read_to_string(&path) {
         key.trim().to_owned()
     } else {
@@ -137,7 +148,8 @@ fn with_generated_key(config: Arc<Config>) -> anyhow::Result<(Arc<Config>, Gener
     );
     let verification = Verification::HmacSha512(vec![key.clone().into()]);
     let mut config = Arc::into_inner(config).context("the configuration is in use")?;
-    config.sources.push(SourceConfig { name: DEFAULT_SOURCE.to_owned(), verification });
+    let (name, waha, registration) = (DEFAULT_SOURCE.to_owned(), None, None);
+    config.sources.push(SourceConfig { name, verification, waha, registration });
     Ok((Arc::new(config), GeneratedKey { path, key: key.into() }))
 }
 
@@ -160,7 +172,7 @@ fn write_secret(path: &std::path::Path, secret: &str) -> std::io::Result<()> {
 
 /// The file of the key that `up` has made, if it holds one.
 pub fn made_key(config: &Config) -> Option<PathBuf> {
-    let path = config.data_dir.join(KEY_FILE);
+    let path = config.made_key_path();
     let key = std::fs::read_to_string(&path).ok()?;
     (!key.trim().is_empty()).then_some(path)
 }

@@ -1,5 +1,6 @@
 //! `simulate`: a WAHA that signs, repeats, shuffles and retries.
 
+mod api;
 mod report;
 mod told;
 
@@ -7,14 +8,17 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use chrono::{DateTime, Utc};
 use clap::{Args, value_parser};
 use indicatif::{ProgressBar, ProgressStyle};
 use secrecy::SecretString;
 
 use super::serve::key_of;
+use crate::clock::parse_time;
 use crate::config::Config;
 use crate::sender::{Event, Sending, send_watched};
-use crate::simulate::{Plan, Sent, history, shuffled};
+use crate::simulate::api::Served;
+use crate::simulate::{Age, Engine, Plan, Sent, history, shuffled};
 
 use told::Told;
 
@@ -28,7 +32,8 @@ const RATE_MAX: f64 = 1_000_000.0;
 /// Options of `simulate`.
 #[derive(Args)]
 #[command(
-    after_help = "Example:\n  waha-ingest simulate --count 20000 --duplicates 0.1 --shuffle 200 --seed 7"
+    after_help = "Examples:\n  waha-ingest simulate --count 20000 --duplicates 0.1 --shuffle 200 --seed 7\n  \
+                  waha-ingest simulate --api 127.0.0.1:3000 --api-key secret --rate 20 --lose 0.2"
 )]
 pub struct Options {
     /// Where to send; without it the configured listener, source `default`.
@@ -59,12 +64,23 @@ pub struct Options {
     #[arg(long, default_value_t = 4, allow_negative_numbers = true,
           value_parser = value_parser!(i64).range(1..=65_535))]
     sessions: i64,
+    /// The engine of all of them instead.
+    #[arg(long, value_enum)]
+    engine: Option<Engine>,
+    /// When the history begins, such as 2026-09-21, 2026-09-21T14:13:20Z or 2d (ago).
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    start: Option<DateTime<Utc>>,
+    /// Which WAHA they run on.
+    #[arg(long, value_name = "VERSION", value_enum, default_value_t)]
+    waha: Age,
     /// Decides everything that is left to chance: the same seed sends the same bodies.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// For programs.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    api: api::ApiArgs,
 }
 
 /// Runs it. Exit code 1: some webhooks were given up.
@@ -86,6 +102,7 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
         rate: options.rate,
         attempts_max: ATTEMPTS_MAX,
         retry_delay: RETRY_DELAY,
+        waha: options.waha,
     };
     let bar = progress_bar(u64::try_from(options.count)?);
     let told = Told::new(url, bar.clone());
@@ -96,12 +113,18 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
         Event::Answered(answer) => telling.answered(answer),
         Event::Ended => ticking.inc(1),
     };
+    let served = options.api.serve(&options, &sending)?;
+    let webhooks = webhooks(&options, served.as_deref())?;
     let report = tokio::select! {
-        report = send_watched(sending, webhooks(&options)?, watch) => report?,
+        report = send_watched(sending, webhooks, watch) => report?,
         never = told.watch_for_silence() => match never {},
+        never = options.api.restart_again_and_again(served.as_deref()) => match never {},
     };
     bar.finish_and_clear();
     report::print(&report, options.json);
+    if let Some(served) = served {
+        options.api.answer_until_stopped(&served).await?;
+    }
     Ok(if report.lost == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -116,16 +139,31 @@ fn check_url(url: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The webhooks of a seed, disturbed as asked.
-fn webhooks(options: &Options) -> anyhow::Result<impl Iterator<Item = Sent> + Send + use<>> {
-    let plan = Plan {
+/// What happens.
+fn plan(options: &Options) -> anyhow::Result<Plan> {
+    let plan = Plan::default();
+    Ok(Plan {
         seed: options.seed,
         sessions: u16::try_from(options.sessions)?,
+        engine: options.engine,
         // Each message brings more than one webhook, so this is always enough.
         messages: u32::try_from(options.count)?,
-        ..Plan::default()
+        age: options.waha,
+        start_ms: options.start.map_or(plan.start_ms, |start| start.timestamp_millis()),
+        ..plan
+    })
+}
+
+/// The webhooks of a seed, disturbed as asked; those of the API where it is served.
+fn webhooks(
+    options: &Options,
+    served: Option<&Served>,
+) -> anyhow::Result<impl Iterator<Item = Sent> + Send + use<>> {
+    let all: Box<dyn Iterator<Item = Sent> + Send> = match served {
+        Some(served) => Box::new(served.webhooks()),
+        None => Box::new(history(&plan(options)?)),
     };
-    let all = history(&plan).take(usize::try_from(options.count)?);
+    let all = all.take(usize::try_from(options.count)?);
     Ok(shuffled(options.seed, usize::try_from(options.shuffle)?, options.duplicates, all))
 }
 

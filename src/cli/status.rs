@@ -5,8 +5,11 @@ mod broker;
 mod ending;
 mod process;
 mod report;
+mod screen;
+mod section;
 mod sessions;
 mod settle;
+mod sources;
 mod tables;
 mod view;
 mod watch;
@@ -18,6 +21,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use crate::accounting::Accounting;
+use crate::admin::StatusReport;
 use crate::cli::output::{errln, json_line, outln, plain};
 use crate::cli::table::{Table, kept, number, text};
 use crate::cli::time;
@@ -26,9 +30,7 @@ use crate::lifecycle::NothingThere;
 use crate::store::operations::clocks::SourceClock;
 use crate::store::operations::dead_letter::DeadLetterGroup;
 
-use process::ProcessView;
-use report::{Report, StatusSources};
-use sessions::Sessions;
+use sources::StatusSources;
 
 /// Options of `status`.
 #[derive(Args)]
@@ -88,28 +90,35 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
     })
 }
 
-fn print(report: &Report) {
-    match (&report.equation, &report.uncounted) {
-        (Some(equation), _) => print_equation(equation),
-        (None, Some(uncounted)) => outln!("{}", uncounted.line()),
-        (None, None) => {}
+fn print(report: &StatusReport) {
+    match &report.equation {
+        Some(equation) => print_equation(equation),
+        None => outln!("{}", report::uncounted_line(&report.counts)),
     }
-    report.away_lines().iter().for_each(|line| outln!("{line}"));
+    for line in report::away_lines(report) {
+        outln!("{line}");
+    }
     print_lanes(report);
     print_groups(report.dead_letter_groups.as_deref().unwrap_or_default());
+    if let Some(line) = report::worker_line(report) {
+        outln!("{line}");
+    }
     for process in &report.processes {
         outln!("{}", plain(&process.line()));
     }
-    let broker = report.broker.iter().flat_map(broker::BrokerReport::lines);
-    let sessions = report.sessions.iter().flat_map(Sessions::lines);
-    let process = report.process.iter().flat_map(ProcessView::lines);
-    let lines = sessions.chain(clock_lines(&report.wrong_clocks)).chain(broker).chain(process);
-    for line in lines.chain([report.place.line()]) {
+    let broker = report.broker.iter().flat_map(broker::lines);
+    let process = report.process.iter().flat_map(process::lines);
+    let clocks = clock_lines(&report.wrong_clocks);
+    let replica = report.read_replica.as_ref().map(report::replica_line);
+    let late = report.late_files.as_ref().map(report::late_files_line);
+    let clocks = clocks.chain(late).chain(replica);
+    let lines = sessions::lines(report).into_iter().chain(clocks).chain(broker).chain(process);
+    for line in lines.chain([report::place_line(&report.place)]) {
         outln!("{line}");
     }
 }
 
-fn print_lanes(report: &Report) {
+fn print_lanes(report: &StatusReport) {
     let mut table =
         Table::new(&[kept("lane"), number("ready"), number("retrying"), number("oldest (s)")]);
     for lane in report.lanes.iter().flatten() {

@@ -181,6 +181,11 @@ impl Column {
     }
 }
 
+/// A cell that may have nothing to say.
+pub(super) fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

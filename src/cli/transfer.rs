@@ -1,7 +1,7 @@
 //! How `dead-letters` and `webhooks` write lines for another installation and take them in.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
+use std::io::{BufRead, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -10,12 +10,16 @@ use clap::Args;
 use serde_json::json;
 
 use super::actor::actor;
+use super::archived::open_lines;
 use super::confirm;
 use super::dead_letters::scope::prospect;
 use super::output::{Harmless, errln, json_line, outln};
 use crate::operations::{LineError, Transferred};
 use crate::store::Store;
 use crate::store::audit::{AuditAction, AuditEntry};
+
+/// Where lines are read from.
+pub(super) type Lines = Box<dyn BufRead + Send>;
 
 /// Where lines are written to.
 pub(super) type Output = BufWriter<Box<dyn Write + Send>>;
@@ -31,11 +35,9 @@ pub(super) struct ExportOptions {
     output: Option<PathBuf>,
 }
 
-/// Options of `import`.
+/// Options of `import`, beside what is imported.
 #[derive(Args)]
 pub(super) struct ImportOptions {
-    /// What `export` wrote.
-    file: PathBuf,
     /// Say what would be imported; change nothing.
     #[arg(long)]
     dry_run: bool,
@@ -72,15 +74,17 @@ impl ExportOptions {
 
 impl ImportOptions {
     /// Says what would become of the lines, asks, writes it down in the audit log and imports them.
-    /// `import` reads a file, and only looks if it is given no entry of that log; `what` it holds.
+    /// `import` reads lines of `file`, and only looks if it is given no entry of that log; `what` it holds.
     pub(super) async fn import(
         self,
         store: &Store,
+        file: &Path,
         what: &str,
-        import: impl AsyncFn(BufReader<File>, Option<i64>) -> Result<Transferred, LineError>,
+        import: impl AsyncFn(Lines, Option<i64>) -> Result<Transferred, LineError>,
     ) -> anyhow::Result<ExitCode> {
-        let would = import(self.open()?, None).await?;
-        let new = would.lines - would.known;
+        let open = || open_lines(file).with_context(|| file.display().to_string());
+        let would = import(open()?, None).await?;
+        let new = would.lines - would.known - would.without_body;
         if self.dry_run {
             if self.json {
                 json_line(&serde_json::to_string(&would)?);
@@ -93,8 +97,8 @@ impl ImportOptions {
         if new == 0 || !confirm("Go on?", self.yes)? {
             return Ok(ExitCode::SUCCESS);
         }
-        let log = self.log(store).await?;
-        let carried = import(self.open()?, Some(log)).await?;
+        let log = self.log(store, file).await?;
+        let carried = import(open()?, Some(log)).await?;
         if self.json {
             json_line(&serde_json::to_string(&carried)?);
         } else {
@@ -103,14 +107,9 @@ impl ImportOptions {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn open(&self) -> anyhow::Result<BufReader<File>> {
-        let file = File::open(&self.file).with_context(|| self.file.display().to_string())?;
-        Ok(BufReader::new(file))
-    }
-
-    async fn log(&self, store: &Store) -> anyhow::Result<i64> {
+    async fn log(&self, store: &Store, file: &Path) -> anyhow::Result<i64> {
         let actor = actor();
-        let new_values = Some(json!({ "file": self.file.display().to_string() }));
+        let new_values = Some(json!({ "file": file.display().to_string() }));
         let note = self.note.as_deref();
         let entry = AuditEntry { new_values, note, ..AuditEntry::new(AuditAction::Import, &actor) };
         Ok(store.record(&entry).await?)
@@ -119,8 +118,11 @@ impl ImportOptions {
 
 /// What would become of them.
 fn told(would: &Transferred, what: &str) -> String {
-    let Transferred { lines, known, would_end, .. } = would;
-    let new = lines - known;
-    let head = format!("{lines} {what}: {new} would be imported, {known} are known here");
+    let Transferred { lines, known, without_body, would_end, .. } = would;
+    let new = lines - known - without_body;
+    let mut head = format!("{lines} {what}: {new} would be imported, {known} are known here");
+    if *without_body > 0 {
+        head.push_str(&format!(", {without_body} have no body"));
+    }
     format!("{head}\n{}", prospect(would_end).trim_end())
 }

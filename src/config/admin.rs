@@ -18,6 +18,8 @@ pub struct AdminConfig {
     pub tokens: Vec<TokenConfig>,
     /// Whether `/metrics` needs no token.
     pub open_metrics: bool,
+    /// Whether there are pages for browsers.
+    pub console: bool,
 }
 
 /// Somebody who may use the admin listener.
@@ -64,7 +66,8 @@ pub(super) fn read(reader: &mut Reader, listen: Option<SocketAddr>) -> AdminConf
         "any address but a loopback one needs tokens: give at least one [admin.tokens.NAME]",
     );
     check_different(reader, &tokens);
-    AdminConfig { tokens, open_metrics: reader.flag("admin.open_metrics") }
+    let (open_metrics, console) = (reader.flag("admin.open_metrics"), reader.flag("admin.console"));
+    AdminConfig { tokens, open_metrics, console }
 }
 
 fn read_token(reader: &mut Reader, name: String) -> Option<TokenConfig> {

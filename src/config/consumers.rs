@@ -1,5 +1,6 @@
 //! `[feed]` and `[consumers.NAME]`: for how long what changed is kept, and whom it is delivered to.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use reqwest::Url;
@@ -9,9 +10,10 @@ use super::reader::{Reader, without_password};
 use super::source::{NAME_RULE, is_name};
 use crate::consumers::EXCHANGE;
 use crate::consumers::signature::Secret;
+use crate::names::nearest;
 use crate::store::feed::ChangeKind;
-use crate::store::operations::consumers::SessionName;
-use crate::store::operations::feed::PAGE_MAX;
+use crate::store::operations::consumers::{SessionName, Subscription};
+use crate::store::operations::feed::{PAGE_MAX, ROWS_BYTES_MAX};
 
 /// Not in the file, because each consumer may say otherwise.
 const TIMEOUT_MS: u64 = 15_000;
@@ -20,6 +22,8 @@ const TIMEOUT_MS: u64 = 15_000;
 pub struct FeedConfig {
     /// Whether it is published to the exchange on RabbitMQ.
     pub exchange: bool,
+    /// Whether PostgreSQL notifies those who listen.
+    pub notifies: bool,
     /// How long changes are kept; none: for ever.
     pub age_max: Option<Duration>,
     /// The applications that get it by webhooks.
@@ -35,14 +39,25 @@ pub struct ConsumerConfig {
     pub url: Url,
     /// Each request is signed with all of them.
     pub secrets: Vec<SecretString>,
-    /// Only changes of these kinds; empty: of all.
-    pub kinds: Vec<ChangeKind>,
-    /// Only of these sessions; empty: of all.
-    pub sessions: Vec<SessionName>,
+    /// What it gets.
+    pub subscription: Subscription,
     /// Most changes in a request; above 1 the body is an array.
     pub batch_max: u64,
+    /// Most bytes of its body, but for a single change.
+    pub batch_bytes_max: u64,
     /// How long a request may take.
     pub timeout: Duration,
+    /// Certificates (PEM) of the private authority that signed the receiver's.
+    pub ca_pem: Option<String>,
+}
+
+impl FeedConfig {
+    /// What each consumer gets, by its name; the exchange, if it is configured, gets all.
+    pub fn subscriptions(&self) -> HashMap<String, Subscription> {
+        let webhooks = self.consumers.iter().map(|it| (it.name.clone(), it.subscription.clone()));
+        let exchange = self.exchange.then(|| (EXCHANGE.to_owned(), Subscription::default()));
+        webhooks.chain(exchange).collect()
+    }
 }
 
 impl ConsumerConfig {
@@ -59,33 +74,46 @@ pub(super) fn read(reader: &mut Reader, has_broker: bool) -> FeedConfig {
         !exchange || has_broker,
         "needs RabbitMQ: queue.url is \"embedded\"",
     );
+    let notifies = reader.flag("feed.notify");
     let names = reader.names_below("consumers");
     let consumers = names.into_iter().filter_map(|name| read_consumer(reader, name)).collect();
-    FeedConfig { exchange, age_max: super::days(reader, "feed.keep_days"), consumers }
+    FeedConfig { exchange, notifies, age_max: super::days(reader, "feed.keep_days"), consumers }
 }
 
 fn read_consumer(reader: &mut Reader, name: String) -> Option<ConsumerConfig> {
     let key = |field: &str| format!("consumers.{name}.{field}");
     let section = format!("consumers.{name}");
-    reader.check(&section, is_name(&name), NAME_RULE);
+    if !is_name(&name) {
+        // Keys below such a name can't be asked for: all of them would seem to be missing, and unknown.
+        reader.check(&section, false, NAME_RULE);
+        reader.skip_below(&section);
+        return None;
+    }
     reader.check(&section, name != EXCHANGE, "this name is that of the exchange (feed.exchange)");
     let url = read_url(reader, &key("url"));
     let secrets = read_secrets(reader, &key("secret"), &key("secret_file"));
-    let kinds = read_kinds(reader, &key("kinds"));
-    let sessions = read_sessions(reader, &key("sessions"));
-    let batch_max = number_or(reader, &key("batch_max"), 1, 1, PAGE_MAX);
-    let timeout_ms = number_or(reader, &key("timeout_ms"), TIMEOUT_MS, 100, 120_000);
+    let subscription = Subscription {
+        kinds: read_kinds(reader, &key("kinds")),
+        sessions: read_sessions(reader, &key("sessions")),
+    };
+    let batch_max = reader.number_or(&key("batch_max"), 1, 1, PAGE_MAX);
+    let bytes_key = key("batch_bytes_max");
+    let batch_bytes_max = reader.number_or(&bytes_key, ROWS_BYTES_MAX, 1024, 64 * 1024 * 1024);
+    let timeout_ms = reader.number_or(&key("timeout_ms"), TIMEOUT_MS, 100, 120_000);
     let timeout = Duration::from_millis(timeout_ms);
-    Some(ConsumerConfig { name, url: url?, secrets, kinds, sessions, batch_max, timeout })
-}
-
-/// A number that holds without being told.
-fn number_or(reader: &mut Reader, key: &str, otherwise: u64, min: u64, max: u64) -> u64 {
-    if reader.get::<u64>(key).is_some() {
-        return reader.number(key, min, max);
-    }
-    reader.show(key, otherwise);
-    otherwise
+    let ca_pem = reader.optional_text(&key("ca_file"));
+    let ca_pem = ca_pem.and_then(|file| reader.file(&key("ca_file"), &file));
+    let url = url?;
+    Some(ConsumerConfig {
+        name,
+        url,
+        secrets,
+        subscription,
+        batch_max,
+        batch_bytes_max,
+        timeout,
+        ca_pem,
+    })
 }
 
 fn read_url(reader: &mut Reader, key: &str) -> Option<Url> {
@@ -113,10 +141,15 @@ fn read_secrets(reader: &mut Reader, key: &str, file_key: &str) -> Vec<SecretStr
 
 fn read_kinds(reader: &mut Reader, key: &str) -> Vec<ChangeKind> {
     let names = reader.list(key);
+    let known: Vec<String> = ChangeKind::ALL.iter().map(|kind| kind.name().to_owned()).collect();
     for name in names.iter().filter(|name| ChangeKind::of(name).is_none()) {
-        let known: Vec<&str> = ChangeKind::ALL.iter().map(|kind| kind.name()).collect();
-        let problem = format!("there is no kind {name:?}; there are {}", known.join(", "));
-        reader.check(key, false, problem);
+        let near = nearest(name, &known);
+        let hint = if near.is_empty() {
+            format!("there are {}", known.join(", "))
+        } else {
+            format!("near it: {}", near.join(", "))
+        };
+        reader.check(key, false, format_args!("there is no kind {name:?}; {hint}"));
     }
     names.iter().filter_map(|name| ChangeKind::of(name)).collect()
 }

@@ -20,11 +20,15 @@ use config::{Environment, File, FileFormat, Source, Value, ValueKind};
 use serde::de::DeserializeOwned;
 
 pub use secret::without_password;
+use variables::variable;
 
 use super::ConfigError;
+use crate::admin::Setting;
 
 /// Environment variables start with this and two underscores.
 const PREFIX: &str = "WAHA_INGEST";
+/// What the configuration library calls the origin of a variable.
+const ENVIRONMENT: &str = "the environment";
 
 type Builder = config::ConfigBuilder<config::builder::DefaultState>;
 
@@ -35,10 +39,13 @@ fn builder(defaults: &str) -> Builder {
 /// A configuration without problems.
 pub(super) struct Finished {
     /// What may be shown of every key that has a value.
-    pub(super) shown: BTreeMap<String, String>,
+    pub(super) shown: Vec<Setting>,
     /// What is odd, though it does no harm.
     pub(super) notes: Vec<String>,
 }
+
+/// A value of another kind than is asked for.
+struct NotOfKind;
 
 /// The layered values, and what was wrong with them so far.
 pub(super) struct Reader {
@@ -72,20 +79,42 @@ impl Reader {
 
     /// What was read, without secrets; or all problems, and every key that nobody asked for.
     pub(super) fn finish(mut self) -> Result<Finished, ConfigError> {
-        let all = self.values.collect().unwrap_or_default();
-        let mut keys = Vec::new();
-        for (name, value) in &all {
-            leaves(name, value, &mut keys);
-        }
-        let unknown = keys.into_iter().filter(|key| !self.asked.contains_key(key));
-        let unknown: Vec<String> = unknown.map(|key| self.unknown_key(&key)).collect();
+        let origins = self.origins();
+        let unknown = origins.keys().filter(|key| !self.asked.contains_key(*key));
+        let unknown: Vec<String> = unknown.map(|key| self.unknown_key(key)).collect();
         self.problems.extend(unknown);
         let notes = self.check_variables();
         if !self.problems.is_empty() {
             return Err(ConfigError(self.problems));
         }
-        let shown = self.asked.into_iter().filter_map(|(key, shown)| Some((key, shown?)));
+        let shown = self.asked.iter().filter_map(|(key, shown)| {
+            let (key, value) = (key.clone(), shown.clone()?);
+            Some(Setting { origin: self.origin(&key, &origins), key, value })
+        });
         Ok(Finished { shown: shown.collect(), notes })
+    }
+
+    /// Every key that is told, and what tells it.
+    fn origins(&self) -> BTreeMap<String, Option<String>> {
+        let mut origins = BTreeMap::new();
+        for (name, value) in &self.values.collect().unwrap_or_default() {
+            leaves(name, value, &mut origins);
+        }
+        origins
+    }
+
+    /// Where a key has its value from. A secret may have it from the file that another key names.
+    fn origin(&self, key: &str, origins: &BTreeMap<String, Option<String>>) -> String {
+        let told = |key: &str| match origins.get(key)?.as_deref()? {
+            ENVIRONMENT => Some("environment".to_owned()),
+            file => Some(file.to_owned()),
+        };
+        let of_file = || {
+            let file_key = format!("{key}_file");
+            self.asked.get(&file_key)?.as_ref()?;
+            told(&file_key).map(|origin| format!("{origin}, by {file_key}"))
+        };
+        told(key).or_else(of_file).unwrap_or_else(|| "default".to_owned())
     }
 
     /// Says what is shown of a key: what holds if it is not told, or stands for a secret.
@@ -93,36 +122,56 @@ impl Reader {
         self.asked.insert(key.to_owned(), Some(shown.to_string()));
     }
 
-    /// Adds a problem unless `is_right`.
+    /// Adds a problem unless `is_right`, with the variable that the value is from.
     pub(super) fn check(&mut self, key: &str, is_right: bool, problem: impl Display) {
-        if !is_right {
-            self.problems.push(format!("{key}: {problem}"));
+        if is_right {
+            return;
         }
+        let origins = self.origins();
+        let origin = origins.get(key).and_then(Option::as_deref);
+        let variable = if origin == Some(ENVIRONMENT) {
+            format!(" ({})", variable(key))
+        } else {
+            String::new()
+        };
+        self.problems.push(format!("{key}: {problem}{variable}"));
     }
 
-    /// A value of any kind; a problem if it has another.
-    pub(super) fn get<T: DeserializeOwned + Debug>(&mut self, key: &str) -> Option<T> {
+    /// The same of a value that is no secret, which is quoted.
+    fn check_quoted(&mut self, key: &str, is_right: bool, expected: impl Display) {
+        let quoted = self.values.get::<Value>(key).ok().and_then(|value| quoted(&value.kind));
+        let quoted = quoted.map(|value| format!("; it is {value}")).unwrap_or_default();
+        self.check(key, is_right, format_args!("must be {expected}{quoted}"));
+    }
+
+    /// A value of any kind; a problem if it has another, without the value, which may be secret.
+    fn get<T: DeserializeOwned + Debug>(&mut self, key: &str, expected: &str) -> Option<T> {
+        let value = self.find(key);
+        self.check(key, value.is_ok(), format_args!("must be {expected}"));
+        value.ok().flatten()
+    }
+
+    /// A value of any kind; none if it is not told, an error if it has another.
+    fn find<T: DeserializeOwned + Debug>(&mut self, key: &str) -> Result<Option<T>, NotOfKind> {
         self.asked.insert(key.to_owned(), None);
         match self.values.get(key) {
             Ok(value) => {
                 self.show(key, format_args!("{value:?}"));
-                Some(value)
+                Ok(Some(value))
             }
-            Err(config::ConfigError::NotFound(_)) => None,
-            Err(error) => {
-                // The library's text may hold the value, which may be secret: say the kind only.
-                let expected = match error {
-                    config::ConfigError::Type { expected, .. } => expected,
-                    _ => "another kind of value",
-                };
-                self.check(key, false, format!("must be {expected}"));
-                None
-            }
+            Err(config::ConfigError::NotFound(_)) => Ok(None),
+            // The library's text may hold the value, which may be secret, and tells of Rust's types.
+            Err(_) => Err(NotOfKind),
         }
     }
 
+    /// Whether a key has a value, of whichever kind.
+    pub(super) fn is_told(&self, key: &str) -> bool {
+        self.values.get::<Value>(key).is_ok()
+    }
+
     pub(super) fn optional_text(&mut self, key: &str) -> Option<String> {
-        self.get::<String>(key).filter(|text| !text.is_empty())
+        self.get::<String>(key, "a text").filter(|text| !text.is_empty())
     }
 
     pub(super) fn text(&mut self, key: &str) -> String {
@@ -135,10 +184,29 @@ impl Reader {
     where
         N: TryFrom<u64> + Default,
     {
-        let Some(number) = self.get::<u64>(key) else { return N::default() };
-        let fits = N::try_from(number).ok().filter(|_| (min..=max).contains(&number));
-        self.check(key, fits.is_some(), format!("must be between {min} and {max}"));
+        let found = self.find::<u64>(key);
+        let number = found.ok().flatten().filter(|number| (min..=max).contains(number));
+        let fits = number.and_then(|number| N::try_from(number).ok());
+        let expected = format_args!("a whole number from {min} to {max}");
+        self.check_quoted(key, fits.is_some(), expected);
         fits.unwrap_or_default()
+    }
+
+    /// A number that holds without being told.
+    pub(super) fn number_or(&mut self, key: &str, otherwise: u64, min: u64, max: u64) -> u64 {
+        if self.is_told(key) {
+            return self.number(key, min, max);
+        }
+        self.show(key, otherwise);
+        otherwise
+    }
+
+    /// A number from 0 to 1.
+    pub(super) fn share(&mut self, key: &str) -> f64 {
+        let found = self.find::<f64>(key).map(Option::unwrap_or_default);
+        let share = found.ok().filter(|share| (0.0..=1.0).contains(share));
+        self.check_quoted(key, share.is_some(), "a number from 0 to 1");
+        share.unwrap_or_default()
     }
 
     pub(super) fn milliseconds(&mut self, key: &str) -> Duration {
@@ -153,25 +221,31 @@ impl Reader {
     pub(super) fn address(&mut self, key: &str) -> SocketAddr {
         let text = self.text(key);
         let address = text.parse().ok();
-        self.check(
-            key,
-            text.is_empty() || address.is_some(),
-            "must be an address such as 127.0.0.1:8080",
-        );
+        let is_right = text.is_empty() || address.is_some();
+        self.check_quoted(key, is_right, "an address such as 127.0.0.1:8080");
         address.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)))
     }
 
     /// One of a few words. The first stands in when it is none of them.
     pub(super) fn choice<T: Copy>(&mut self, key: &str, choices: &[(&str, T)]) -> T {
-        let told = self.get::<String>(key).unwrap_or_default();
+        let told = self.find::<String>(key).ok().flatten().unwrap_or_default();
         let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
         let chosen = choices.iter().find(|(word, _)| *word == told);
-        self.check(key, chosen.is_some(), format!("must be one of: {}", words.join(", ")));
+        self.check_quoted(key, chosen.is_some(), format_args!("one of: {}", words.join(", ")));
         chosen.or(choices.first()).map(|(_, choice)| *choice).expect("a choice has words")
     }
 
     pub(super) fn flag(&mut self, key: &str) -> bool {
-        self.get(key).unwrap_or_default()
+        let flag = self.find(key);
+        self.check_quoted(key, flag.is_ok(), "true or false");
+        flag.ok().flatten().unwrap_or_default()
+    }
+
+    /// Says nothing of the keys below one that has a problem of its own.
+    pub(super) fn skip_below(&mut self, section: &str) {
+        let prefix = format!("{section}.");
+        let below = self.origins().into_keys().filter(|key| key.starts_with(&prefix));
+        self.asked.extend(below.map(|key| (key, None)));
     }
 
     /// A list, or a text with commas.
@@ -189,7 +263,10 @@ impl Reader {
     pub(super) fn numbers(&mut self, key: &str) -> Vec<u64> {
         let items = self.list(key);
         let numbers: Vec<u64> = items.iter().filter_map(|item| u64::from_str(item).ok()).collect();
-        self.check(key, numbers.len() == items.len(), "must be a list of numbers");
+        let strange = items.iter().find(|item| u64::from_str(item).is_err());
+        let strange = strange.map(|item| format!("; {item:?} is none")).unwrap_or_default();
+        let problem = format_args!("must be a list of whole numbers{strange}");
+        self.check(key, numbers.len() == items.len(), problem);
         self.show(key, format_args!("{numbers:?}"));
         numbers
     }
@@ -206,6 +283,15 @@ impl Reader {
         let mut names: Vec<String> = table.into_keys().collect();
         names.sort_unstable();
         names
+    }
+}
+
+/// A value, as a file would have it; none of a table or a list.
+fn quoted(kind: &ValueKind) -> Option<String> {
+    match kind {
+        ValueKind::String(text) => Some(format!("{text:?}")),
+        ValueKind::Nil | ValueKind::Table(_) | ValueKind::Array(_) => None,
+        single => Some(single.to_string()),
     }
 }
 
@@ -229,14 +315,16 @@ fn items(value: Value) -> Option<Vec<String>> {
     Some(items.filter(|item| !item.is_empty()).collect())
 }
 
-/// The paths of all values that are no tables.
-fn leaves(path: &str, value: &Value, keys: &mut Vec<String>) {
+/// The paths of all values that are no tables, with where each is from; the defaults have no name.
+fn leaves(path: &str, value: &Value, found: &mut BTreeMap<String, Option<String>>) {
     match &value.kind {
         ValueKind::Table(table) => {
             for (name, value) in table {
-                leaves(&format!("{path}.{name}"), value, keys);
+                leaves(&format!("{path}.{name}"), value, found);
             }
         }
-        _ => keys.push(path.to_owned()),
+        _ => {
+            found.insert(path.to_owned(), value.origin().map(str::to_owned));
+        }
     }
 }

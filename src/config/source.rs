@@ -1,9 +1,23 @@
 //! `[sources.NAME]`: a WAHA server and its keys.
 
+use std::num::NonZeroU32;
+
+use reqwest::Url;
 use secrecy::SecretString;
 
-use super::reader::Reader;
+use super::reader::{Reader, without_password};
+use crate::registrar::{Manage, RegistrarOptions, WantedWebhook};
+use crate::waha_api::WahaApiOptions;
 use crate::webhook::source::Source;
+
+/// Not in the file, because each source may say otherwise.
+const REQUESTS_PER_MINUTE: u64 = 60;
+const CONCURRENCY: u64 = 4;
+/// With fifteen of them, each twice as late as the one before, WAHA tries for 36 hours.
+const RETRY_DELAY_S: u64 = 2;
+const RETRY_ATTEMPTS: u64 = 15;
+/// All events but `state.change` and `engine.event`; every release knows it.
+const ALL_EVENTS: &str = "*";
 
 /// A configured WAHA server.
 pub struct SourceConfig {
@@ -11,6 +25,10 @@ pub struct SourceConfig {
     pub name: String,
     /// How its webhooks are verified.
     pub verification: Verification,
+    /// How its REST API is asked; none if it is not.
+    pub waha: Option<WahaApiOptions>,
+    /// How its webhook is registered there; none if nobody said where WAHA reaches the door.
+    pub registration: Option<RegistrarOptions>,
 }
 
 /// How a source's webhooks are verified.
@@ -31,6 +49,16 @@ impl SourceConfig {
     }
 }
 
+impl Verification {
+    /// The key that WAHA should sign with: the last one, because a new one is added behind the old ones.
+    pub fn newest_key(&self) -> Option<SecretString> {
+        match self {
+            Self::HmacSha512(keys) => keys.last().cloned(),
+            Self::None => None,
+        }
+    }
+}
+
 pub(super) fn read_all(reader: &mut Reader) -> Vec<SourceConfig> {
     reader.names_below("sources").into_iter().map(|name| read(reader, name)).collect()
 }
@@ -46,7 +74,120 @@ fn read(reader: &mut Reader, name: String) -> SourceConfig {
     );
     reader.check(&format!("sources.{name}"), is_name(&name), NAME_RULE);
     let verification = if verifies { Verification::HmacSha512(keys) } else { Verification::None };
-    SourceConfig { name, verification }
+    let waha = read_waha(reader, &name);
+    let registration = read_registration(reader, &name, &verification);
+    SourceConfig { name, verification, waha, registration }
+}
+
+/// `[sources.NAME.waha]`, if there is such a section.
+fn read_waha(reader: &mut Reader, source: &str) -> Option<WahaApiOptions> {
+    let section = format!("sources.{source}.waha");
+    if reader.names_below(&section).is_empty() {
+        return None;
+    }
+    let key = |field: &str| format!("{section}.{field}");
+    let url = read_url(reader, &key("url"));
+    let api_key = reader.secret(&key("api_key"), &key("api_key_file"));
+    let requests = reader.number_or(&key("requests_per_minute"), REQUESTS_PER_MINUTE, 1, 6_000);
+    let concurrency = reader.number_or(&key("concurrency"), CONCURRENCY, 1, 64);
+    let s3_origins = read_origins(reader, &key("s3_origins"));
+    Some(WahaApiOptions {
+        source: source.to_owned(),
+        url: url?,
+        api_key: api_key.into(),
+        requests_per_minute: u32::try_from(requests).ok().and_then(NonZeroU32::new)?,
+        concurrency: usize::try_from(concurrency).ok()?,
+        s3_origins,
+    })
+}
+
+/// What of `[sources.NAME.waha]` is about the webhook in WAHA's sessions.
+fn read_registration(
+    reader: &mut Reader,
+    source: &str,
+    verification: &Verification,
+) -> Option<RegistrarOptions> {
+    let section = format!("sources.{source}.waha");
+    if reader.names_below(&section).is_empty() {
+        return None;
+    }
+    let key = |field: &str| format!("{section}.{field}");
+    let url = read_webhook_url(reader, &key("webhook_url"), source);
+    let manage = read_manage(reader, &key("manage"), url.is_some());
+    let events = reader.list(&key("webhook_events"));
+    let events = if events.is_empty() { vec![ALL_EVENTS.to_owned()] } else { events };
+    let delay = reader.number_or(&key("webhook_retry_delay_s"), RETRY_DELAY_S, 1, 3_600);
+    let attempts = reader.number_or(&key("webhook_retry_attempts"), RETRY_ATTEMPTS, 0, 100);
+    let webhook = WantedWebhook {
+        url: url?,
+        events,
+        retry_delay_s: u32::try_from(delay).ok()?,
+        retry_attempts: u32::try_from(attempts).ok()?,
+    };
+    Some(RegistrarOptions { webhook, manage, key: verification.newest_key().into() })
+}
+
+/// Where WAHA reaches the door. Without a path that of the source is added.
+fn read_webhook_url(reader: &mut Reader, key: &str, source: &str) -> Option<Url> {
+    let text = reader.optional_text(key)?;
+    reader.show(key, format_args!("{:?}", without_password(&text)));
+    let has_user = |url: &Url| !url.username().is_empty() || url.password().is_some();
+    let is_right = |url: &Url| {
+        is_http(url) && !has_user(url) && url.query().is_none() && url.fragment().is_none()
+    };
+    let mut url = Url::parse(&text).ok().filter(is_right);
+    let rule =
+        "must be an http:// or https:// URL without user and query, as WAHA reaches the door";
+    reader.check(key, url.is_some(), rule);
+    if let Some(url) = url.as_mut().filter(|url| url.path() == "/") {
+        url.set_path(&format!("/webhooks/{source}"));
+    }
+    url
+}
+
+fn read_manage(reader: &mut Reader, key: &str, has_url: bool) -> Manage {
+    if !reader.is_told(key) {
+        reader.show(key, "\"check\"");
+        return Manage::Check;
+    }
+    let choices = [("check", Manage::Check), ("off", Manage::Off), ("apply", Manage::Apply)];
+    let manage = reader.choice(key, &choices);
+    let problem = "needs webhook_url beside it: where WAHA reaches the door";
+    reader.check(key, manage != Manage::Apply || has_url, problem);
+    manage
+}
+
+/// Where WAHA is, perhaps under a path of a proxy.
+fn read_url(reader: &mut Reader, key: &str) -> Option<Url> {
+    let text = reader.text(key);
+    reader.show(key, format_args!("{:?}", without_password(&text)));
+    let is_right = |url: &Url| is_http(url) && url.query().is_none() && url.fragment().is_none();
+    let url = Url::parse(&text).ok().filter(is_right);
+    let rule = "must be an http:// or https:// URL without a query";
+    reader.check(key, text.is_empty() || url.is_some(), rule);
+    url
+}
+
+/// Servers as `scheme://host` or `scheme://host:port`, in the one form in which they are compared.
+fn read_origins(reader: &mut Reader, key: &str) -> Vec<String> {
+    let mut origins = Vec::new();
+    for text in reader.list(key) {
+        let url = Url::parse(&text).ok().filter(is_http).filter(is_bare);
+        let rule = "an origin such as \"https://s3.example.com\", without a path";
+        reader.check(key, url.is_some(), format_args!("must be {rule}; {text:?} is none"));
+        origins.extend(url.map(|url| url.origin().ascii_serialization()));
+    }
+    origins
+}
+
+fn is_http(url: &Url) -> bool {
+    ["http", "https"].contains(&url.scheme())
+}
+
+/// Whether a URL says nothing but scheme, host and port.
+fn is_bare(url: &Url) -> bool {
+    let has_user = !url.username().is_empty() || url.password().is_some();
+    url.path() == "/" && url.query().is_none() && url.fragment().is_none() && !has_user
 }
 
 fn verifies(reader: &mut Reader, key: &str) -> bool {

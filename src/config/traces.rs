@@ -19,8 +19,7 @@ pub(super) fn read(reader: &mut Reader) -> TracesConfig {
         reader.check("traces.endpoint", is_http, "must start with http:// or https://");
         reader.show("traces.endpoint", format_args!("{:?}", without_password(endpoint)));
     }
-    let ratio = reader.get::<f64>("traces.ratio").unwrap_or_default();
-    reader.check("traces.ratio", (0.0..=1.0).contains(&ratio), "must be between 0 and 1");
+    let ratio = reader.share("traces.ratio");
     let told = reader.text("traces.service_name");
     let service_name = reader.standard(SERVICE_NAME).unwrap_or(told);
     reader.show("traces.service_name", format_args!("{service_name:?}"));

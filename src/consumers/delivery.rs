@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::entry::Entry;
+use super::entry::{Batch, Entry};
 use super::lease::Lease;
 use super::{Consumer, DeliveryError, Way};
 use crate::clock::Clock;
 use crate::metrics::consumers::ConsumerMetrics;
+use crate::operations::ChangeReport;
 use crate::outage::Outage;
 use crate::store::operations::consumers::{ConsumerRow, ConsumerState, SessionName, cursor};
-use crate::store::operations::feed::{ChangePage, FeedState, Gone};
+use crate::store::operations::feed::{ChangePage, ChangeWithRow, FeedState, Gone, PageWithRows};
 use crate::store::{Store, StoreError};
 
 /// Longest wait between two tries of a consumer that takes nothing.
@@ -48,6 +49,8 @@ pub struct Delivery {
     metrics: ConsumerMetrics,
     timing: Timing,
     lease: Lease,
+    /// Changes of the next batch at most: one after a failure, then twice as many each time.
+    width: u64,
     /// The waits since the consumer takes nothing, and until when the present one lasts.
     backoff: Option<(Outage, Instant)>,
     /// Names of sessions by their ids; they never change.
@@ -73,8 +76,9 @@ impl Delivery {
         owner: String,
     ) -> Self {
         let lease = Lease::new(owner, timing.lease);
+        let width = consumer.batch_max;
         let (backoff, names) = (None, HashMap::new());
-        Self { store, clock, consumer, metrics, timing, lease, backoff, names }
+        Self { store, clock, consumer, metrics, timing, lease, width, backoff, names }
     }
 
     /// Delivers until `stop`.
@@ -138,30 +142,31 @@ impl Delivery {
         row: &ConsumerRow,
         feed: &FeedState,
     ) -> Result<Result<ChangePage, Gone>, StoreError> {
-        let Consumer { kinds, sessions, batch_max, .. } = &self.consumer;
         // After the state: a session that it tells of has its row.
-        let filter = self.store.change_filter(kinds, sessions).await?;
-        self.store.changes_after(feed, cursor(row), &filter, *batch_max).await
+        let filter = self.store.change_filter(&self.consumer.subscription).await?;
+        // Also where another process failed.
+        let limit = if row.failing_since.is_some() { 1 } else { self.width };
+        self.store.changes_after(feed, cursor(row), &filter, limit).await
     }
 
     async fn tell(&mut self, row: ConsumerRow, page: ChangePage) -> Result<Next, StoreError> {
-        let ChangePage { changes, position } = page;
-        let count = changes.len();
+        let batch = self.batch(&row, page).await?;
+        let count = batch.entries.len();
         if count > 0 {
-            let entries = self.entries(&row, changes).await?;
             if !self.lease.lasts() {
                 // Reading took so long that another process may deliver by now.
                 return Ok(Next::Step);
             }
-            let sent = self.send(&entries).await;
+            let sent = self.send(&batch.entries).await;
             if let Err(error) = sent {
-                return self.failed(&row, &error).await;
+                return self.failed(&row, &batch, &error).await;
             }
             self.metrics.delivered(&self.consumer.name, count);
             self.backoff = None;
+            self.width = self.width.saturating_mul(2).min(self.consumer.batch_max);
         }
         let began = Instant::now();
-        if let Some(row) = self.store.advance_consumer(&row, position, count > 0).await? {
+        if let Some(row) = self.store.advance_consumer(&row, batch.position, count > 0).await? {
             self.lease.renewed(&row, began);
         }
         Ok(Next::Step)
@@ -174,31 +179,31 @@ impl Delivery {
         }
     }
 
-    async fn entries(
-        &mut self,
-        row: &ConsumerRow,
-        changes: Vec<entity::waha_changes::Model>,
-    ) -> Result<Vec<Entry>, StoreError> {
-        let sessions = changes.iter().map(|change| change.session_id);
+    async fn batch(&mut self, row: &ConsumerRow, page: ChangePage) -> Result<Batch, StoreError> {
+        let sessions = page.changes.iter().map(|change| change.session_id);
         let unknown: Vec<i64> = sessions.filter(|id| !self.names.contains_key(id)).collect();
         if !unknown.is_empty() {
             self.names.extend(self.store.session_names(unknown).await?);
         }
-        let none = SessionName { source: String::new(), name: String::new() };
-        let told = self.store.with_rows(changes).await?.into_iter();
-        let entry = |told: crate::store::operations::feed::ChangeWithRow| {
-            let session = self.names.get(&told.change.session_id).unwrap_or(&none);
-            Entry::of(told, row, session)
+        let bytes_max = self.consumer.batch_bytes_max;
+        let PageWithRows { changes, position } = self.store.with_rows(page, bytes_max).await?;
+        let entry = |told: ChangeWithRow| {
+            let session = self.names.get(&told.change.session_id).cloned().unwrap_or_default();
+            Entry::new(&ChangeReport::with_row(told, session), row)
         };
-        Ok(told.map(entry).collect())
+        let mut batch = Batch { entries: changes.into_iter().map(entry).collect(), position };
+        batch.shorten_to(bytes_max);
+        Ok(batch)
     }
 
     async fn failed(
         &mut self,
         row: &ConsumerRow,
+        batch: &Batch,
         error: &DeliveryError,
     ) -> Result<Next, StoreError> {
         self.metrics.failed(&self.consumer.name);
+        self.width = 1;
         if let DeliveryError::Unwanted = error {
             return self.give_up(row, ConsumerState::Paused, &error.to_string()).await;
         }
@@ -217,7 +222,8 @@ impl Delivery {
         }
         self.backoff = Some((outage, Instant::now() + wait));
         let next_try_at = self.clock.now() + wait;
-        self.store.note_failed_delivery(row, &error.to_string(), next_try_at).await?;
+        let noted = noted(error, batch, row.last_error.as_deref());
+        self.store.note_failed_delivery(row, &noted, next_try_at).await?;
         Ok(Next::Poll)
     }
 
@@ -244,5 +250,28 @@ impl Delivery {
         let lag_ms = since.map_or(0, |at| (self.clock.now() - at).num_milliseconds().max(0));
         self.metrics.set_lag(&self.consumer.name, positions, lag_ms);
         Ok(())
+    }
+}
+
+/// What is kept of an error: that a connection is closed does not say why, and what was said before does.
+fn noted(error: &DeliveryError, batch: &Batch, before: Option<&str>) -> String {
+    match (error, before) {
+        (DeliveryError::Closed(_), Some(before)) => before.to_owned(),
+        _ => format!("{error} ({})", batch.named()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_stays_while_it_is_only_known_that_a_connection_is_closed() {
+        let batch = Batch { entries: Vec::new(), position: 1 };
+        let closed = DeliveryError::Closed("closed".to_owned());
+        assert_eq!(noted(&closed, &batch, Some("no right (position 1)")), "no right (position 1)");
+        assert_eq!(noted(&closed, &batch, None), "closed ()");
+        let failed = DeliveryError::Failed("refused".to_owned());
+        assert_eq!(noted(&failed, &batch, Some("no right")), "refused ()");
     }
 }

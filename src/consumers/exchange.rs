@@ -2,7 +2,7 @@
 
 use super::DeliveryError;
 use super::entry::Entry;
-use crate::queue::rabbitmq::{FeedExchange, FeedMessage};
+use crate::queue::rabbitmq::{BrokerError, FeedExchange, FeedMessage};
 use crate::telemetry::cause::Causes;
 
 /// The exchange.
@@ -18,10 +18,15 @@ impl ExchangeWay {
         let message = |entry: &Entry| FeedMessage {
             routing_key: entry.routing_key.clone(),
             id: entry.id.clone(),
-            body: entry.json.to_string().into_bytes(),
+            body: entry.json.clone().into_bytes(),
         };
         let messages: Vec<FeedMessage> = entries.iter().map(message).collect();
         let published = self.0.publish(&messages).await;
-        published.map_err(|error| DeliveryError::Failed(Causes(&error).to_string()))
+        published.map_err(|error| {
+            let said = Causes(&error).to_string();
+            // While it connects anew: the error before says why.
+            let is_closed = matches!(error, BrokerError::Closed);
+            if is_closed { DeliveryError::Closed(said) } else { DeliveryError::Failed(said) }
+        })
     }
 }

@@ -1,7 +1,8 @@
 //! Whether this process may deliver for a consumer: at most one does at a time.
 //!
 //! Used by `delivery`. No clocks are compared: a lease is over once its number has not grown for its length, by
-//! the watch of whoever waits; its owner, which took it earlier, stops using it before.
+//! the watch of whoever waits; its owner, which took it earlier, stops using it before. A process that has locked
+//! its data folder goes by the folder's name, so it takes the lease of one that was killed there at once.
 
 use std::time::{Duration, Instant};
 

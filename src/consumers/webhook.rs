@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{Client, StatusCode, Url, redirect};
-use serde_json::Value;
+use reqwest::{Certificate, Client, StatusCode, Url, redirect};
 
 use super::entry::Entry;
 use super::signature::signatures;
@@ -35,14 +34,21 @@ pub struct WebhookOptions {
     pub secrets: SharedSecrets,
     /// Whether the body is an array.
     pub is_batched: bool,
+    /// Certificates (PEM) of the private authority that is trusted instead of those of this machine.
+    pub ca_pem: Option<String>,
 }
 
 impl WebhookWay {
-    /// Makes the client. An error: this machine trusts nobody's certificates.
+    /// Makes the client. An error: this machine trusts nobody's certificates, or those of `ca_pem` can't be used.
     pub fn new(options: WebhookOptions) -> reqwest::Result<Self> {
-        let WebhookOptions { consumer, url, timeout, secrets, is_batched } = options;
-        let is_plain = url.scheme() == "http";
-        let client = if is_plain { http_client::plain() } else { http_client::builder() };
+        let WebhookOptions { consumer, url, timeout, secrets, is_batched, ca_pem } = options;
+        let client = match (url.scheme(), ca_pem) {
+            ("http", _) => http_client::plain(),
+            (_, Some(pem)) => {
+                http_client::builder().tls_certs_only(Certificate::from_pem_bundle(pem.as_bytes())?)
+            }
+            (_, None) => http_client::builder(),
+        };
         // A redirect would lead what is signed for one receiver to another one.
         let client = client.redirect(redirect::Policy::none()).timeout(timeout);
         Ok(Self { consumer, url, client: client.build()?, secrets, is_batched })
@@ -55,7 +61,8 @@ impl WebhookWay {
         let signature =
             signatures(&self.secrets.of(&self.consumer), &last.id, at_s, body.as_bytes());
         let request = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/json");
-        // The last, because a batch that is tried again may have grown: receivers leave out an id they know.
+        // The last, because a batch that is tried again may have others behind it: receivers leave out an id they
+        // know. Whoever takes batches compares positions.
         let request = request.header("webhook-id", &last.id);
         let request = request.header("webhook-timestamp", at_s);
         let request = request.header("webhook-signature", signature).body(body);
@@ -66,7 +73,7 @@ impl WebhookWay {
         match answer.status() {
             status if status.is_success() => Ok(()),
             StatusCode::GONE => Err(DeliveryError::Unwanted),
-            status if status.is_redirection() => Err(DeliveryError::Failed(format!(
+            status if leads_elsewhere(status) => Err(DeliveryError::Failed(format!(
                 "the receiver answered {status}: redirects are not followed, configure where it leads"
             ))),
             status => Err(DeliveryError::Failed(format!("the receiver answered {status}"))),
@@ -75,8 +82,16 @@ impl WebhookWay {
 
     fn body(&self, entries: &[Entry]) -> String {
         match entries {
-            [entry] if !self.is_batched => entry.json.to_string(),
-            entries => Value::Array(entries.iter().map(|it| it.json.clone()).collect()).to_string(),
+            [entry] if !self.is_batched => entry.json.clone(),
+            entries => {
+                let each = entries.iter().map(|entry| entry.json.as_str());
+                format!("[{}]", each.collect::<Vec<_>>().join(","))
+            }
         }
     }
+}
+
+/// Of the others of 300 and above (such as 304) nothing leads anywhere.
+fn leads_elsewhere(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }

@@ -1,6 +1,8 @@
 //! What must hold of whatever comes out, whoever sent what went in.
 
-use crate::change::{AnswerKey, Changes, ChatKey, InChat, Merge, MessageKey, Named, SessionKey};
+use crate::change::{
+    Changes, ChatKey, InChat, Merge, MessageKey, Named, SessionChange, SessionKey,
+};
 use crate::webhook::envelope::{is_key_text, is_word};
 use crate::webhook::storable::{
     EVENT_TYPE_BYTES_MAX, ID_BYTES_MAX, SESSION_BYTES_MAX, SOURCE_BYTES_MAX,
@@ -43,59 +45,74 @@ pub(super) fn check_merge(one: &Changes, other: &Changes) {
 /// Keys fit their columns whole and hold nothing that can't be read; no text holds what PostgreSQL
 /// refuses.
 pub(super) fn check_changes(changes: &Changes) {
-    for (key, session) in &changes.sessions {
-        check_session(key);
-        for point in &session.history {
-            assert!(is_word(&point.status, STATUS_BYTES_MAX), "{point:?}");
-        }
-        let user = session.identity.metadata.as_ref().and_then(|it| it.value.user_id.as_deref());
-        user.into_iter().for_each(check_text);
+    let Changes {
+        sessions,
+        chats,
+        messages,
+        own_messages,
+        edits,
+        revocations,
+        referrals,
+        reactions,
+        votes,
+        event_responses,
+        member_acks,
+        calls,
+        reads,
+        contacts,
+        links,
+        participants,
+        join_requests,
+        labels,
+        chat_labels,
+        acts,
+    } = changes;
+    for (key, session) in sessions {
+        check_session_change(key, session);
     }
-    changes.chats.keys().for_each(check_chat);
-    for (key, message) in &changes.messages {
+    chats.keys().for_each(check_chat);
+    for (key, message) in messages {
         check_message(key);
         message.told.keys().for_each(|author| check_text(author));
     }
-    check_about_messages(changes);
-    check_people(changes);
+    own_messages.keys().chain(acts).for_each(check_message);
+    for key in edits.keys() {
+        check_about_message(key);
+        check_text(&key.edit_id);
+    }
+    revocations.keys().for_each(check_about_message);
+    referrals.keys().for_each(check_about_message);
+    reactions.keys().for_each(check_about_message);
+    votes.keys().for_each(check_about_message);
+    event_responses.keys().for_each(check_about_message);
+    member_acks.keys().for_each(check_about_message);
+    for key in calls.keys() {
+        check_session(&key.session);
+        check_text(&key.call_id);
+    }
+    reads.keys().for_each(check_in_chat);
+    let ids = links.iter().flat_map(|link| [&link.lid, &link.phone]);
+    for id in contacts.keys().map(|key| &key.jid).chain(ids) {
+        check_text(id);
+    }
+    participants.keys().for_each(check_in_chat);
+    join_requests.keys().for_each(check_in_chat);
+    chat_labels.keys().for_each(check_in_chat);
+    let labels = labels.keys().map(|key| &key.label_id);
+    for id in labels.chain(chat_labels.keys().map(|key| &key.label_id)) {
+        check_text(id);
+    }
     let text = format!("{changes:?}");
     assert!(!holds_nul(&text), "{text}");
 }
 
-fn check_about_messages(changes: &Changes) {
-    for key in changes.edits.keys() {
-        check_message(&key.message);
-        check_text(&key.author);
-        check_text(&key.edit_id);
+fn check_session_change(key: &SessionKey, session: &SessionChange) {
+    check_session(key);
+    for point in &session.history {
+        assert!(is_word(&point.status, STATUS_BYTES_MAX), "{point:?}");
     }
-    for key in changes.revocations.keys() {
-        check_message(&key.message);
-        check_text(&key.author);
-    }
-    changes.reactions.keys().for_each(check_answer);
-    changes.votes.keys().for_each(check_answer);
-    changes.event_responses.keys().for_each(check_answer);
-    changes.member_acks.keys().for_each(check_answer);
-}
-
-fn check_people(changes: &Changes) {
-    for key in changes.calls.keys() {
-        check_session(&key.session);
-        check_text(&key.call_id);
-    }
-    changes.reads.keys().for_each(check_in_chat);
-    changes.contacts.keys().for_each(|key| check_text(&key.jid));
-    for link in &changes.links {
-        check_text(&link.lid);
-        check_text(&link.phone);
-    }
-    changes.participants.keys().for_each(check_in_chat);
-    changes.join_requests.keys().for_each(check_in_chat);
-    changes.labels.keys().for_each(|key| check_text(&key.label_id));
-    for key in changes.chat_labels.keys() {
-        check_chat(&key.chat);
-        check_text(&key.label_id);
-    }
+    let user = session.identity.metadata.as_ref().and_then(|it| it.value.user_id.as_deref());
+    user.into_iter().for_each(check_text);
 }
 
 fn check_session(key: &SessionKey) {
@@ -118,9 +135,9 @@ fn check_message(key: &MessageKey) {
     check_text(&key.message_id);
 }
 
-fn check_answer(key: &AnswerKey) {
-    check_message(&key.message);
-    check_text(&key.author);
+fn check_about_message(key: &(impl InChat + Named)) {
+    check_in_chat(key);
+    check_message(key.about().expect("it is about one"));
 }
 
 fn check_text(text: &str) {

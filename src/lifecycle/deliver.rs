@@ -13,6 +13,8 @@ use crate::consumers::{
     Consumer, Delivery, EXCHANGE, ExchangeWay, SharedSecrets, Timing, Way, WebhookWay,
 };
 use crate::store::Store;
+use crate::store::operations::consumers::Subscription;
+use crate::store::operations::feed::ROWS_BYTES_MAX;
 
 /// Changes that are published to the exchange at once.
 const EXCHANGE_BATCH: u64 = 200;
@@ -32,9 +34,9 @@ impl Parts {
             let consumer = Consumer {
                 name: EXCHANGE.to_owned(),
                 way: Way::Exchange(ExchangeWay::new(broker.feed_exchange())),
-                kinds: Vec::new(),
-                sessions: Vec::new(),
+                subscription: Subscription::default(),
                 batch_max: EXCHANGE_BATCH,
+                batch_bytes_max: ROWS_BYTES_MAX,
             };
             all.push(self.delivery(store, consumer, EXCHANGE_TIMEOUT));
         }
@@ -50,7 +52,9 @@ impl Parts {
         let metrics = self.metrics.consumers.clone();
         metrics.begin(&consumer.name);
         let (store, clock) = (Arc::clone(store), Arc::clone(&self.clock));
-        Delivery::new(store, clock, consumer, metrics, Timing::of(timeout), random_name())
+        // The lease of the process before, if that was killed, is then ours at once.
+        let owner = self.folder_lock.name().unwrap_or_else(random_name);
+        Delivery::new(store, clock, consumer, metrics, Timing::of(timeout), owner)
     }
 }
 
@@ -62,12 +66,13 @@ fn webhook(configured: &ConsumerConfig, secrets: &SharedSecrets) -> anyhow::Resu
         timeout: configured.timeout,
         secrets: Arc::clone(secrets),
         is_batched: configured.batch_max > 1,
+        ca_pem: configured.ca_pem.clone(),
     };
     Ok(Consumer {
         name: configured.name.clone(),
         way: Way::Webhook(WebhookWay::new(options)?),
-        kinds: configured.kinds.clone(),
-        sessions: configured.sessions.clone(),
+        subscription: configured.subscription.clone(),
         batch_max: configured.batch_max,
+        batch_bytes_max: configured.batch_bytes_max,
     })
 }

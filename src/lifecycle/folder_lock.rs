@@ -9,11 +9,17 @@ use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use super::Roles;
+use super::beat::random_name;
+
+/// Length of a name.
+const NAME_CHARS: usize = 32;
 
 /// The locks of this process; dropped, others may have them.
 #[derive(Debug, Default)]
 pub struct FolderLock {
     _files: Vec<File>,
+    /// What keeps the name of whoever has the last of them.
+    name_file: Option<PathBuf>,
 }
 
 /// Why a folder can't be used.
@@ -52,9 +58,25 @@ impl FolderLock {
     pub fn take(folder: &Path, roles: Roles, is_embedded: bool) -> Result<Self, FolderLockError> {
         let door = roles.serves.then_some(("door.lock", "the door"));
         let worker = (roles.works && is_embedded).then_some(("worker.lock", "the worker"));
-        let files = door.into_iter().chain(worker);
-        let files = files.map(|(name, role)| lock(folder, name, role)).collect::<Result<_, _>>()?;
-        Ok(Self { _files: files })
+        let names = door.into_iter().chain(worker);
+        let name_file = names.clone().next_back().map(|(name, _)| folder.join(name));
+        let name_file = name_file.map(|path| path.with_extension("name"));
+        let files = names.map(|(name, role)| lock(folder, name, role)).collect::<Result<_, _>>()?;
+        Ok(Self { _files: files, name_file })
+    }
+
+    /// A name that the process with this lock goes by, and before it none that lives: it is kept in the folder.
+    /// So whoever finds it in use knows that its user has ended. None where nothing is locked, or the name can't
+    /// be kept.
+    pub(super) fn name(&self) -> Option<String> {
+        let path = self.name_file.as_ref()?;
+        let kept = std::fs::read_to_string(path).ok();
+        let kept = kept.filter(|name| name.len() == NAME_CHARS && name.is_ascii());
+        kept.or_else(|| {
+            let name = random_name();
+            std::fs::write(path, &name).ok()?;
+            Some(name)
+        })
     }
 }
 
@@ -93,4 +115,23 @@ fn write_pid(file: &mut File) -> std::io::Result<()> {
     file.set_len(0)?;
     file.rewind()?;
     writeln!(file, "{}", std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_has_the_lock_next_has_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let take = |serves, works| {
+            FolderLock::take(folder.path(), Roles { serves, works }, works).unwrap().name()
+        };
+        let name = take(true, true).unwrap();
+        assert_eq!(name.len(), NAME_CHARS);
+        assert_eq!(take(true, true).as_ref(), Some(&name));
+        assert_eq!(take(false, true).as_ref(), Some(&name), "the worker's");
+        assert_ne!(take(true, false).as_ref(), Some(&name), "the door's");
+        assert_eq!(take(false, false), None);
+    }
 }

@@ -21,7 +21,7 @@ pub(super) fn warn_of_readers(folder: &Path) {
     // A folder that is not there is made, and one that can't be looked at can't be used either.
     let Ok(metadata) = folder.metadata() else { return };
     let mode = metadata.permissions().mode() & 0o7777;
-    if mode & FOREIGN_BITS != 0 {
+    if metadata.is_dir() && mode & FOREIGN_BITS != 0 {
         tracing::warn!(
             folder = %folder.display(),
             mode = format!("{mode:o}"),

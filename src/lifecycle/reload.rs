@@ -24,9 +24,11 @@ use crate::admin::{Admin, Token};
 use crate::config::{Backend, Config, ConsumerConfig, SourceConfig, Verification};
 use crate::consumers::SharedSecrets;
 use crate::queue::rabbitmq::RabbitmqQueue;
+use crate::registrar::SigningKey;
 use crate::server::Door;
 use crate::store::audit::{Actor, ActorChannel, AuditAction, AuditEntry};
 use crate::telemetry::cause::Causes;
+use crate::waha_api::{ApiKey, WahaApiOptions};
 use crate::webhook::source::{KeyChange, KeyPrint};
 
 /// How often it looks.
@@ -43,6 +45,8 @@ struct Secrets {
     tokens: Vec<Token>,
     /// Of each consumer its name and what its secrets are known by.
     consumers: Vec<(String, Vec<KeyPrint>)>,
+    /// Of each source the key of its WAHA's API; none if there is none.
+    waha_keys: Vec<(String, Option<KeyPrint>)>,
     broker: Option<BrokerSettings>,
     database: DatabaseSettings,
 }
@@ -61,6 +65,10 @@ struct Reload {
     queue: Option<RabbitmqQueue>,
     /// Whose secrets change.
     consumers: SharedSecrets,
+    /// Of each source that has an API.
+    waha_keys: Vec<(String, ApiKey)>,
+    /// Of each source whose webhook is registered in WAHA: the key that WAHA should sign with.
+    signing_keys: Vec<(String, SigningKey)>,
     in_force: Secrets,
     seen: Secrets,
     problem: Option<String>,
@@ -90,7 +98,21 @@ pub(super) fn start(
     let file = config.file.clone();
     let seen = in_force.clone();
     let Reloaded { door, admin, queue, consumers } = reloaded;
-    let reload = Reload { file, door, admin, queue, consumers, in_force, seen, problem: None };
+    let waha_keys = apis(config).map(|api| (api.source.clone(), api.api_key.clone())).collect();
+    let signing_keys = signing_keys(config);
+    let problem = None;
+    let reload = Reload {
+        file,
+        door,
+        admin,
+        queue,
+        consumers,
+        waha_keys,
+        signing_keys,
+        in_force,
+        seen,
+        problem,
+    };
     tokio::spawn(async move { stop.run_until_cancelled(Box::pin(reload.run(hangup))).await });
     Ok(())
 }
@@ -118,11 +140,14 @@ impl Reload {
             self.replace_keys(config).await;
             self.replace_tokens(config).await;
             self.replace_consumer_secrets(config, &seen).await;
+            self.replace_waha_keys(config, &seen).await;
+            self.replace_signing_keys(config);
             self.replace_urls(config, &seen).await;
             self.replace_database_url(config, &seen).await;
+            self.replace_read_url(config, &seen).await;
             if seen.shape() != self.in_force.shape() {
                 tracing::warn!(
-                    "sources were added, removed or verify otherwise, tokens began or ceased to be needed, the queue's kind, prefix, authority or tap changed, the kind or file of the database, or consumers were added or removed: restart for that"
+                    "sources were added, removed or verify otherwise, tokens began or ceased to be needed, the queue's kind, prefix, authority or tap changed, the kind or file of the database, whether it has a replica, or consumers were added or removed: restart for that"
                 );
             }
             self.in_force.clone_from(&seen);
@@ -183,6 +208,29 @@ impl Reload {
         }
     }
 
+    /// Those with which WAHA's APIs are asked. One that refused the former is asked again at once.
+    async fn replace_waha_keys(&self, config: &Config, seen: &Secrets) {
+        for api in apis(config) {
+            let source = &api.source;
+            let is_changed = seen.waha_key(source) != self.in_force.waha_key(source);
+            let known = self.waha_keys.iter().find(|(known, _)| known == source);
+            let Some((_, key)) = known.filter(|_| is_changed) else { continue };
+            key.replace(api.api_key.get());
+            tracing::info!(webhook.source = source, "the key of WAHA's API changed");
+            self.record(json!({ "source": source, "api_key": 1 }), 1).await;
+        }
+    }
+
+    /// The door of this process, if there is one, has the same keys by now.
+    fn replace_signing_keys(&self, config: &Config) {
+        for (name, key) in &self.signing_keys {
+            let source = config.sources.iter().find(|source| source.name == *name);
+            if let Some(source) = source {
+                key.replace(source.verification.newest_key());
+            }
+        }
+    }
+
     /// Other passwords, mostly. Whether they are right shows when the queue connects.
     async fn replace_urls(&self, config: &Config, seen: &Secrets) {
         let (Some(queue), Backend::Broker(broker)) = (&self.queue, &config.queue.backend) else {
@@ -215,6 +263,24 @@ impl Reload {
         }
     }
 
+    /// The same of its replica.
+    async fn replace_read_url(&self, config: &Config, seen: &Secrets) {
+        let (Some(store), Some(url)) = (&self.admin.store, &config.read_url) else { return };
+        if !seen.database.differs_in_read_url(&self.in_force.database) {
+            return;
+        }
+        match store.replace_read_url(url.expose_secret()).await {
+            Ok(()) => {
+                tracing::info!("the URL of the replica changed");
+                self.record(json!({ "database.read_url": 1 }), 1).await;
+            }
+            Err(error) => {
+                let error = Causes(&error);
+                tracing::error!(%error, "the changed URL of the replica was not taken over");
+            }
+        }
+    }
+
     /// In the audit log, where this process has the tables; `serve` has none, and its log tells it.
     async fn record(&self, new_values: Value, count: usize) {
         let Some(store) = &self.admin.store else { return };
@@ -239,9 +305,16 @@ impl Secrets {
         let sources = sources(config);
         let tokens = config.admin.access_tokens();
         let consumers = consumers(config);
+        let waha_keys = waha_keys(config);
         let broker = BrokerSettings::of(config);
         let database = DatabaseSettings::of(config);
-        Self { sources, tokens, consumers, broker, database }
+        Self { sources, tokens, consumers, waha_keys, broker, database }
+    }
+
+    /// What the key of a source's API is known by.
+    fn waha_key(&self, source: &str) -> Option<&KeyPrint> {
+        let known = self.waha_keys.iter().find(|(known, _)| known == source);
+        known.and_then(|(_, print)| print.as_ref())
     }
 
     fn shape(&self) -> Shape<'_> {
@@ -251,6 +324,22 @@ impl Secrets {
         let consumers = self.consumers.iter().map(|(name, _)| name.as_str()).collect();
         (shapes.collect(), self.tokens.is_empty(), broker, self.database.fixed(), consumers)
     }
+}
+
+fn apis(config: &Config) -> impl Iterator<Item = &WahaApiOptions> {
+    config.sources.iter().filter_map(|source| source.waha.as_ref())
+}
+
+fn signing_keys(config: &Config) -> Vec<(String, SigningKey)> {
+    let key_of = |source: &SourceConfig| {
+        Some((source.name.clone(), source.registration.as_ref()?.key.clone()))
+    };
+    config.sources.iter().filter_map(key_of).collect()
+}
+
+fn waha_keys(config: &Config) -> Vec<(String, Option<KeyPrint>)> {
+    let print = |api: &WahaApiOptions| api.api_key.get().as_ref().map(KeyPrint::of);
+    apis(config).map(|api| (api.source.clone(), print(api))).collect()
 }
 
 fn consumers(config: &Config) -> Vec<(String, Vec<KeyPrint>)> {

@@ -3,6 +3,7 @@
 
 use std::io::{IsTerminal, stderr, stdin, stdout};
 
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +16,9 @@ pub fn stop_on_signals() -> std::io::Result<CancellationToken> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
+    // Taken, so that a file at its limit of size (`ulimit -f`) refuses a write as a full disk does, instead of
+    // ending the process.
+    let _ = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
     let had_terminal = has_terminal();
     let token = stop.clone();
     tokio::spawn(async move {

@@ -144,6 +144,12 @@ impl DoorMetrics {
         self.received.with_label_values(&[source, event_type.name(), response.name()]).inc();
     }
 
+    /// How many were made durable since the start.
+    pub fn accepted(&self) -> u64 {
+        let answers = [Response::Accepted.name(), Response::Malformed.name()];
+        family::sum(&self.received, "response", &answers)
+    }
+
     /// Counts a webhook whose signature is right. `key`: which of the source's keys matched.
     pub fn verified(&self, webhook: &Webhook, key: Option<usize>) {
         #[expect(clippy::cast_precision_loss, reason = "bodies are far below 2^52 bytes")]

@@ -5,9 +5,12 @@
 use prometheus::core::Collector;
 use prometheus::{GaugeVec, IntCounter, IntGauge, IntGaugeVec};
 
+use super::database::DatabaseGauges;
 use super::{OTHER, Scope};
 use crate::queue::{Depth, FileDepth, Lane};
 use crate::store::apply::burial::state::DeadLetterState;
+use crate::store::operations::registrations::RegistrationState;
+use crate::store::operations::watches::WatchVerdict;
 use crate::telemetry::family::{self, seconds};
 
 /// The statuses that WAHA gives to sessions.
@@ -36,11 +39,27 @@ pub struct Gauges {
     dead_letters: IntGaugeVec,
     sessions: IntGaugeVec,
     silent_sessions: IntGauge,
+    registrations: IntGaugeVec,
+    troubled: IntGaugeVec,
+    search_lag: IntGauge,
+    moving_chats: IntGauge,
+    /// The database as it says.
+    pub database: DatabaseGauges,
 }
 
 /// Saturates, at more than there will ever be.
 fn whole(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn registrations() -> IntGaugeVec {
+    let help = "Sessions of WAHA by how our webhook stands in their configuration.";
+    family::gauges("webhook_registrations", help, &["state"])
+}
+
+fn troubled() -> IntGaugeVec {
+    let help = "Sessions that the watchdog warns of, by what is wrong.";
+    family::gauges("troubled_sessions", help, &["verdict"])
 }
 
 impl Gauges {
@@ -95,6 +114,17 @@ impl Gauges {
                 "silent_sessions",
                 "Working sessions from which nothing came for longer than is usual for them.",
             ),
+            registrations: registrations(),
+            troubled: troubled(),
+            search_lag: gauge(
+                "search_lag_positions",
+                "Positions of the feed that the words for the search do not have yet; 0 while it is off.",
+            ),
+            moving_chats: gauge(
+                "moving_chats",
+                "Chats that turned out to be another one and whose messages are still on their way there.",
+            ),
+            database: DatabaseGauges::new(),
         }
     }
 
@@ -123,6 +153,11 @@ impl Gauges {
             families.push(Box::new(self.dead_letters.clone()));
             families.push(Box::new(self.sessions.clone()));
             families.push(Box::new(self.silent_sessions.clone()));
+            families.push(Box::new(self.registrations.clone()));
+            families.push(Box::new(self.troubled.clone()));
+            families.push(Box::new(self.search_lag.clone()));
+            families.push(Box::new(self.moving_chats.clone()));
+            families.extend(self.database.families());
         }
         families
     }
@@ -137,6 +172,33 @@ impl Gauges {
     pub fn forget_disk(&self) {
         self.disk_free.reset();
         self.disk_size.reset();
+    }
+
+    /// How far the words for the search are behind the feed.
+    pub fn set_search_lag(&self, positions: i64) {
+        self.search_lag.set(positions);
+    }
+
+    /// Chats whose messages move.
+    pub fn set_moving_chats(&self, count: u64) {
+        self.moving_chats.set(whole(count));
+    }
+
+    /// How our webhook stands in the sessions of WAHA.
+    pub fn set_registrations(&self, counts: &[(String, i64)]) {
+        for state in RegistrationState::ALL.map(RegistrationState::name) {
+            let count = counts.iter().find(|(name, _)| name == state).map(|(_, count)| *count);
+            self.registrations.with_label_values(&[state]).set(count.unwrap_or_default());
+        }
+    }
+
+    /// How many sessions the watchdog warns of.
+    pub fn set_troubled(&self, counts: &[(String, i64)]) {
+        for verdict in WatchVerdict::ALL.into_iter().filter(|verdict| verdict.is_trouble()) {
+            let name = verdict.name();
+            let count = counts.iter().find(|(told, _)| told == name).map(|(_, count)| *count);
+            self.troubled.with_label_values(&[name]).set(count.unwrap_or_default());
+        }
     }
 
     /// What waits.

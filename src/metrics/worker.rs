@@ -114,6 +114,11 @@ impl WorkerMetrics {
         }
     }
 
+    /// How many came to an end since the start.
+    pub fn ended_total(&self) -> u64 {
+        family::sum(&self.deliveries, "outcome", &OUTCOMES[..4])
+    }
+
     /// A delivery waits for its next attempt.
     pub fn retried(&self, webhook: &Webhook) {
         self.deliveries.with_label_values(&[lane(webhook), RETRIED]).inc();
@@ -137,5 +142,5 @@ impl WorkerMetrics {
 }
 
 fn lane(webhook: &Webhook) -> &'static str {
-    Lane::of(webhook.event_type()).name()
+    webhook.event_type().lane().name()
 }

@@ -3,7 +3,7 @@
 //!
 //! A log line says what is wrong when that changes, and no sooner again.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::metrics::broker::BrokerGauges;
 use crate::outage::Outage;
 use crate::queue::rabbitmq::management::{Inspection, Management, ManagementError};
-use crate::telemetry::cause::Causes;
+use crate::telemetry::cause::{self, Causes};
 
 /// How often it is asked. The broker renews most of it every five seconds.
 const INSPECT_EVERY: Duration = Duration::from_secs(20);
@@ -21,18 +21,42 @@ const INSPECT_EVERY: Duration = Duration::from_secs(20);
 /// An inspection that takes longer is given up.
 const INSPECT_MAX: Duration = Duration::from_secs(60);
 
+/// What is wrong, or why that is not known.
+type Found = Result<Vec<String>, String>;
+
+/// What was found last. Clones share it.
+#[derive(Clone, Default)]
+pub struct LastInspection(Arc<Mutex<Option<Found>>>);
+
+impl LastInspection {
+    /// None before the first one has ended.
+    pub fn get(&self) -> Option<Found> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, found: Found) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+    }
+}
+
 /// Looks at the broker from outside.
 pub struct BrokerInspector {
     management: Management,
     gauges: BrokerGauges,
     clock: Arc<dyn Clock>,
+    last: LastInspection,
 }
 
 impl BrokerInspector {
     /// Sets these metrics.
     pub fn new(management: Management, gauges: BrokerGauges, clock: Arc<dyn Clock>) -> Self {
         gauges.expect();
-        Self { management, gauges, clock }
+        Self { management, gauges, clock, last: LastInspection::default() }
+    }
+
+    /// Where what it finds is told.
+    pub fn last(&self) -> LastInspection {
+        self.last.clone()
     }
 
     /// Looks again and again, until `stop`; first when the queues of a first start are there.
@@ -47,9 +71,11 @@ impl BrokerInspector {
                     outage = Outage::new();
                     self.gauges.set(&inspection, self.clock.now_ms());
                     told = report(&inspection, &told);
+                    self.last.set(Ok(told.clone()));
                 }
                 Err(error) => {
                     self.gauges.forget();
+                    self.last.set(Err(cause::words(&error)));
                     if outage.is_news() {
                         tracing::warn!(error = %Causes(&error), "the broker's queues can't be inspected");
                     }

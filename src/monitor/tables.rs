@@ -1,4 +1,5 @@
-//! What is seen in the tables: dead letters by state, sessions by status. Called by `monitor`.
+//! What is seen in the tables: dead letters by state, sessions by status, how far the search is, how large
+//! they are. Called by `monitor`.
 //!
 //! Counting rows takes longer than a ping, so it is done less often.
 
@@ -46,6 +47,13 @@ impl Tables {
         self.store.probe().await
     }
 
+    /// How the replica stands, where there is one.
+    pub(super) async fn look_at_replica(&self) {
+        if let Some(replica) = self.store.replica().await {
+            self.gauges.database.set_replica(&replica);
+        }
+    }
+
     /// Counts, unless it did a moment ago. `until`: up to this time all that came has ended; none if
     /// nobody knows, which leaves silence as it was.
     pub(super) async fn look(&self, until: Option<DateTime<Utc>>) {
@@ -68,8 +76,24 @@ impl Tables {
             let found = Arc::new(self.silence.find(until).await?);
             *self.silent.lock().unwrap_or_else(PoisonError::into_inner) = found;
         }
+        self.measure().await?;
+        self.gauges.set_moving_chats(self.store.moving_chat_count().await?);
+        self.gauges.set_search_lag(self.store.search_status().await?.behind);
+        self.gauges.set_registrations(&self.store.registration_counts().await?);
+        self.gauges.set_troubled(&self.store.trouble_counts().await?);
         let silent = self.silent().len() as u64;
         self.gauges.set_sessions(&self.store.session_counts().await?, silent);
+        Ok(())
+    }
+
+    /// How large they are, and what the server says beside.
+    async fn measure(&self) -> Result<(), StoreError> {
+        let tables = self.store.table_health().await?;
+        self.gauges.database.set_tables(&tables);
+        self.gauges.database.set_months_ahead(self.store.months_ahead().await?);
+        let bytes = self.store.database_bytes(&tables).await?;
+        let clock = self.store.clock_health().await?.map(|clock| clock.ahead_ms);
+        self.gauges.database.set_database(bytes, clock, self.store.replica_lag().await?);
         Ok(())
     }
 }

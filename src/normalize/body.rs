@@ -22,6 +22,8 @@ pub(super) struct Body<'a> {
     pub(super) payload: Node<'a>,
     pub(super) session: SessionKey,
     pub(super) version: Version,
+    /// What decides who owns the message.
+    pub(super) owning: Version,
     /// Which ids it shows to be one person.
     pub(super) links: BTreeSet<Link>,
 }
@@ -34,7 +36,8 @@ impl<'a> Body<'a> {
         let session =
             SessionKey { source: key.source.as_str().into(), name: key.session.as_str().into() };
         let links = link::links(&session, root, payload);
-        Self { webhook, root, payload, session, version: Version::of(webhook), links }
+        let (version, owning) = (Version::of(webhook), Version::owning(webhook));
+        Self { webhook, root, payload, session, version, owning, links }
     }
 
     /// The phone id of a person whose LID this webhook links; else the id itself.
@@ -75,10 +78,16 @@ impl<'a> Body<'a> {
         match told.map(|told| told.timestamp_millis()) {
             Some(told) if self.webhook.at_ms().saturating_sub(told) > FRESH_MS => {
                 // A clock that is ahead is so in both times.
-                Version::at(told.min(self.webhook.ordering_at_ms()), self.webhook.key().hash())
+                let told = told.min(self.webhook.ordering_at_ms());
+                self.banded(Version::at(told, self.webhook.key().hash()))
             }
             Some(_) | None => self.version,
         }
+    }
+
+    /// A version of a time, in the band of the webhook.
+    pub(super) fn banded(&self, version: Version) -> Version {
+        if self.webhook.key().is_backfill() { version.backfilled() } else { version }
     }
 
     /// The webhook's time, as far as it may order things.

@@ -65,5 +65,5 @@ fn version<const N: usize>(body: &Body<'_>, texts: [&str; N]) -> Version {
     if body.webhook.event_type() == EventType::SessionStatus {
         return body.version;
     }
-    Version::coarse(body.webhook.ordering_at_ms(), hash_texts(texts))
+    body.banded(Version::coarse(body.webhook.ordering_at_ms(), hash_texts(texts)))
 }

@@ -8,7 +8,7 @@ use super::body::Body;
 use super::ids::id;
 use super::{NormalizeError, Normalized, Rules, envelope};
 use crate::change::{
-    Changes, ChatKey, JoinRequest, JoinRequestKey, ParticipantKey, Register, Role,
+    Changes, ChatKey, JoinRequestChange, JoinRequestKey, ParticipantKey, Register, Role,
 };
 use crate::waha::json::Node;
 
@@ -55,9 +55,10 @@ pub(super) fn join_request(body: &Body<'_>, rules: &Rules) -> Result<Normalized,
     let jid = id(payload.at_any(&["requesterId", "requesterPn"]));
     let jid = jid.ok_or_else(|| body.missing("payload.requesterId"))?;
     let state = payload.at("action").text().ok_or_else(|| body.missing("payload.action"))?;
-    let request = JoinRequest { state, method: payload.at("requestMethod").text() };
-    let key = JoinRequestKey { chat, jid };
-    changes.join_requests.insert(key, Register::new(body.version, request));
+    let told = |text| Register::new(body.version, text);
+    let method = payload.at("requestMethod").text().map(told);
+    let request = JoinRequestChange { state: told(state), method };
+    changes.join_requests.insert(JoinRequestKey { chat, jid }, request);
     Ok(Normalized::Changes(changes))
 }
 
@@ -164,7 +165,8 @@ fn tell_members(
     }
 }
 
-fn role(node: Node<'_>) -> Role {
+/// A role in WAHA's words.
+pub(super) fn role(node: Node<'_>) -> Role {
     match node.str() {
         Some("left") => Role::Left,
         Some("admin") => Role::Admin,

@@ -36,6 +36,31 @@ pub(super) fn phone_of(links: &BTreeSet<Link>, jid: String) -> String {
     links.iter().find(|link| link.lid == jid).map_or(jid, |link| link.phone.clone())
 }
 
+/// Pairs that rows of WAHA's lists tell, one after the other.
+pub(super) struct PairsTold<'a>(Pairs<'a>);
+
+impl<'a> PairsTold<'a> {
+    /// Those of a session's account.
+    pub(super) fn of(session: &'a SessionKey, me: Node<'_>) -> Self {
+        Self(Pairs::of(session, me))
+    }
+
+    /// Two ids of one person, if they are one of each kind.
+    pub(super) fn tell(&mut self, one: Node<'_>, other: Node<'_>) {
+        self.0.add(one, other);
+    }
+
+    /// Those that were told since.
+    pub(super) fn take(&mut self) -> BTreeSet<Link> {
+        std::mem::take(&mut self.0.links)
+    }
+
+    /// All of them.
+    pub(super) fn links(self) -> BTreeSet<Link> {
+        self.0.links
+    }
+}
+
 struct Pairs<'a> {
     session: &'a SessionKey,
     /// The account's own ids, where both are known.

@@ -27,6 +27,7 @@ pub(super) fn message(body: &Body<'_>, rules: &Rules) -> Result<Normalized, Norm
     let mut changes = envelope::changes(body, rules);
     if let Some(act) = act::of(body) {
         act.tell(&mut changes, body, &message_id, &chat);
+        changes.acts.insert(MessageKey { chat, message_id: message_id.bare });
         return Ok(Normalized::Changes(changes));
     }
     tell(&mut changes, body, &message_id, &chat, body.version);
@@ -73,15 +74,14 @@ pub(super) fn tell(
     chat: &ChatKey,
     version: Version,
 ) {
+    let message = MessageKey { chat: chat.clone(), message_id: message_id.bare.clone() };
     if act::of(body).is_some() {
+        changes.acts.insert(message);
         return;
     }
     let kind = kind::of(body.payload);
     let author = author::of(body, body.payload, message_id, chat);
-    let key = AnswerKey {
-        message: MessageKey { chat: chat.clone(), message_id: message_id.bare.clone() },
-        author: author.key.clone(),
-    };
+    let key = AnswerKey { message, author: author.key.clone() };
     let content = content(body, chat, &kind, author);
     tell_chat(changes, body, &key.message, &content);
     call_log::tell(changes, body, &key, &kind);
@@ -100,7 +100,7 @@ fn told(body: &Body<'_>, kind: &Kind<'_>, content: Content, version: Version) ->
         Register::new(version, reply)
     };
     Told {
-        first: body.version,
+        first: body.owning,
         content: Register::new(version, content),
         text: text::of(body.payload, kind).map(|text| Register::new(version, text)),
         sender_name: sender_name(body),

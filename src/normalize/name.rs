@@ -102,5 +102,6 @@ fn hourly(body: &Body<'_>, name: String) -> Register<String> {
 }
 
 fn hourly_version(body: &Body<'_>, name: &str) -> Version {
-    Version::hourly(body.webhook.ordering_at_ms(), first_u64(&Sha256::digest(name)))
+    let hash = first_u64(&Sha256::digest(name));
+    body.banded(Version::hourly(body.webhook.ordering_at_ms(), hash))
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{Normalized, Rules, normalize};
 use crate::change::{Changes, Merge, Version};
 use crate::fixtures::fixtures;
-use crate::simulate::{Plan, history};
+use crate::simulate::{Families, Family, Plan, history};
 use crate::webhook::envelope::Envelope;
 use crate::webhook::{Headers, Receipt, Webhook, WebhookKey, WebhookParts};
 
@@ -92,6 +92,37 @@ fn noweb_and_gows_tell_the_same_alike() {
         pairs += 1;
     }
     assert!(pairs > 30, "{pairs} pairs");
+}
+
+/// What `simulate` sends rarely is read as what it is, of each engine, and what is no message makes none.
+#[test]
+fn what_is_simulated_is_read_as_what_it_is() {
+    let families = Families::NONE.with(Family::MessageAny).with(Family::Rare).with(Family::Call);
+    let plan = Plan { messages: 6_000, families, ..Plan::default() };
+    let mut kinds: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut acts = 0;
+    for sent in history(&plan) {
+        let Ok(Normalized::Changes(changes)) = normalize(&webhook(&sent.body), &rules()) else {
+            panic!("{sent:?}");
+        };
+        acts += changes.acts.len();
+        let told = changes.messages.values().flat_map(|message| message.told.values());
+        kinds
+            .entry(sent.session)
+            .or_default()
+            .extend(told.map(|it| it.content.value.kind.to_string()));
+    }
+    let rare = "album buttons buttons_response event image interactive list list_response pin \
+                sticker system text video";
+    let session_of = ["shop-0", "desk_1", "1002", "Branch3"];
+    for session in session_of {
+        let told = &kinds[session];
+        let missing: Vec<&str> = rare.split(' ').filter(|kind| !told.contains(*kind)).collect();
+        assert!(missing.is_empty(), "{session}: {missing:?} of {told:?}");
+        assert!(!told.contains("other") && !told.contains("waiting"), "{session}: {told:?}");
+    }
+    assert!(["desk_1", "1002"].iter().all(|session| kinds[*session].contains("call_log")));
+    assert!(acts > 20, "{acts}");
 }
 
 /// What a webhook tells beside its session.

@@ -50,7 +50,11 @@ fn lines_of(name: &str) -> Lines {
         "image" | "video" | "document" | "sticker" => &[&["caption"]],
         "location" => &[&["caption", "comment"]],
         "poll" | "poll_result" => &[&["name", "pollName"]],
-        "list" => &[&["title"], &["description"], &["footerText"]],
+        "list" => &[
+            &["title", "list.title"],
+            &["description", "list.description"],
+            &["footerText", "list.footerText", "footer"],
+        ],
         "list_response" => &[&["title", "listResponse.title"]],
         "buttons" => &[&["text"], &["contentText"], &["footerText"]],
         "buttons_response" => &[&["selectedDisplayText"]],

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::normalize::{Normalized, Rules, normalize};
+use crate::normalize::{NormalizeError, Normalized, Rules, normalize};
 use crate::store::operations::history::LedgerOutcome;
 use crate::webhook::Webhook;
 
@@ -14,7 +14,6 @@ use crate::webhook::Webhook;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct DryRun {
     /// How it would end.
-    #[schema(inline)]
     pub outcome: LedgerOutcome,
     /// Why, for the last two.
     pub reason: Option<&'static str>,
@@ -27,7 +26,12 @@ pub struct DryRun {
 impl DryRun {
     /// Reads it; nothing is written.
     pub fn of(webhook: &Webhook, rules: &Rules) -> Self {
-        let (outcome, reason, error, tells) = match normalize(webhook, rules) {
+        Self::of_read(&normalize(webhook, rules))
+    }
+
+    /// Of what was read of it.
+    pub(super) fn of_read(read: &Result<Normalized, NormalizeError>) -> Self {
+        let (outcome, reason, error, tells) = match read {
             Ok(Normalized::Changes(changes)) => {
                 (LedgerOutcome::Applied, None, None, changes.counts().collect())
             }
@@ -57,7 +61,7 @@ impl fmt::Display for DryRun {
                 write!(formatter, "ignored, {reason}")
             }
             None => {
-                let counts = self.tells.iter().map(|(what, count)| format!("{count} {what}"));
+                let counts = self.tells.iter().map(|(what, count)| format!("{what} ({count})"));
                 write!(formatter, "tells of {}", counts.collect::<Vec<_>>().join(", "))
             }
         }

@@ -4,8 +4,11 @@
 //! kept, so a body that tells of another session or event type is refused; only what the old body
 //! did not tell may be told by the new one.
 
+use serde::de::IgnoredAny;
+
 use crate::normalize::Rules;
 use crate::operations::DryRun;
+use crate::store::apply::burial::state::DeadLetterState;
 use crate::store::audit::Actor;
 use crate::store::operations::dead_letter::DeadLetter;
 use crate::store::{Store, StoreError};
@@ -14,6 +17,14 @@ use crate::webhook::envelope::{Envelope, EnvelopeError};
 /// Why a body was not replaced.
 #[derive(Debug, thiserror::Error)]
 pub enum EditError {
+    /// The new body is no JSON.
+    #[error("the new body is no JSON: it breaks at line {line}, column {column}")]
+    Broken {
+        /// From 1.
+        line: usize,
+        /// In bytes, from 1.
+        column: usize,
+    },
     /// The new body is no envelope either.
     #[error("the new body can't be used")]
     Envelope(#[from] EnvelopeError),
@@ -47,7 +58,7 @@ pub async fn edit(
     actor: &Actor,
     note: Option<&str>,
 ) -> Result<DryRun, EditError> {
-    let reading = look(letter, &body, rules)?;
+    let reading = judge_edit(letter, &body, rules)?;
     if store.edit_letter(letter.row.id, &body, actor, note).await? {
         Ok(reading)
     } else {
@@ -55,9 +66,22 @@ pub async fn edit(
     }
 }
 
-fn look(letter: &DeadLetter, body: &[u8], rules: &Rules) -> Result<DryRun, EditError> {
+/// Says where it breaks, which a body of hundreds of lines does not show.
+fn check_json(body: &[u8]) -> Result<(), EditError> {
+    let read = serde_json::from_slice::<IgnoredAny>(body);
+    let broken =
+        |error: serde_json::Error| EditError::Broken { line: error.line(), column: error.column() };
+    read.map(drop).map_err(broken)
+}
+
+/// What the normalizer says of a new body; an error if it can't replace the old one. Changes nothing.
+pub fn judge_edit(letter: &DeadLetter, body: &[u8], rules: &Rules) -> Result<DryRun, EditError> {
+    check_json(body)?;
     let envelope = Envelope::read(body)?;
     let row = &letter.row;
+    if row.state != DeadLetterState::Pending.name() {
+        return Err(EditError::NotPending(row.id));
+    }
     for (field, told, kept) in
         [("event", &envelope.event, &row.event_type), ("session", &envelope.session, &row.session)]
     {

@@ -5,6 +5,7 @@
 //! transaction that writes it; what the ledger knows is left alone, so importing twice, or what was
 //! never lost, changes nothing; and memory is bounded by pages, not by files.
 
+mod archived;
 mod letters;
 mod line;
 mod webhooks;
@@ -22,6 +23,7 @@ use crate::webhook::Webhook;
 
 use line::next_line;
 
+pub use archived::{ArchivePage, archive_page};
 pub use letters::{Part, export_letters, export_letters_part};
 pub use line::LineError;
 pub use webhooks::{ExportedWebhooks, export_webhooks};
@@ -40,14 +42,22 @@ pub struct Transferred {
     pub imported: u64,
     /// Those that the ledger knew already; they were left alone.
     pub known: u64,
+    /// Lines of an archive without a body: there is nothing to import.
+    #[serde(skip_serializing_if = "is_none")]
+    pub without_body: u64,
     /// How all of them would end if they were processed now.
     pub would_end: Prospect,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
 /// A kind of what lines hold.
 trait Transfer: Sized {
-    /// Reads the line of this number.
-    fn read(text: &[u8], number: u64) -> Result<Self, LineError>;
+    /// Reads the line of this number; none if it holds nothing that can be imported.
+    fn read(text: &[u8], number: u64) -> Result<Option<Self>, LineError>;
     /// The webhook in it.
     fn webhook(&self) -> &Webhook;
     /// How many of a page the ledger knows.
@@ -90,11 +100,13 @@ async fn import<T: Transfer>(
 ) -> Result<Transferred, LineError> {
     let mut carried = Transferred::default();
     loop {
-        let page = next_page::<T>(input, carried.lines + 1)?;
-        if page.is_empty() {
+        let LinePage { items: page, lines, without_body } =
+            next_page::<T>(input, carried.lines + 1)?;
+        if lines == 0 {
             return Ok(carried);
         }
-        carried.lines += page.len() as u64;
+        carried.lines += lines;
+        carried.without_body += without_body;
         for item in &page {
             carried.would_end.add(&DryRun::of(item.webhook(), rules));
         }
@@ -107,15 +119,39 @@ async fn import<T: Transfer>(
     }
 }
 
+/// Some lines.
+struct LinePage<T> {
+    items: Vec<T>,
+    /// How many were read.
+    lines: u64,
+    /// Those of them that hold nothing.
+    without_body: u64,
+}
+
 /// The next lines, of which the first has this number; none after the last.
-fn next_page<T: Transfer>(input: &mut impl BufRead, first: u64) -> Result<Vec<T>, LineError> {
-    let mut page = Vec::new();
+fn next_page<T: Transfer>(input: &mut impl BufRead, first: u64) -> Result<LinePage<T>, LineError> {
+    let mut page = LinePage { items: Vec::new(), lines: 0, without_body: 0 };
     let mut bytes = 0;
-    while page.len() < PAGE && bytes < PAGE_BYTES_MAX {
+    while page.items.len() < PAGE && bytes < PAGE_BYTES_MAX {
         let Some(text) = next_line(input)? else { break };
-        let item = T::read(&text, first + page.len() as u64)?;
-        bytes += item.webhook().body().len();
-        page.push(item);
+        match T::read(&text, first + page.lines)? {
+            Some(item) => {
+                bytes += item.webhook().body().len();
+                page.items.push(item);
+            }
+            None => page.without_body += 1,
+        }
+        page.lines += 1;
     }
     Ok(page)
+}
+
+/// The next webhooks of lines, of which the first has number `first`, and how many lines that were: 0 after the
+/// last.
+pub fn next_webhooks(
+    input: &mut impl BufRead,
+    first: u64,
+) -> Result<(Vec<Webhook>, u64), LineError> {
+    let page = next_page::<Webhook>(input, first)?;
+    Ok((page.items, page.lines))
 }

@@ -4,7 +4,7 @@
 //! messages in quorum queues, published with confirms, ended by acks. lapin's types stay in here.
 //!
 //! Reading order: `topology` (exchanges and queues), `message` (what a message holds), `connection`
-//! (made again for ever) with `socket` and `sanitizer` (what may reach lapin), `publish` and `confirms`, `retry` (where a webhook waits) and `rungs` (that it does not wait for ever), `consume` with `pump`
+//! (made again for ever) with `socket` and `sanitizer` (what may reach lapin), `publish` and `confirms`, `retry` (where a webhook waits), `rungs` (that it does not wait for ever) and `waiting` (looking at it), `consume` with `pump`
 //! and `window` (how much comes), `consumer_buffer`, `ack_channel` and `in_flight` (what is in hand). Apart from all that: `feed_exchange`,
 //! by which applications get what changed, and `management` (what AMQP does not tell).
 //!
@@ -43,8 +43,10 @@ mod sanitizer;
 mod socket;
 mod tls;
 mod topology;
+mod waiting;
 mod window;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,10 +67,12 @@ use self::consumer_buffer::Shared;
 use self::message::FAILURES_MAX;
 use self::publish::Publisher;
 use self::topology::{Address, Place, Topology};
+use self::waiting::{Look, Looked};
 use super::{
-    BatchLimit, Delivery, Depth, Failure, GivenUp, InFlightCounts, Lane, LaneDepth, Queue,
-    QueueError,
+    BatchLimit, Delivery, Depth, Failure, GivenUp, Hastened, InFlightCounts, Lane, LaneDepth,
+    Queue, QueueError, RetryChoice, Retrying, WaitingRetry,
 };
+use crate::clock::{Clock, SystemClock};
 use crate::webhook::Webhook;
 
 /// The longest wait of one `receive`; longer ones end empty-handed.
@@ -163,7 +167,10 @@ impl RabbitmqQueue {
             }
             let (mut retrying, mut retries_late) = (0, None);
             for rung in self.topology().rungs_of(lane) {
-                let ready = Topology::count(&channel, rung.queue.clone()).await?.ready;
+                let count = Topology::count(&channel, rung.queue.clone()).await?;
+                let ready = count.ready;
+                // Of somebody who looks at what waits: see `waiting`.
+                consumers += count.consumers;
                 retrying += ready;
                 retries_late = retries_late.max(self.consumers.notice_retries(rung, ready));
             }
@@ -172,6 +179,26 @@ impl RabbitmqQueue {
         let dead = Topology::count(&channel, self.topology().queue(Place::Dead)).await?;
         let depth = Depth { lanes, broker_answers: Some(true), ..Depth::default() };
         Ok(BrokerCounts { depth, given_up: dead.ready, consumers: consumers + dead.consumers })
+    }
+
+    /// Looks at what waits in every retry queue; moves to its lane what `visit` wants.
+    async fn look_at_retries(
+        &self,
+        count_max: usize,
+        mut visit: impl FnMut(WaitingRetry) -> bool,
+    ) -> Result<Looked, QueueError> {
+        let publisher = self.publisher().await?;
+        let mut looked = Looked::default();
+        for rung in Lane::ALL.into_iter().flat_map(|lane| self.topology().rungs_of(lane)) {
+            let shared = self.consumers.shared();
+            let Some(look) = Look::begin(shared, publisher.connection(), rung).await? else {
+                continue;
+            };
+            let Looked { moved, unseen } = look.run(count_max, &mut visit).await?;
+            looked.moved += moved;
+            looked.unseen += unseen;
+        }
+        Ok(looked)
     }
 
     /// Where a webhook waits for so long, and the wait as the broker wants it.
@@ -194,9 +221,9 @@ impl Shared {
     ) -> Result<(), QueueError> {
         let mut properties = message::properties(webhook, failures)?;
         if let Some(wait) = wait {
-            properties = properties.with_expiration(wait.as_millis().to_string().into());
+            properties = message::waiting(properties, wait, SystemClock.now_ms());
         }
-        let lane = Lane::of(webhook.event_type());
+        let lane = webhook.event_type().lane();
         let publisher = self.publisher.get().await?;
         let result = publisher.publish(lane, to, properties, webhook.body().clone()).await;
         if let Err(error) = &result {
@@ -233,7 +260,7 @@ impl Queue for RabbitmqQueue {
 
     async fn publish(&self, webhook: Webhook) -> Result<(), QueueError> {
         let key = webhook.key();
-        let lane = Lane::of(webhook.event_type());
+        let lane = webhook.event_type().lane();
         let to = self.topology().new_webhook(lane, &key.source, &key.event_type);
         self.consumers.shared().publish(to, &webhook, &[], None).await
     }
@@ -272,13 +299,36 @@ impl Queue for RabbitmqQueue {
         if failures.len() > FAILURES_MAX {
             failures.remove(1);
         }
-        let lane = Lane::of(delivery.webhook().event_type());
+        let lane = delivery.webhook().event_type().lane();
         let (to, wait) = self.waiting_room(lane, after);
         // The copy is safe before the original is ended. If this process dies in between there are
         // two, with one receipt.
         self.consumers.shared().publish(to, delivery.webhook(), &failures, wait).await?;
         self.consumers.ack(vec![delivery]).await;
         Ok(())
+    }
+
+    async fn retrying(&self, count_max: usize) -> Result<Retrying, QueueError> {
+        let (mut webhooks, mut seen) = (Vec::new(), HashSet::new());
+        let keep = |waiting: WaitingRetry| {
+            // One that is published anew meanwhile comes twice.
+            if seen.insert(waiting.receipt.0) {
+                webhooks.push(waiting);
+            }
+            false
+        };
+        let Looked { unseen, .. } = self.look_at_retries(count_max, keep).await?;
+        Ok(Retrying { webhooks, unseen }.first(count_max))
+    }
+
+    async fn retry_now(
+        &self,
+        choice: RetryChoice,
+        count_max: usize,
+    ) -> Result<Hastened, QueueError> {
+        let wants = |waiting: WaitingRetry| choice(&waiting);
+        let Looked { moved, unseen } = self.look_at_retries(count_max, wants).await?;
+        Ok(Hastened { count: moved, unseen })
     }
 
     async fn receive_given_up(

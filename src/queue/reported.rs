@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::{
-    BatchLimit, Delivery, Depth, Failure, GivenUp, InFlightCounts, Lane, Queue, QueueError,
+    BatchLimit, Delivery, Depth, Failure, GivenUp, Hastened, InFlightCounts, Lane, Queue,
+    QueueError, RetryChoice, Retrying,
 };
 use crate::clock::Clock;
 use crate::telemetry::dependency::{Dependencies, Usage};
@@ -114,6 +115,18 @@ impl Queue for ReportedQueue {
         wait: Duration,
     ) -> Result<Vec<GivenUp>, QueueError> {
         self.queue.receive_given_up(limit, wait).await
+    }
+
+    async fn retrying(&self, count_max: usize) -> Result<Retrying, QueueError> {
+        self.queue.retrying(count_max).await
+    }
+
+    async fn retry_now(
+        &self,
+        choice: RetryChoice,
+        count_max: usize,
+    ) -> Result<Hastened, QueueError> {
+        self.queue.retry_now(choice, count_max).await
     }
 
     async fn depth(&self) -> Result<Depth, QueueError> {

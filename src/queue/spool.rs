@@ -8,12 +8,9 @@
 
 mod age;
 mod availability;
-mod count_file;
-mod counter;
-mod door_counts;
+mod count;
 mod drain;
 mod late;
-mod legacy;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,18 +23,18 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use count_file::{CountGap, DoorProcess, GapCause};
-pub use door_counts::{DoorCounts, time};
+pub use count::{CountGap, DoorCounts, DoorProcess, GapCause, time};
 
 use self::age::Ages;
 use self::availability::Availability;
-use self::counter::{Counter, Counting};
+use self::count::{Counter, Counting};
 use self::late::LateQueue;
 use super::rabbitmq::BrokerError;
 use super::reported::{PublishReport, ReportedQueue};
 use super::sqlite::Options;
 use super::{
-    BatchLimit, Delivery, Depth, Failure, GivenUp, InFlightCounts, Lane, Queue, QueueError,
+    BatchLimit, Delivery, Depth, Failure, GivenUp, Hastened, InFlightCounts, Lane, Queue,
+    QueueError, RetryChoice, Retrying,
 };
 use crate::clock::Clock;
 use crate::telemetry::dependency::{Dependencies, Usage};
@@ -120,7 +117,7 @@ impl Spool {
 impl Inner {
     /// What the broker said in time. An error is no reason to refuse: there is the file.
     async fn publish_to_broker(&self, webhook: Webhook) -> BrokerAnswer {
-        let lane = Lane::of(webhook.event_type());
+        let lane = webhook.event_type().lane();
         let received_at_ms = webhook.received_at_ms();
         let error = match timeout(self.publish_max, self.broker.publish(webhook)).await {
             Ok(Ok(())) => {
@@ -183,7 +180,7 @@ impl Inner {
     }
 
     async fn spool(&self, webhook: Webhook) -> Result<(), QueueError> {
-        let lane = Lane::of(webhook.event_type());
+        let lane = webhook.event_type().lane();
         let (_spooling, webhook) = Span::begin(SpanName::Spool, webhook, None);
         self.file.publish(webhook).await?;
         self.spooled.fetch_add(1, Ordering::Relaxed);
@@ -229,7 +226,7 @@ impl Queue for Spool {
     }
 
     async fn publish(&self, webhook: Webhook) -> Result<(), QueueError> {
-        let is_away = self.inner.availability.is_away(Lane::of(webhook.event_type()));
+        let is_away = self.inner.availability.is_away(webhook.event_type().lane());
         let mut unanswered = None;
         if !is_away {
             match self.inner.publish_counted(&webhook).await {
@@ -274,6 +271,18 @@ impl Queue for Spool {
         self.inner.broker.receive_given_up(limit, wait).await
     }
 
+    async fn retrying(&self, count_max: usize) -> Result<Retrying, QueueError> {
+        self.inner.broker.retrying(count_max).await
+    }
+
+    async fn retry_now(
+        &self,
+        choice: RetryChoice,
+        count_max: usize,
+    ) -> Result<Hastened, QueueError> {
+        self.inner.broker.retry_now(choice, count_max).await
+    }
+
     /// Of the spool alone while the broker is away, and of the broker alone if the file fails: the
     /// door still works then. An error if both fail.
     async fn depth(&self) -> Result<Depth, QueueError> {
@@ -313,7 +322,7 @@ pub fn empty_at_ms(path: &Path) -> Result<[Option<i64>; Lane::ALL.len()], QueueE
 
 /// Whether a door counts beside the spool file at `path`.
 pub fn has_count(path: &Path) -> bool {
-    count_file::path_of(path).exists()
+    count::is_counted(path)
 }
 
 /// What waits in the spool and on the broker.

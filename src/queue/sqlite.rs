@@ -29,6 +29,7 @@ mod rescue;
 mod restore;
 mod schema;
 mod statements;
+mod waiting;
 mod writer;
 
 use std::ffi::OsString;
@@ -44,7 +45,7 @@ use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-pub use file_counts::{FileCounts, Frozen};
+pub use file_counts::{FileCounts, FileInstant, Frozen};
 pub use file_mark::FileMark;
 
 use self::command::{Command, Ending, Reply, StoredForm};
@@ -55,7 +56,10 @@ use self::lane_notifier::LaneNotifier;
 use self::lease::Leases;
 use self::rescue::{Holder, end_interrupted, is_log_damaged, rescue};
 use self::writer::{COMMANDS_MAX, Writer};
-use super::{BatchLimit, Delivery, Depth, Failure, Lane, Queue, QueueError, Tag};
+use super::{
+    BatchLimit, Delivery, Depth, Failure, Hastened, Lane, Queue, QueueError, RetryChoice, Retrying,
+    Tag,
+};
 use crate::clock::Clock;
 use crate::open_files::FileIdentity;
 use crate::telemetry::cause::Causes;
@@ -96,7 +100,7 @@ pub(super) fn connect(path: &Path) -> Result<Connection, QueueError> {
 
 /// Counts what is in the file at `path` at one instant, beside the process that uses it. One that is not
 /// made yet, as on a disk that is full, holds nothing.
-pub(super) fn read_census(path: &Path) -> Result<FileCounts, QueueError> {
+pub fn read_census(path: &Path) -> Result<FileCounts, QueueError> {
     let connection = connect(path)?;
     if !schema::is_made(&connection)? {
         return Ok(FileCounts::default());
@@ -153,6 +157,7 @@ impl SqliteQueue {
             news: Arc::clone(&news),
             looked_at_ms: i64::MIN / 2,
             mended_at: None,
+            shrunk_at: None,
             reader: Arc::clone(&reader),
             held: held.clone(),
             known,
@@ -197,23 +202,6 @@ impl SqliteQueue {
         let reader = Arc::new(Mutex::new(FileConnection::new(&path, held.clone())));
         let (commands, thread) = (None, None);
         Ok(Self(Arc::new(Inner { path, options, commands, thread, returns, news, reader, held })))
-    }
-
-    /// Counts at one instant, while the queue moves on.
-    pub async fn census(&self) -> Result<FileCounts, QueueError> {
-        self.read(file_counts::read).await
-    }
-
-    /// Counts, and keeps the file as it is until [`Frozen`] is dropped, so that something else can be
-    /// counted at the same instant. Holds up all processes that use the file.
-    pub async fn census_frozen(&self) -> Result<(FileCounts, Frozen), QueueError> {
-        let (path, held) = (self.0.path.clone(), self.0.held.clone());
-        blocking(move || {
-            held.check(&path)?;
-            let frozen = Frozen::take(schema::open_again(&path)?)?;
-            Ok((frozen.census()?, frozen))
-        })
-        .await
     }
 
     /// Which file it is, and how far it had come when it was last written.
@@ -307,6 +295,18 @@ impl Queue for SqliteQueue {
         let failures = serde_json::to_string(&failures)?;
         let after_ms = millis(after);
         self.ask(|reply| Command::Retry { ending, failures, after_ms, reply }).await
+    }
+
+    async fn retrying(&self, count_max: usize) -> Result<Retrying, QueueError> {
+        waiting::list(self, count_max).await
+    }
+
+    async fn retry_now(
+        &self,
+        choice: RetryChoice,
+        count_max: usize,
+    ) -> Result<Hastened, QueueError> {
+        waiting::hasten_chosen(self, choice, count_max).await
     }
 
     async fn depth(&self) -> Result<Depth, QueueError> {

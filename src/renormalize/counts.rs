@@ -17,6 +17,8 @@ pub struct RenormalizeCounts {
     pub ended: BTreeMap<Change, usize>,
     /// Those whose body is not stored, by event type: nothing can be done about them.
     pub without_body: BTreeMap<String, usize>,
+    /// How many messages lost something that their webhooks don't tell any more.
+    pub taken_back: usize,
     /// Dead letters, which are left to their replay.
     pub dead_lettered: usize,
     /// Those that could not be read or written and were left as they are.

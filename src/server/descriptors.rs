@@ -2,6 +2,8 @@
 //!
 //! Used when a listener starts, and by `check`.
 
+use std::io;
+
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Descriptors for files, database, broker, and the admin listener.
@@ -10,6 +12,22 @@ const RESERVED: usize = 256;
 pub const BACKLOG: u32 = 20_000;
 /// Where Linux tells how many it allows.
 const SOMAXCONN: &str = "/proc/sys/net/core/somaxconn";
+
+/// Below this a process is no door: what it opens for itself leaves nothing for those who knock, and what its
+/// threads can't open ends them.
+const FEWEST: usize = 128;
+
+/// Raises the limit of this process, or says what is too low.
+pub fn ensure_enough() -> io::Result<()> {
+    let allowed = raise_limit();
+    if allowed >= FEWEST {
+        return Ok(());
+    }
+    Err(io::Error::other(format!(
+        "this process may open {allowed} files, and needs {FEWEST} at least, 4096 or more to serve many: \
+         raise the limit (ulimit -n, LimitNOFILE=, nofile)"
+    )))
+}
 
 /// Raises the limit of this process as far as it may, and tells it.
 pub fn raise_limit() -> usize {

@@ -11,6 +11,7 @@ use super::people::Person;
 use super::schedule::{Schedule, event_key};
 use super::seeded_rng::{Purpose, SeededRng};
 use super::session::{Engine, Session};
+use super::told::Told;
 use super::world::World;
 
 const SERVER: i64 = 1;
@@ -43,7 +44,12 @@ pub(crate) fn schedule(world: &World, upcoming: &mut Schedule, message: &Arc<Mes
     for (count, step) in (0..).zip(steps) {
         let id = event_key(message.turn, Purpose::Ack, count);
         let message = Arc::clone(message);
-        upcoming.add(step.at_ms, event_type, message.session, id, move |world| {
+        let told = if message.from_me {
+            Told::Acked { message: Arc::clone(&message), ack: step.ack }
+        } else {
+            Told::Nothing
+        };
+        upcoming.add_told(step.at_ms, event_type, (message.session, id), told, move |world| {
             Some(payload(world, &message, step))
         });
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::json::{Null, Obj, obj};
 use super::message::rfc3339;
 use super::people::{Form, Group, Person};
+use super::rare;
 use super::schedule::{Schedule, event_key};
 use super::seeded_rng::{Purpose, SeededRng};
 use super::session::{Engine, Session};
@@ -41,6 +42,10 @@ pub(crate) fn schedule(world: &mut World, upcoming: &mut Schedule, turn: u64, at
     }
     let session = world.any_session(&mut rng);
     let call = Arc::new(ring(world, session, &mut rng));
+    if call.group.is_none() {
+        let caller = (session, call.from, call.form);
+        rare::call_entry(world, upcoming, caller, (turn, &call.id, at_ms), call.video);
+    }
     for (count, (after_ms, state)) in (0..).zip(course(&world.sessions[session], &mut rng)) {
         let call = Arc::clone(&call);
         let at_ms = at_ms + after_ms;

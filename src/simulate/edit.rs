@@ -10,6 +10,7 @@ use super::message::{self, Content, Message, first_ack};
 use super::schedule::{Schedule, event_key};
 use super::seeded_rng::{Purpose, SeededRng};
 use super::session::{Engine, Session};
+use super::told::Told;
 use super::world::World;
 
 /// When a revocation comes, after the message: later than all edits and reactions.
@@ -37,7 +38,8 @@ fn edit(
     let chat = message.chat_again(rng);
     let bare_id = format!("3A{}", rng.hex(18));
     let id = event_key(message.turn, Purpose::Edit, count);
-    upcoming.add(at_ms + 70, "message.edited", message.session, id, move |world| {
+    let told = Told::Hidden { chat, at_ms };
+    upcoming.add_told(at_ms + 70, "message.edited", (message.session, id), told, move |world| {
         let payload = match world.sessions[message.session].engine {
             Engine::Webjs => webjs_edit(world, &message, at_ms),
             Engine::Wpp => wpp_edit(world, &message, &bare_id, at_ms),
@@ -84,7 +86,8 @@ fn revoke(upcoming: &mut Schedule, rng: &mut SeededRng, message: &Arc<Message>, 
     let chat = message.chat_again(rng);
     let bare_id = format!("3A{}", rng.hex(18));
     let id = event_key(message.turn, Purpose::Edit, u64::MAX);
-    upcoming.add(at_ms + 70, "message.revoked", message.session, id, move |world| {
+    let told = Told::Revoked { message: Arc::clone(&message), at_ms };
+    upcoming.add_told(at_ms + 70, "message.revoked", (message.session, id), told, move |world| {
         let session = &world.sessions[message.session];
         let content = Content::Revoke { target: message.bare_id.clone() };
         let action = message.action(chat, bare_id, at_ms, content);

@@ -49,7 +49,8 @@ fn metadata(session: &Session) -> Option<Obj> {
     (session.index % 5 != 4).then(|| obj! { "user.id": user, "tenant.id": "t-simulated" })
 }
 
-fn me(session: &Session, at_ms: i64) -> Obj {
+/// The account.
+pub(super) fn me(session: &Session, at_ms: i64) -> Obj {
     let id = session.me();
     let lid = session.account.id(Form::Lid);
     let name = session.push_name();
@@ -85,14 +86,9 @@ fn limits(session: &Session, at_ms: i64) -> Obj {
 }
 
 fn environment(session: &Session) -> Obj {
-    let version = match session.age {
-        Age::Old => "2023.10.12",
-        Age::Spring => "2026.4.1",
-        Age::Autumn => "2026.8.2",
-    };
     let browser = session.engine.is_browser().then_some("/usr/bin/chromium");
     let environment = obj! {
-        "version": version, "engine": session.engine.name(), "tier": "CORE", "browser": browser,
+        "version": session.age.version(), "engine": session.engine.name(), "tier": "CORE", "browser": browser,
     };
     if session.is_old() {
         return environment;

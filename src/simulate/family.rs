@@ -27,6 +27,9 @@ pub enum Family {
     Presence,
     /// `chat.archive` (WEBJS only).
     Archive,
+    /// What is sent more rarely than texts and pictures, notices, and what WAHA passes on as messages though
+    /// it is none; `event.response` and `event.response.failed` (GOWS).
+    Rare,
     /// Event types that nobody knows. Off by default.
     Unknown,
     /// Not events: texts that hold NUL or lone surrogates. Off by default.

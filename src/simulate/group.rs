@@ -12,6 +12,7 @@ use super::seeded_rng::{Purpose, SeededRng};
 
 use super::people::{Group, Person};
 use super::session::{Age, Engine, Session};
+use super::told::{Membership, Told};
 use super::world::World;
 
 /// Group events in 1,000 turns.
@@ -113,7 +114,8 @@ fn change(group: Group, step: u64, again: u64, people: u64) -> Option<Change> {
 fn add(world: &World, upcoming: &mut Schedule, position: usize, id: u64, notice: Notice) {
     let session = &world.sessions[position];
     let Some(event_type) = event_type(session, notice.change) else { return };
-    upcoming.add(notice.at_ms + 15, event_type, position, id, move |world| {
+    let told = notice.change.told().map_or(Told::Nothing, |told| Told::Group(notice.group, told));
+    upcoming.add_told(notice.at_ms + 15, event_type, (position, id), told, move |world| {
         Some(notice::payload(&world.sessions[position], &notice))
     });
 }
@@ -132,6 +134,19 @@ fn event_type(session: &Session, change: Change) -> Option<&'static str> {
         Change::Requested(_) => {
             (session.age == Age::Autumn).then_some("group.v2.participants.join-request")
         }
+    }
+}
+
+impl Change {
+    const fn told(self) -> Option<Membership> {
+        Some(match self {
+            Self::Joined => Membership::Joined,
+            Self::Left => Membership::Left,
+            Self::Renamed(times) => Membership::Renamed(times),
+            Self::Member { person, action: Action::Leave } => Membership::Gone(person),
+            Self::Member { person, action } => Membership::Member(person, action.role()),
+            Self::Requested(_) => return None,
+        })
     }
 }
 

@@ -15,8 +15,8 @@ const SHARE: u64 = 20;
 
 const NAMES: &[&str] = &["VIP", "New order", "Paid", "Waiting 🕐", "לקוח"];
 
-/// The story of one label: made, given to two chats, taken from the first, and one in three
-/// deleted.
+/// The story of one label: made, given to two chats, taken from the first, and one in three deleted, the
+/// first of all.
 const STEPS: u64 = 5;
 
 pub(crate) fn schedule(world: &mut World, upcoming: &mut Schedule, turn: u64, at_ms: i64) {
@@ -41,7 +41,7 @@ pub(crate) fn schedule(world: &mut World, upcoming: &mut Schedule, turn: u64, at
         1 => ("label.chat.added", on_chat(label, person(0))),
         2 => ("label.chat.added", on_chat(label, person(1))),
         3 => ("label.chat.deleted", on_chat(label, person(0))),
-        4 if label.is_multiple_of(3) && !chats_only => ("label.deleted", shape(label, false)),
+        4 if label % 3 == 1 && !chats_only => ("label.deleted", shape(label, false)),
         _ => return,
     };
     let id = event_key(turn, Purpose::Label, 0);

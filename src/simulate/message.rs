@@ -8,22 +8,26 @@ mod content;
 mod gows;
 mod noweb;
 mod parts;
+mod special;
 mod webjs;
 mod wpp;
 
 use std::sync::Arc;
 
 use self::parts::Keys;
+use super::file::Attached;
 use super::json::{Obj, obj};
 use super::people::Person;
 use super::schedule::{Schedule, event_key};
 use super::seeded_rng::{Purpose, SeededRng};
 use super::session::{Age, Engine, Session};
+use super::told::Told;
 use super::world::World;
 
 pub(crate) use self::content::{Chat, Content};
 pub(crate) use self::gows::rfc3339;
-pub(crate) use self::parts::ack_name;
+pub(crate) use self::parts::{Download, MediaTelling, ack_name};
+pub(crate) use self::special::Special;
 pub(crate) use self::webjs::id_object;
 
 /// What its author will do to a message.
@@ -60,6 +64,8 @@ pub(crate) struct Message {
     /// Sent through WAHA's own API.
     pub(crate) by_api: bool,
     pub(crate) fate: Fate,
+    /// Its file, where the plan says where files are.
+    pub(crate) file: Option<Attached>,
 }
 
 /// The id of an event about a message and who it names; see section "from, to, participant" of
@@ -134,20 +140,36 @@ pub(crate) fn head(
 pub(crate) fn payload(world: &World, message: &Message, ack: i64) -> Obj {
     let session = &world.sessions[message.session];
     let keys = Keys::of(world.seed, message);
-    let shot = Shot { session, message, keys, ack };
-    match session.engine {
-        Engine::Webjs => webjs::payload(&shot),
-        Engine::Noweb => noweb::payload(&shot),
-        Engine::Gows => gows::payload(&shot),
-        Engine::Wpp => wpp::payload(&shot),
-    }
+    let media = MediaTelling::AsReceived;
+    Shot { session, message, keys, ack: Some(ack), media }.payload()
+}
+
+/// The whole message as `session` tells it later on, when it is asked for it.
+pub(crate) fn retold(
+    seed: u64,
+    session: &Session,
+    message: &Message,
+    ack: Option<i64>,
+    media: MediaTelling,
+) -> Obj {
+    Shot { session, message, keys: Keys::of(seed, message), ack, media }.payload()
+}
+
+/// What came of WAHA's download when the message came.
+pub(crate) fn download(seed: u64, message: &Message) -> Download {
+    Keys::of(seed, message).outcome()
+}
+
+/// Folder and name of a message's file: the session and the id, bare or whole.
+pub(crate) fn file_name(session: &Session, message: &Message) -> String {
+    parts::file_name(session, message)
 }
 
 /// The engine's own form of a message, as NOWEB and GOWS repeat it beside a revocation.
 pub(crate) fn raw(world: &World, message: &Message, ack: i64) -> Obj {
     let session = &world.sessions[message.session];
     let keys = Keys::of(world.seed, message);
-    let shot = Shot { session, message, keys, ack };
+    let shot = Shot { session, message, keys, ack: Some(ack), media: MediaTelling::AsReceived };
     if session.engine == Engine::Gows { gows::data(&shot) } else { noweb::data(&shot) }
 }
 
@@ -156,7 +178,8 @@ pub(crate) fn edited(world: &World, message: &Message, wrap: impl FnOnce(Obj) ->
     let session = &world.sessions[message.session];
     let keys = Keys::of(world.seed, message);
     // It reached the server before it could be edited.
-    webjs::payload_with(&Shot { session, message, keys, ack: 1 }, wrap)
+    let shot = Shot { session, message, keys, ack: Some(1), media: MediaTelling::AsReceived };
+    webjs::payload_with(&shot, wrap)
 }
 
 /// The ack that a message event itself shows.
@@ -173,10 +196,25 @@ struct Shot<'a> {
     session: &'a Session,
     message: &'a Message,
     keys: Keys,
-    ack: i64,
+    /// None where the engine's store has none.
+    ack: Option<i64>,
+    media: MediaTelling,
 }
 
 impl Shot<'_> {
+    fn payload(&self) -> Obj {
+        match self.session.engine {
+            Engine::Webjs => webjs::payload(self),
+            Engine::Noweb => noweb::payload(self),
+            Engine::Gows => gows::payload(self),
+            Engine::Wpp => wpp::payload(self),
+        }
+    }
+
+    fn ack_name(&self) -> &'static str {
+        self.ack.map_or("UNKNOWN", ack_name)
+    }
+
     fn common_head(&self, head: &Head) -> Obj {
         let message = self.message;
         // `source` is younger than the old envelope.
@@ -247,7 +285,11 @@ fn add(
 ) {
     let id = event_key(message.turn, Purpose::Delivery, count);
     let message = Arc::clone(message);
-    upcoming.add(at_ms, event_type, message.session, id, move |world| {
+    let told = match event_type {
+        "message.waiting" => Told::Nothing,
+        _ => Told::Message(Arc::clone(&message)),
+    };
+    upcoming.add_told(at_ms, event_type, (message.session, id), told, move |world| {
         let ack = first_ack(world.sessions[message.session].engine, message.from_me);
         Some(if event_type == "message.waiting" {
             webjs::waiting(world, &message)

@@ -8,6 +8,7 @@ use super::people::Person;
 use super::schedule::{Schedule, event_key};
 use super::seeded_rng::{Purpose, SeededRng};
 use super::session::{Engine, Session};
+use super::told::Told;
 use super::world::World;
 
 struct Vote {
@@ -73,7 +74,8 @@ fn add(upcoming: &mut Schedule, message: &Arc<Message>, vote: Vote, count: u64) 
     let event_type = if vote.failed { "poll.vote.failed" } else { "poll.vote" };
     let id = event_key(message.turn, Purpose::Poll, count);
     let message = Arc::clone(message);
-    upcoming.add(vote.at_ms, event_type, message.session, id, move |world| {
+    let told = Told::Hidden { chat: message.chat, at_ms: vote.at_ms };
+    upcoming.add_told(vote.at_ms, event_type, (message.session, id), told, move |world| {
         let session = &world.sessions[message.session];
         Some(if session.engine.is_browser() {
             browser(session, &message, &vote)

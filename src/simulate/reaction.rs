@@ -9,6 +9,7 @@ use super::schedule::{Schedule, event_key};
 use super::seeded_rng::{Purpose, SeededRng};
 use super::session::{Engine, Session};
 use super::text;
+use super::told::Told;
 use super::world::World;
 
 struct Reaction {
@@ -51,7 +52,8 @@ pub(crate) fn schedule(world: &World, upcoming: &mut Schedule, message: &Arc<Mes
         };
         let message = Arc::clone(message);
         let id = event_key(message.turn, Purpose::Reaction, count);
-        upcoming.add(at_ms, "message.reaction", message.session, id, move |world| {
+        let told = Told::Hidden { chat: reaction.chat, at_ms };
+        upcoming.add_told(at_ms, "message.reaction", (message.session, id), told, move |world| {
             Some(payload(&world.sessions[message.session], &message, &reaction))
         });
     }

@@ -9,6 +9,7 @@ use std::collections::BinaryHeap;
 
 use super::json::Obj;
 use super::seeded_rng::{Purpose, mix};
+use super::told::Told;
 use super::world::World;
 
 /// Makes the payload when the event is due; none when the event does not happen after all.
@@ -22,6 +23,7 @@ pub(crate) struct Due {
     /// Decides the random part of the event id; equal for events that share their id.
     pub(crate) id: u64,
     pub(crate) payload: Payload,
+    pub(crate) told: Told,
     added: u64,
 }
 
@@ -46,10 +48,22 @@ impl Schedule {
         id: u64,
         payload: impl FnOnce(&mut World) -> Option<Obj> + Send + 'static,
     ) {
+        self.add_told(at_ms, event_type, (session, id), Told::Nothing, payload);
+    }
+
+    /// The same, of an event of `session` under `id` that changes WAHA's own store.
+    pub(crate) fn add_told(
+        &mut self,
+        at_ms: i64,
+        event_type: &'static str,
+        (session, id): (usize, u64),
+        told: Told,
+        payload: impl FnOnce(&mut World) -> Option<Obj> + Send + 'static,
+    ) {
         let added = self.added;
         self.added += 1;
         let payload = Box::new(payload);
-        self.due.push(Reverse(Due { at_ms, event_type, session, id, payload, added }));
+        self.due.push(Reverse(Due { at_ms, event_type, session, id, payload, told, added }));
     }
 
     /// The next event, if it is due at `until_ms` or earlier.

@@ -28,6 +28,10 @@ pub(crate) enum Purpose {
     Unknown,
     EventId,
     Order,
+    Rare,
+    CallEntry,
+    File,
+    Loss,
 }
 
 /// A seeded source of choices.

@@ -7,29 +7,57 @@ use super::json::{Null, Obj, obj};
 use super::people::{Form, Group, Person};
 use super::schedule::{Schedule, event_key};
 use super::seeded_rng::{Purpose, SeededRng};
+use super::told::Told;
 use super::world::World;
 
 /// WAHA's engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Engine {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Engine {
+    /// WhatsApp Web in a browser.
     Webjs,
+    /// Baileys.
     Noweb,
+    /// whatsmeow.
     Gows,
+    /// `WPPConnect`, in a browser.
     Wpp,
 }
 
+/// What a WAHA knows of a session at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known {
+    paired: bool,
+    renamed: bool,
+}
+
 /// How old the WAHA of a session is, as far as bodies show it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Age {
-    /// 2023.10: neither event id nor timestamp, no group v2, no edits, group acks as direct ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Age {
+    /// Neither event id nor timestamp, no group v2, no edits, group acks as direct ones; WEBJS and NOWEB.
+    #[value(name = "2023.10.12")]
     Old,
-    /// 2026.4.1.
+    /// Fewer keys in `me`, no join requests.
+    #[value(name = "2026.4.1")]
     Spring,
-    /// 2026.8.2: more keys in `me`, join requests.
+    /// The newest one that is known.
+    #[default]
+    #[value(name = "2026.8.2")]
     Autumn,
 }
 
+impl Age {
+    /// WAHA's version.
+    pub const fn version(self) -> &'static str {
+        match self {
+            Self::Old => "2023.10.12",
+            Self::Spring => "2026.4.1",
+            Self::Autumn => "2026.8.2",
+        }
+    }
+}
+
 /// A WhatsApp account on WAHA.
+#[derive(Clone)]
 pub(crate) struct Session {
     pub(crate) index: u64,
     pub(crate) name: String,
@@ -72,6 +100,12 @@ impl Engine {
         matches!(self, Self::Webjs | Self::Wpp)
     }
 
+    /// The one that is wanted, unless it is younger than the old envelope.
+    fn choose(wanted: Option<Self>, position: usize, old: bool) -> Self {
+        let is_possible = |wanted: &Self| !old || matches!(wanted, Self::Webjs | Self::Noweb);
+        wanted.filter(is_possible).unwrap_or_else(|| Self::of(position, old))
+    }
+
     fn of(index: usize, old: bool) -> Self {
         match (index % 4, old) {
             (0, _) | (3, true) => Self::Webjs,
@@ -84,17 +118,13 @@ impl Engine {
 }
 
 impl Session {
-    pub(crate) fn new(position: usize, old: bool, paired: bool) -> Self {
+    pub(crate) fn new(position: usize, (wanted, age): (Option<Engine>, Age), paired: bool) -> Self {
         let index = position as u64;
         Self {
             index,
             name: session_name(index),
-            engine: Engine::of(position, old),
-            age: match (old, position / 4 % 2) {
-                (true, _) => Age::Old,
-                (false, 0) => Age::Autumn,
-                (false, _) => Age::Spring,
-            },
+            engine: Engine::choose(wanted, position, age == Age::Old),
+            age,
             account: Person::account(index),
             paired,
             renamed: false,
@@ -104,6 +134,22 @@ impl Session {
             archives: 0,
             group_steps: 0,
         }
+    }
+
+    pub(crate) const fn known(&self) -> Known {
+        Known { paired: self.paired, renamed: self.renamed }
+    }
+
+    /// The same session as it was when this was known of it.
+    pub(crate) fn as_known(&self, known: Known) -> Self {
+        let mut session = self.clone();
+        session.know(known);
+        session
+    }
+
+    pub(crate) const fn know(&mut self, known: Known) {
+        self.paired = known.paired;
+        self.renamed = known.renamed;
     }
 
     pub(crate) fn is_old(&self) -> bool {
@@ -200,13 +246,19 @@ fn schedule(
     for (count, &(after_ms, status)) in (0..).zip(steps) {
         let at_ms = at_ms + after_ms;
         let id = event_key(turn, Purpose::Status, count);
-        upcoming.add(at_ms, "session.status", session, id, move |world| {
+        let told = Told::Status(status);
+        upcoming.add_told(at_ms, "session.status", (session, id), told, move |world| {
             status_payload(&mut world.sessions[session], status, at_ms)
         });
     }
 }
 
-fn status_payload(session: &mut Session, status: &'static str, at_ms: i64) -> Option<Obj> {
+/// The payload of `session.status`; none when it does not happen.
+pub(crate) fn status_payload(
+    session: &mut Session,
+    status: &'static str,
+    at_ms: i64,
+) -> Option<Obj> {
     let last = session.statuses.last().map(|(last, _)| *last);
     if status == "WORKING" && last == Some(status) {
         return None;

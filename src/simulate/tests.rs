@@ -5,10 +5,12 @@ use std::collections::{HashMap, HashSet};
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::{Families, Family, Plan, Sent, history};
+use super::{Age, Families, Family, Plan, Sent, history};
 
+/// Without what is rare, in which nothing links some names of a chat.
 fn plan() -> Plan {
-    Plan { sessions: 8, people: 30, groups: 12, messages: 600, ..Plan::default() }
+    let families = Families::default().without(Family::Rare);
+    Plan { sessions: 8, people: 30, groups: 12, messages: 600, families, ..Plan::default() }
 }
 
 /// A longer history of one family.
@@ -241,6 +243,77 @@ fn odd_text_appears_on_demand_only() {
     assert!(odd(Families::default().with(Family::OddText)) > 20);
 }
 
+/// Every event type of WAHA is sent, but the engine's own traffic.
+#[test]
+fn every_event_type_is_sent() {
+    let plan = Plan { families: Families::ALL, messages: 3_000, old_session: true, ..plan() };
+    let sent: HashSet<&str> = history(&plan).map(|sent| sent.event_type).collect();
+    for event_type in [
+        "session.status",
+        "message",
+        "message.any",
+        "message.waiting",
+        "message.ack",
+        "message.ack.group",
+        "message.reaction",
+        "message.edited",
+        "message.revoked",
+        "poll.vote",
+        "poll.vote.failed",
+        "event.response",
+        "event.response.failed",
+        "call.received",
+        "call.accepted",
+        "call.rejected",
+        "label.upsert",
+        "label.deleted",
+        "label.chat.added",
+        "label.chat.deleted",
+        "group.v2.join",
+        "group.v2.leave",
+        "group.v2.update",
+        "group.v2.participants",
+        "group.v2.participants.join-request",
+        "chat.archive",
+        "presence.update",
+        "group.join",
+    ] {
+        assert!(sent.contains(event_type), "{event_type}");
+    }
+}
+
+/// Calls that nobody takes and that nothing ends, and acks under a name that nothing links.
+#[test]
+fn what_is_rare_is_sent() {
+    let webhooks = read(&Plan { families: Families::default(), ..plan() });
+    let mut calls: HashMap<&str, usize> = HashMap::new();
+    let (mut sent, mut acked) = (HashSet::new(), HashSet::new());
+    for (webhook, body) in &webhooks {
+        let id = text(body, "/payload/id");
+        match webhook.event_type {
+            "call.received" => *calls.entry(id).or_default() += 1,
+            "call.accepted" | "call.rejected" => *calls.entry(id).or_default() += 100,
+            "message.any" => _ = sent.insert((bare(id), chat(id))),
+            "message.ack" => _ = acked.insert((bare(id), chat(id))),
+            _ => {}
+        }
+    }
+    assert!(calls.values().any(|events| *events < 100), "a call that rings out");
+    assert!(acked.iter().any(|(_, chat)| chat.ends_with("@lid")));
+    assert!(acked.difference(&sent).count() > 5, "acks under another name");
+}
+
+#[test]
+fn a_session_runs_on_the_newest_waha_or_on_the_one_that_is_asked_for() {
+    for age in [Age::Old, Age::Spring, Age::Autumn] {
+        let plan = Plan { age, messages: 20, ..plan() };
+        let versions: HashSet<String> =
+            read(&plan).iter().map(|(_, body)| text(body, "/environment/version").into()).collect();
+        assert_eq!(versions, [age.version().to_owned()].into());
+    }
+    assert_eq!(Plan::default().age, Age::Autumn);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
@@ -257,4 +330,17 @@ proptest! {
         prop_assert!(keys(&some).is_subset(&all));
         prop_assert!(keys(&short).is_subset(&all));
     }
+}
+
+/// Whoever keeps a seed gets the same webhooks from every release: a change of this is told in the changelog.
+#[test]
+fn the_bytes_of_a_seed_stay() {
+    use sha2::{Digest, Sha256};
+    let plan = Plan { families: Families::ALL, old_session: true, messages: 1_000, ..plan() };
+    let mut hash = Sha256::new();
+    history(&plan).for_each(|sent| hash.update(sent.body));
+    assert_eq!(
+        hex::encode(hash.finalize()),
+        "5261916bec30148ee4d5391e773d6bb3d01a998790907ced4b4b3b847aa290fe"
+    );
 }

@@ -10,7 +10,7 @@ use super::seeded_rng::{Purpose, SeededRng};
 use super::session::{self, Engine};
 use super::world::World;
 use super::{Families, Family, Plan};
-use super::{ack, call, edit, group, label, poll, presence, reaction, text};
+use super::{ack, call, edit, group, label, poll, presence, rare, reaction, text};
 
 /// How many of the latest messages can still be answered.
 const RECENT_MAX: usize = 64;
@@ -78,13 +78,14 @@ impl Turns {
 
     /// What happens beside the message.
     fn sideline(&self, world: &mut World, upcoming: &mut Schedule) {
-        let families: [(Family, Aside); 7] = [
+        let families: [(Family, Aside); 8] = [
             (Family::Session, session::reconnect),
             (Family::Call, call::schedule),
             (Family::Group, group::schedule),
             (Family::Label, label::schedule),
             (Family::Presence, presence::schedule),
             (Family::Archive, presence::archive),
+            (Family::Rare, rare::schedule),
             (Family::Unknown, presence::unknown),
         ];
         for (_, schedule) in families.into_iter().filter(|(family, _)| self.on(*family)) {
@@ -124,6 +125,7 @@ impl Turns {
             fate.edits.clear();
         }
         Message {
+            file: world.file(self.next, &content),
             turn: self.next,
             session,
             chat,

@@ -1,15 +1,18 @@
 //! The state of a history: its sessions and how many of everything there are. Changed only by
 //! the families, read by every payload.
 
+use super::file::{Attached, Files};
+use super::message::Content;
 use super::people::{Group, PEOPLE_MAX, Person};
 use super::seeded_rng::SeededRng;
-use super::session::Session;
+use super::session::{Age, Session};
 use super::{Families, Family, Plan};
 
 /// Everything that is the case at one moment of a history.
 pub(crate) struct World {
     pub(crate) seed: u64,
     families: Families,
+    files: Option<Files>,
     pub(crate) people: u64,
     groups: u64,
     pub(crate) sessions: Vec<Session>,
@@ -20,16 +23,24 @@ impl World {
         let count = usize::from(plan.sessions.max(1));
         let paired = !plan.families.contains(Family::Session);
         let session = |index| {
-            let old = plan.old_session && index + 1 == count;
-            Session::new(index, old, paired)
+            let is_old = plan.old_session && index + 1 == count;
+            let age = if is_old { Age::Old } else { plan.age };
+            Session::new(index, (plan.engine, age), paired)
         };
         Self {
             seed: plan.seed,
             families: plan.families,
+            files: plan.files.clone(),
             people: u64::from(plan.people).clamp(2, PEOPLE_MAX),
             groups: u64::from(plan.groups),
             sessions: (0..count).map(session).collect(),
         }
+    }
+
+    /// The file of the message of `turn`, if it has one.
+    pub(crate) fn file(&self, turn: u64, content: &Content) -> Option<Attached> {
+        let mimetype = content.mimetype()?;
+        self.files.as_ref().map(|files| files.attach(self.seed, turn, mimetype))
     }
 
     pub(crate) const fn on(&self, family: Family) -> bool {

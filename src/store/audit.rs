@@ -44,12 +44,14 @@ pub enum ActorChannel {
     Cli,
     /// The admin API.
     Api,
+    /// Pages in a browser.
+    Console,
     /// Nobody: a process does it by itself, as when a file of keys has changed.
     Process,
 }
 
 /// What is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema, clap::ValueEnum)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = Action)]
 pub enum AuditAction {
@@ -67,10 +69,14 @@ pub enum AuditAction {
     Import,
     /// Stored webhooks are read again.
     Renormalize,
+    /// Webhooks that wait for their next attempt are tried now.
+    Retry,
     /// Keys of a source or tokens change.
     Keys,
     /// What the equation could not know is decided.
     Settle,
+    /// What is old is let go of at once.
+    Retain,
     /// Bodies are read.
     Read,
     /// Nothing is delivered to a consumer of the feed.
@@ -81,10 +87,22 @@ pub enum AuditAction {
     Rewind,
     /// It does not get a change.
     Skip,
+    /// It is forgotten.
+    Remove,
+    /// The feed gets another epoch.
+    Renew,
     /// The words of messages are filled in.
     Enable,
     /// They are taken away.
     Disable,
+    /// Our webhook is put into sessions of WAHA, or taken out.
+    Register,
+    /// Rows that lead nowhere are mended.
+    Repair,
+    /// Somebody begins a session of the console.
+    LogIn,
+    /// Somebody ends it.
+    LogOut,
 }
 
 /// An entry of the log.
@@ -120,12 +138,41 @@ impl ActorChannel {
         match self {
             Self::Cli => "cli",
             Self::Api => "api",
+            Self::Console => "console",
             Self::Process => "process",
         }
     }
 }
 
 impl AuditAction {
+    /// Every one.
+    pub const ALL: [Self; 24] = [
+        Self::Replay,
+        Self::Cancel,
+        Self::Discard,
+        Self::Restore,
+        Self::Edit,
+        Self::Import,
+        Self::Renormalize,
+        Self::Retry,
+        Self::Keys,
+        Self::Settle,
+        Self::Retain,
+        Self::Read,
+        Self::Pause,
+        Self::Resume,
+        Self::Rewind,
+        Self::Skip,
+        Self::Remove,
+        Self::Renew,
+        Self::Enable,
+        Self::Disable,
+        Self::Register,
+        Self::Repair,
+        Self::LogIn,
+        Self::LogOut,
+    ];
+
     /// As stored.
     pub fn name(self) -> &'static str {
         match self {
@@ -136,15 +183,23 @@ impl AuditAction {
             Self::Edit => "edit",
             Self::Import => "import",
             Self::Renormalize => "renormalize",
+            Self::Retry => "retry",
             Self::Keys => "keys",
             Self::Settle => "settle",
+            Self::Retain => "retain",
             Self::Read => "read",
             Self::Pause => "pause",
             Self::Resume => "resume",
             Self::Rewind => "rewind",
             Self::Skip => "skip",
+            Self::Remove => "remove",
+            Self::Renew => "renew",
             Self::Enable => "enable",
             Self::Disable => "disable",
+            Self::Register => "register",
+            Self::Repair => "repair",
+            Self::LogIn => "log_in",
+            Self::LogOut => "log_out",
         }
     }
 }
@@ -181,7 +236,7 @@ impl Store {
         if let Some(before) = before_id {
             query = query.filter(Column::Id.lt(before));
         }
-        Ok(query.all(&self.pool().db).await?)
+        Ok(query.all(&self.reading()).await?)
     }
 }
 
@@ -226,4 +281,22 @@ pub(super) async fn count(db: &impl ConnectionTrait, id: i64, more: u64) -> Resu
 /// Cut to what its column holds.
 pub(super) fn fitting(text: &str) -> String {
     text.chars().take(CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `clap` knows every one by itself.
+    #[test]
+    fn every_action_is_listed_and_described() {
+        let described = include_str!("../../entity/README.md");
+        let line = described.lines().find(|line| line.starts_with("| `action` |")).unwrap();
+        let every = <AuditAction as clap::ValueEnum>::value_variants();
+        assert_eq!(every.len(), AuditAction::ALL.len());
+        for action in every {
+            assert!(AuditAction::ALL.contains(action), "{action:?}");
+            assert!(line.contains(&format!("`{}`", action.name())), "{action:?}");
+        }
+    }
 }

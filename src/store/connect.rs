@@ -4,7 +4,7 @@
 //!
 //! Reading order: `pool`, connections to one server, with `release`, how those that come back are looked
 //! at; `primary`, which finds the server that takes writes, with `hosts`, `server`, `choose` and `seen`;
-//! `transaction`, which alone begins and commits; `sqlite_file`, whether SQLite's file is still where it
+//! `transaction`, which alone begins and commits; `replica`, which is read from where that may be; `sqlite_file`, whether SQLite's file is still where it
 //! was; `limit` and `relay`.
 //!
 //! Invariant: what is written goes to a server that takes writes, and counts only if the database says that
@@ -20,6 +20,7 @@ pub(super) mod primary;
 pub mod problem;
 mod relay;
 mod release;
+pub mod replica;
 pub(super) mod seen;
 pub mod server;
 pub mod sqlite_file;
@@ -42,6 +43,14 @@ pub enum ConnectError {
     /// Another kind of database than the one that is used, or another file.
     #[error("another kind of database or another file needs a restart")]
     OtherKind,
+    /// A replica has another way of speaking than the primary.
+    #[error(
+        "database.read_url must lead to a replica of database.url, so to the same kind of database"
+    )]
+    OtherReplica,
+    /// It names several servers, or a file.
+    #[error("database.read_url must name one server, such as a load balancer of several replicas")]
+    ReplicaHosts,
     /// It could not be reached, or refused.
     #[error("the database can't be opened")]
     Database(#[from] DbErr),

@@ -6,6 +6,7 @@
 //! Reading order: `known`, what a transaction knows of rows; `ids`, the cache of that; `canonical`, which id
 //! stands for a person; `people`, how the people of a batch are locked and named, with `newcomers`, `lids`
 //! and `locks`; `merge`, how two become one, with `merge_rows`, `move_keys`, `move_messages` and `retold`;
+//! `move_chat`, how many messages follow in steps;
 //! `chats`.
 //!
 //! Invariant: two ids that were one person stay one person.
@@ -34,9 +35,10 @@ mod lids;
 mod locks;
 mod merge;
 mod merge_rows;
+pub(super) mod move_chat;
 pub(super) mod move_keys;
 pub(super) mod move_messages;
 mod newcomers;
 pub(super) mod people;
 pub(super) mod pointers;
-mod retold;
+pub(super) mod retold;

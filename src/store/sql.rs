@@ -3,7 +3,7 @@
 //!
 //! Called by every other room; knows none of our tables.
 //!
-//! Reading order: `dialect`; `upsert`, the SQL twin of `change/merge.rs`; `select`; `arrays` and `chunks`,
+//! Reading order: `dialect`; `upsert`, the SQL twin of `change/merge.rs`, with `merging`; `select`; `arrays` and `chunks`,
 //! how many rows become one statement; `locks`; `error`.
 //!
 //! Invariant: values are bound, never part of a statement's text; what an error means for the webhooks in
@@ -16,5 +16,6 @@ pub(super) mod chunks;
 pub(super) mod dialect;
 pub mod error;
 pub(super) mod locks;
+pub(super) mod merging;
 pub(super) mod select;
 pub(super) mod upsert;

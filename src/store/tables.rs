@@ -13,6 +13,7 @@
 //! May import `sql`.
 
 pub(super) mod answer;
+pub(super) mod attachment;
 pub(super) mod call;
 pub(super) mod chat;
 pub(super) mod claim;

@@ -3,6 +3,8 @@
 //! Called by `metrics` and by `dependency`. Names are constants, so what the library refuses is a mistake of
 //! ours, which every start and every test would show.
 
+use prometheus::core::Collector;
+use prometheus::proto::{Metric, MetricFamily};
 use prometheus::{
     Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec,
     Opts,
@@ -21,6 +23,23 @@ fn histogram_options(name: &str, help: &str, buckets: &[f64]) -> HistogramOpts {
 
 pub(crate) fn counters(name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
     IntCounterVec::new(options(name, help), labels).expect(IS_VALID)
+}
+
+/// The sum of the counters whose label has one of these values.
+pub(crate) fn sum(counters: &IntCounterVec, label: &str, values: &[&str]) -> u64 {
+    let families = counters.collect();
+    let metrics = families.iter().flat_map(MetricFamily::get_metric);
+    let is_one = |metric: &&Metric| {
+        let mut labels = metric.get_label().iter();
+        labels.any(|it| it.name() == label && values.contains(&it.value()))
+    };
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "counts of webhooks"
+    )]
+    let sum = metrics.filter(is_one).map(|it| it.get_counter().get_value()).sum::<f64>() as u64;
+    sum
 }
 
 pub(crate) fn counter(name: &str, help: &str) -> prometheus::IntCounter {

@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn the_level_changes_at_run_time_and_the_client_stays_silent() {
-        crate::telemetry::start("info", LogFormat::Json);
+        let _end = crate::telemetry::start("info", LogFormat::Json);
         assert!(LogLevel::get().unwrap().contains("lapin=off"));
         LogLevel::set("warn,waha_ingest=debug,lapin=trace").unwrap();
         let now = LogLevel::get().unwrap();

@@ -100,7 +100,11 @@ impl RefusalReason {
             }
             Self::Busy => "too many bodies at a time: raise server.memory_bytes_max".to_owned(),
             Self::Timeout => "not durable in time: look at the queue and its disk".to_owned(),
-            Self::Unavailable => "the queue takes nothing: the log says why".to_owned(),
+            Self::Unavailable => {
+                "the queue takes nothing, as with a full disk: `waha-ingest check` and the \
+                                  log say why"
+                    .to_owned()
+            }
         }
     }
 

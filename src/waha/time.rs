@@ -1,8 +1,9 @@
 //! Times: seconds, fractions, milliseconds and RFC 3339 occur in one field (WAHA's engines differ).
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, Utc};
 
 use super::json::{Node, Value};
+use crate::clock::storable;
 
 /// Above this a number is milliseconds: in seconds it would be the year 5138.
 const MILLISECONDS_FROM: f64 = 1e11;
@@ -43,9 +44,9 @@ fn from_number(number: f64) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp_millis(milliseconds as i64).and_then(believable)
 }
 
-/// Cut to microseconds: the databases keep no more, except SQLite, and rows must be equal.
+/// A time that can be one of WhatsApp, as it is stored.
 fn believable(time: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let time = time.trunc_subsecs(6);
+    let time = storable(time);
     (1..=SECONDS_MAX).contains(&time.timestamp()).then_some(time)
 }
 
@@ -67,6 +68,12 @@ mod tests {
         assert_eq!(ms("\"1776240200\""), Some(1_776_240_200_000));
         assert_eq!(ms("\"2026-04-15T10:03:20+02:00\""), Some(1_776_240_200_000));
         assert_eq!(ms(r#"{"low":1776240200,"high":0,"unsigned":true}"#), Some(1_776_240_200_000));
+    }
+
+    #[test]
+    fn a_leap_second_is_the_beginning_of_the_next_minute() {
+        assert_eq!(ms("\"2026-04-15T08:03:60.5Z\""), Some(1_776_240_240_000));
+        assert_eq!(ms("\"9999-12-31T23:59:60Z\""), None);
     }
 
     #[test]

@@ -44,30 +44,34 @@ pub enum EnvelopeError {
 
 #[derive(Deserialize)]
 struct Wire {
-    #[serde(default, deserialize_with = "scalar")]
+    #[serde(default)]
     event: Scalar,
-    #[serde(default, deserialize_with = "scalar")]
+    #[serde(default)]
     session: Scalar,
-    #[serde(default, deserialize_with = "scalar")]
+    #[serde(default)]
     id: Scalar,
-    #[serde(default, deserialize_with = "scalar")]
+    #[serde(default)]
     timestamp: Scalar,
 }
 
 /// Text or number; anything else is `Other`.
 #[derive(Default)]
-enum Scalar {
+pub(super) enum Scalar {
     #[default]
     Absent,
     Text(String),
     /// The hash of a text that is too long for any key: it may be nearly the whole body.
     Long(String),
     Integer(i64),
+    /// A fraction, or a number beyond every integer: different ones are read as the same.
+    Inexact(String),
     Other,
 }
 
-fn scalar<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Scalar, D::Error> {
-    deserializer.deserialize_any(AnyKind)
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyKind)
+    }
 }
 
 /// Takes a value of any kind without building it, as an untagged enum would.
@@ -97,7 +101,7 @@ impl<'de> Visitor<'de> for AnyKind {
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Scalar, E> {
-        Ok(Scalar::Text(serde_json::Value::from(number).to_string()))
+        Ok(Scalar::Inexact(serde_json::Value::from(number).to_string()))
     }
 
     fn visit_unit<E>(self) -> Result<Scalar, E> {
@@ -140,19 +144,23 @@ impl Scalar {
         match self {
             Self::Text(text) if !text.is_empty() => Some(text),
             Self::Integer(number) => Some(number.to_string()),
+            Self::Inexact(text) => Some(text),
             Self::Text(_) | Self::Long(_) | Self::Absent | Self::Other => None,
         }
     }
 
-    /// Text that names something by itself or by its hash.
+    /// Text that names something by itself or by its hash. What is not exact names nothing: webhooks that
+    /// are two would be one.
     fn id(self) -> Option<String> {
         match self {
             Self::Long(hash) => Some(hash),
+            Self::Inexact(_) => None,
             other => other.text(),
         }
     }
 
-    fn milliseconds(self) -> Option<i64> {
+    /// A whole number, as which times are told; fractions are cut.
+    pub(super) fn milliseconds(self) -> Option<i64> {
         match self {
             Self::Integer(number) => Some(number),
             other => milliseconds(&other.text()?),
@@ -223,6 +231,17 @@ mod tests {
         }
         let odd =
             Envelope::read(br#"{"event":"m","session":-1,"id":1.5,"timestamp":1e3}"#).unwrap();
-        assert_eq!((odd.session.as_str(), odd.id.as_deref()), ("-1", Some("1.5")));
+        assert_eq!((odd.session.as_str(), odd.id.as_deref()), ("-1", None));
+    }
+
+    #[test]
+    fn an_id_that_is_not_exact_is_none() {
+        let id = |id: &str| {
+            let body = format!(r#"{{"event":"m","id":{id}}}"#);
+            Envelope::read(body.as_bytes()).unwrap().id
+        };
+        assert_eq!(id("18446744073709551615").as_deref(), Some("18446744073709551615"));
+        // Both are one number to whoever reads them.
+        assert_eq!([id("18446744073709551616"), id("18446744073709551617")], [None, None]);
     }
 }

@@ -50,7 +50,7 @@ pub struct RawRequest<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
     /// No `X-Webhook-Hmac`.
-    #[error("the request is not signed")]
+    #[error("the request is not signed: it has no X-Webhook-Hmac")]
     Unsigned,
     /// `X-Webhook-Hmac-Algorithm` is not `sha512`.
     #[error("the signature algorithm is not sha512")]

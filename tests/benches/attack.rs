@@ -104,5 +104,5 @@ impl Drop for Attackers {
 }
 
 fn shown(seen: &Seen) -> String {
-    format!("{} | {} | {}", seen.tried, seen.refused, seen.slowest.as_millis())
+    format!("{} | {} | {}", seen.tried, seen.repeated, seen.slowest.as_millis())
 }

@@ -5,6 +5,8 @@
 //! tests/bench door        # starts a private broker; CONNECTIONS=64 BODY=2500 ROUNDS=21 for one row
 //! ```
 //!
+//! `OTHER=PATH` compares `serve` of another release in the same run, by a line below each row.
+//!
 //! Actix verifying alone, lapin confirming alone, both in the smallest handler that is correct, once for
 //! a plain queue and once for the exchange and queues of `serve`, and the real `serve`. Each is a process
 //! of its own, with the same allocator; the load comes over raw sockets from this process, so that the
@@ -116,6 +118,14 @@ fn print(
         memory(Variant::Ours),
         memory(Variant::Serve),
     );
+    if server::other().is_some() {
+        println!(
+            "other: {:.0}/s, {:.3} CPU s per 1,000; serve / other: {:.1} %",
+            rate(Variant::Other),
+            cpu(Variant::Other),
+            serve_beside(Variant::Other),
+        );
+    }
 }
 
 async fn run(server: &Server, connections: usize, body_bytes: usize) -> Run {

@@ -3,7 +3,7 @@
 //!
 //! ```sh
 //! tests/bench drain       # starts private servers; COUNT=100000 PEOPLE=250 CONCURRENCY=1
-//!                         # ONLY=PostgreSQL
+//!                         # ONLY=PostgreSQL CODEC=zstd
 //! ```
 //!
 //! For each database: a made-up history waits on RabbitMQ, and one worker with the default settings
@@ -33,7 +33,7 @@ use waha_ingest::metrics::worker::WorkerMetrics;
 use waha_ingest::queue::Queue;
 use waha_ingest::queue::rabbitmq::{Options, RabbitmqQueue};
 use waha_ingest::simulate::{Plan, Sent, history};
-use waha_ingest::store::{Store, StoreOptions};
+use waha_ingest::store::{KeptFiles, Store, StoreOptions};
 use waha_ingest::telemetry::dependency::Dependencies;
 use waha_ingest::webhook::source::Source;
 use waha_ingest::webhook::verify::{RawRequest, verify};
@@ -91,9 +91,14 @@ async fn round(name: &str, url: &str, number: usize, count: usize) -> Round {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let options = StoreOptions {
         url: url.to_owned(),
+        replica: None,
         connections_max: 10,
         keeps_bodies: true,
         keeps_ephemeral_bodies: false,
+        packs_bodies: std::env::var("CODEC").is_ok_and(|codec| codec == "zstd"),
+        kept_files: KeptFiles::default(),
+        notifies: false,
+        moved_at_once: waha_ingest::store::MOVED_AT_ONCE,
     };
     let store = Arc::new(Store::open(&options, Arc::clone(&clock)).await.expect("a database"));
     migration::up(&store.connection()).await.expect("tables");

@@ -30,6 +30,7 @@ OTHERS = {
     "kube_pod_container_status_last_terminated_reason": CONTAINER | {"reason"},
     "kube_pod_init_container_status_waiting_reason": CONTAINER | {"reason"},
     "kube_job_failed": {"job_name", "condition"},
+    "kube_cronjob_status_last_successful_time": {"cronjob"},
     "kube_persistentvolumeclaim_info": CLAIM,
     "kube_pod_spec_volumes_persistentvolumeclaims_info": CLAIM,
     "kubelet_volume_stats_available_bytes": CLAIM,

@@ -25,6 +25,8 @@ REFUSED = [
     {"image": {"digest": "latest"}},
     {"servee": {}},
     {"serve": {"storage": "16"}},
+    {"backup": {"embedded": {"schedule": "0 0 3 * * *"}}},
+    {"media": {"wahaUrl": "waha.example"}},
 ]
 
 
@@ -50,11 +52,12 @@ def resources(texts):
     return found
 
 
-def same(shape):
-    """Every resource of the overlay, and nothing else, with the values as they are."""
-    built = resources([(BUILT / f"{shape}.yaml").read_text()])
+def same(shape, *components):
+    """Every resource of the overlay with these components, and nothing else, with the values as they are."""
+    built = resources([(BUILT / f"{'+'.join([shape, *components])}.yaml").read_text()])
     built.pop(("Namespace", "waha-ingest"))
-    rendered = resources(render({"shape": shape}).values())
+    switched_on = {component: {"enabled": True} for component in components}
+    rendered = resources(render({"shape": shape, **switched_on}).values())
     for key in built.keys() ^ rendered.keys():
         yield f"{shape}: {key} is only in the {'overlay' if key in built else 'chart'}"
     for key in built.keys() & rendered.keys():
@@ -90,6 +93,7 @@ def another(path, value):
         ("serve", "env"): [{"name": "RUST_LOG", "value": "debug"}],
         ("work", "env"): [{"name": "RUST_LOG", "value": "debug"}],
         ("backup", "retention"): "7d",
+        ("backup", "embedded", "schedule"): "0 4 * * *",
         ("gateway", "parentRefs"): [{"name": "other"}],
         ("network", "wahaNamespaces"): ["other"],
     }
@@ -104,7 +108,7 @@ def another(path, value):
 
 def effects():
     """Every value changes something in some shape."""
-    everything = {"gateway": {"enabled": True}, "backup": {"enabled": True}}
+    everything = {"gateway": {"enabled": True}, "backup": {"enabled": True}, "media": {"enabled": True}}
     for path, value in leaves(VALUES):
         if path == ("shape",):
             continue
@@ -144,6 +148,7 @@ def refused():
             pass
 
 
-found = [*linted(), *refused(), *(it for shape in SHAPES for it in same(shape)), *effects()]
+found = [*linted(), *refused(), *(it for shape in SHAPES for it in same(shape)),
+         *same("distributed", "media"), *effects()]
 print("\n".join(found) or f"{len(SHAPES)} shapes as Kustomize builds them; {sum(1 for _ in leaves(VALUES))} values have an effect")
 sys.exit(bool(found))

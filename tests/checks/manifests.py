@@ -1,7 +1,7 @@
 """Looks through built manifests and the compose file: schemas, and rules that no schema knows.
 
-Called by tests/checks/manifests with one file for each overlay (overlay+component+… where one has more), compose.json and the Dockerfile. Prints
-every problem; fails if there is one.
+Called by tests/checks/manifests with one file for each overlay (overlay+component+… where one has more), compose.json,
+Dockerfiles, and the Jobs that people make. Prints every problem; fails if there is one.
 """
 
 import json
@@ -21,11 +21,15 @@ DEFAULTS = tomllib.loads((HERE / "../../src/config/default.toml").read_text())
 STOP_GRACE_S = DEFAULTS["server"]["stop_grace_ms"] / 1000
 # A version in the tag, and the digest behind it. Ours is built by whoever deploys it: a version alone.
 PINNED = re.compile(r"[a-z0-9./-]+:[a-z-]*v?\d+\.\d+[\w.-]*@sha256:[0-9a-f]{64}")
-OURS = re.compile(r"waha-ingest:\d+\.\d+\.\d+")
+OURS = re.compile(r"waha-ingest(-toolbox)?:\d+\.\d+\.\d+")
 
 
 def workloads(resources):
-    return [it for it in resources if it["kind"] in ("Deployment", "StatefulSet", "Job")]
+    """Those that have pods; a CronJob as the Job that it makes."""
+    plain = [it for it in resources if it["kind"] in ("Deployment", "StatefulSet", "Job")]
+    timed = [it for it in resources if it["kind"] == "CronJob"]
+    jobs = [{"kind": "Job", "metadata": it["metadata"], **it["spec"]["jobTemplate"]} for it in timed]
+    return plain + jobs
 
 
 def schema(resource):
@@ -197,7 +201,7 @@ def kept(resource):
     for mount in container["volumeMounts"]:
         if volumes.get(mount["name"], "").endswith("-migrate"):
             yield f"{container['name']} sees the Secret {volumes[mount['name']]}"
-    days = [it["value"] for it in container["env"] if it["name"] == "WAHA_INGEST__LEDGER__BODY_DAYS"]
+    days = [it["value"] for it in container.get("env", []) if it["name"] == "WAHA_INGEST__LEDGER__BODY_DAYS"]
     if container["args"][0] in ("work", "up") and not (days and int(days[0]) > 0):
         yield "bodies are kept without an end"
     for claim in resource["spec"].get("volumeClaimTemplates", []):
@@ -270,12 +274,32 @@ def problems(overlay, resources):
     yield from (f"{overlay}: {it}" for it in whole(resources, text))
 
 
-def alone(job):
-    """The Job that empties a spool. It is no door: a Service of doors must not find it."""
+def alone(path, job, overlays):
+    """A Job that a person makes. It is no door: a Service of doors must not find it; and policies of each overlay
+    that it is for know it."""
+    labels = job["spec"]["template"]["metadata"]["labels"]
     found = [*schema(job), *pod(job)]
-    if job["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/component"] != "drain":
+    if labels["app.kubernetes.io/component"] in ("serve", "work", "up"):
         found.append("is taken for something else")
-    yield from (f"drain-spool.yaml: {it}" for it in found)
+    for overlay, wanted in ALONE[path.name]:
+        found += (f"{overlay}: {it}" for it in unreached(labels, wanted, overlays[overlay]))
+    yield from (f"{path.name}: {it}" for it in found)
+
+
+# What the Jobs that people make have to reach, in the overlays that they are for.
+ALONE = {
+    "drain-spool.yaml": [("distributed", {5671}), ("complete", {5671})],
+    "toolbox.yaml": [("distributed", {5671, 5432}), ("complete", {5671, 15671, 5432})],
+    "restore.yaml": [("embedded", set())],
+}
+
+
+def unreached(labels, wanted, resources):
+    """Ports that no policy lets these pods out to."""
+    mine = [it for it in policies(resources) if it["podSelector"] and matches(it["podSelector"], labels)]
+    ports = {port.get("port") for it in mine for rule in it.get("egress", []) for port in rule.get("ports", [])}
+    yield from (f"no policy lets it out to port {port}" for port in sorted(wanted - ports))
+    yield from unspoken(labels, resources)
 
 
 def compose(services):
@@ -292,17 +316,19 @@ def compose(services):
 
 def dockerfile(text):
     for image in re.findall(r"^FROM (\S+)", text, re.MULTILINE):
-        if image != "scratch" and not is_pinned(image):
+        # Ours, as an argument says.
+        if image not in ("scratch", "${WAHA_INGEST}") and not is_pinned(image):
             yield f"Dockerfile: {image}: image without version and digest"
 
 
 def main():
-    found = []
+    found, overlays = [], {}
     for path in map(pathlib.Path, sys.argv[1:]):
-        if path.name == "drain-spool.yaml":
-            found += alone(yaml.safe_load(path.read_text()))
+        if path.name in ALONE:
+            found += alone(path, yaml.safe_load(path.read_text()), overlays)
         elif path.suffix == ".yaml":
             resources = list(yaml.safe_load_all(path.read_text()))
+            overlays[path.stem] = resources
             found += problems(path.stem, resources)
             print(f"{path.stem}: {len(resources)} resources")
         elif path.suffix == ".json":

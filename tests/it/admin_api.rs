@@ -35,7 +35,7 @@ pub struct Desk<'a> {
 
 impl<'a> Desk<'a> {
     pub async fn open(folder: &'a TempDir, database: &'a Database) -> Self {
-        Self::open_limiting_application(folder, database, "").await
+        Self::open_configured(folder, database, "", "").await
     }
 
     /// The same with more settings of the application's token.
@@ -44,13 +44,23 @@ impl<'a> Desk<'a> {
         database: &'a Database,
         limits: &str,
     ) -> Self {
+        Self::open_configured(folder, database, limits, "").await
+    }
+
+    /// The same with more in its configuration.
+    pub async fn open_configured(
+        folder: &'a TempDir,
+        database: &'a Database,
+        limits: &str,
+        more: &str,
+    ) -> Self {
         let token = |role: &str| {
             let secret = secret(role);
             let limits = if role == "application" { limits } else { "" };
             format!("[admin.tokens.{role}]\nrole = \"{role}\"\nsecret = \"{secret}\"\n{limits}")
         };
-        let tokens = ROLES.map(token).concat();
-        std::fs::write(folder.path().join("waha-ingest.toml"), tokens).unwrap();
+        let file = ROLES.map(token).concat() + more;
+        std::fs::write(folder.path().join("waha-ingest.toml"), file).unwrap();
         let setting = Setting::new(folder.path(), &database.url);
         let process = setting.up().await;
         let client = http_client::plain().build().unwrap();
@@ -138,6 +148,20 @@ fn an_address_that_others_reach_needs_tokens() {
     assert!(!right.contains("admin."), "{right}");
 }
 
+/// The API's status is that of the command line, but for what time alone changes.
+fn are_one_status(told: &Value, status: &Value) {
+    let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(told), names(status));
+    let passing = ["processes", "file"];
+    for name in names(told).iter().filter(|name| !passing.contains(&name.as_str())) {
+        assert_eq!(told[name], status[name], "{name}");
+    }
+    assert_eq!(names(&told["file"]), names(&status["file"]));
+    assert_eq!(names(&told["processes"][0]), names(&status["processes"][0]));
+    assert_eq!(told["processes"][0]["pid"], status["processes"][0]["pid"]);
+    assert_eq!((told["lanes"].as_array().unwrap().len(), &told["worker_seen"]), (4, &json!(true)));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_api_tells_what_the_commands_tell() {
     let (folder, database) = (tempfile::tempdir().unwrap(), Database::create(Kind::Sqlite).await);
@@ -146,14 +170,10 @@ async fn the_api_tells_what_the_commands_tell() {
     let status = desk.setting.settled(PATIENCE).await;
     let told = wait_for("the count of now", PATIENCE, || async {
         let told = desk.json("api/v1/status").await;
-        (told["equation"]["accepted"] == accepted && told["equation"]["waiting"] == 0)
-            .then_some(told)
+        (told["accepted"] == accepted && told["waiting"] == 0).then_some(told)
     })
     .await;
-    for count in ["accepted", "applied", "duplicate", "ignored", "dead_lettered", "balanced"] {
-        assert_eq!(told["equation"][count], status[count], "{count}");
-    }
-    assert_eq!(told["lanes"].as_array().unwrap().len(), 4);
+    are_one_status(&told, &status);
     let newest = desk.json("api/v1/webhooks?limit=2").await;
     let next = newest["next"].as_i64().unwrap();
     let older = desk.json(&format!("api/v1/webhooks?before={next}&limit=500")).await;
@@ -184,6 +204,24 @@ async fn the_api_tells_what_the_commands_tell() {
         assert_eq!(answer.status(), status, "{path}");
         assert_eq!(answer.headers()["content-type"], "application/problem+json", "{path}");
     }
+    // Errors name the field and what is wrong with it.
+    for (query, parts) in [
+        ("limit=x", ["limit=x", "must be a whole number"]),
+        ("limit=0", ["limit", "between 1 and 500, and is 0"]),
+        ("outcome=lost", ["outcome", "`applied`"]),
+        ("id=7&since=yesterday", ["since=yesterday", "a time such as 2026-11-28T09:00:00Z"]),
+        ("sesion=shop", ["sesion", "unknown field"]),
+    ] {
+        let answer = desk.get(&format!("api/v1/webhooks?{query}")).send().await.unwrap();
+        let problem: Value = answer.json().await.unwrap();
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(parts.iter().all(|part| detail.contains(part)), "{query}: {detail}");
+    }
+    let asked = desk.request(Method::POST, "api/v1/webhooks/retry").bearer_auth(OPERATOR);
+    let answer = asked.json(&json!({ "filter": { "grups": [] } })).send().await.unwrap();
+    let problem: Value = answer.json().await.unwrap();
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("unknown field `grups`") && detail.contains("`groups`"), "{detail}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -258,4 +296,14 @@ fn counts(scrape: &Scrape) -> [(&'static str, f64); 5] {
         ("ignored", ended("ignored")),
         ("dead_lettered", ended("dead_lettered")),
     ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_least_of_all_numbers_names_nothing() {
+    let (folder, database) = (tempfile::tempdir().unwrap(), Database::create(Kind::Sqlite).await);
+    let desk = Desk::open(&folder, &database).await;
+    for path in ["sessions", "webhooks", "dead-letters"] {
+        let answer = desk.get(&format!("api/v1/{path}/{}", i64::MIN)).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
+    }
 }

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::StatusCode;
 use sea_orm::DatabaseConnection;
@@ -16,17 +17,21 @@ use waha_ingest::metrics::door::DoorMetrics;
 use waha_ingest::metrics::worker::WorkerMetrics;
 use waha_ingest::queue::Queue;
 use waha_ingest::queue::sqlite::{Options, SqliteQueue};
+use waha_ingest::retention::Cleaner;
 use waha_ingest::server::{Door, serve_public};
 use waha_ingest::simulate::Sent;
-use waha_ingest::store::{Store, StoreOptions};
+use waha_ingest::store::{KeptFiles, MOVED_AT_ONCE, Store, StoreOptions};
 use waha_ingest::telemetry::dependency::Dependencies;
 use waha_ingest::webhook::source::{Source, sign};
 use waha_ingest::worker::{ByteBudget, Worker};
 
 use crate::database::{Database, Kind};
 use crate::rows::{Rows, rows, without_ledger};
+use crate::wait::wait_for;
 
 pub const KEY: &str = "secret";
+/// How long a connection that was cut off may take to end.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// 2026-11-20: later than everything that `simulate` makes up.
 pub const NOW_MS: i64 = 1_795_000_000_000;
 
@@ -51,13 +56,28 @@ impl TestApp {
     }
 
     pub async fn start_with(database: Database, queue_bytes_max: u64) -> Self {
+        Self::start_on(database, queue_bytes_max, Extras::default()).await
+    }
+
+    /// One whose worker packs bodies.
+    pub async fn start_packing(kind: Kind) -> Self {
+        Self::start_on(Database::create(kind).await, u64::MAX >> 1, Extras::packing()).await
+    }
+
+    /// One that keeps files of messages.
+    pub async fn start_keeping(database: Database, kept_files: KeptFiles) -> Self {
+        let extras = Extras { kept_files, ..Extras::default() };
+        Self::start_on(database, u64::MAX >> 1, extras).await
+    }
+
+    async fn start_on(database: Database, queue_bytes_max: u64, extras: Extras) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = clock();
         let config = Config::load_defaults().unwrap();
         let options = Options::new(queue_bytes_max, clock.clone());
         let queue_path = folder.path().join("queue.db");
         let queue = SqliteQueue::open(queue_path.clone(), options).unwrap();
-        let store = open_store(&database, clock.clone()).await;
+        let store = open_store_with(extras, &database.url, clock.clone()).await;
         let url = serve(&config, queue.clone(), clock.clone());
         let worker = Worker {
             queue: Arc::new(queue.clone()),
@@ -133,8 +153,21 @@ impl TestApp {
         self.worker.work_until_idle().await;
     }
 
+    /// Lets go of what is old, as fast as it can.
+    pub fn cleaner(&self) -> Cleaner {
+        Cleaner {
+            store: Arc::clone(&self.store),
+            clock: self.clock.clone(),
+            queue: Some(Arc::new(self.queue.clone())),
+            archive: None,
+            rows_per_second: None,
+        }
+    }
+
+    /// Once it can be counted: a connection that was cut off in the middle has to end first.
     pub async fn equation(&self) -> Accounting {
-        Accounting::count(&self.queue, &self.store).await.unwrap()
+        let counted = || async { Accounting::count(&self.queue, &self.store).await.ok() };
+        wait_for("the equation", PATIENCE, counted).await
     }
 }
 
@@ -145,11 +178,37 @@ pub fn clock() -> Arc<FixedClock> {
 
 /// A worker's store with all tables, keeping every body.
 pub async fn open_store(database: &Database, clock: Arc<FixedClock>) -> Arc<Store> {
+    open_store_with(Extras::default(), &database.url, clock).await
+}
+
+/// What a store does that others do not.
+#[derive(Default)]
+pub struct Extras {
+    pub packs_bodies: bool,
+    pub kept_files: KeptFiles,
+    /// Messages of a chat that move in one transaction, if other than usual.
+    pub moved_at_once: Option<u64>,
+}
+
+impl Extras {
+    pub fn packing() -> Self {
+        Self { packs_bodies: true, ..Self::default() }
+    }
+}
+
+/// The same for a store that does more.
+pub async fn open_store_with(extras: Extras, url: &str, clock: Arc<FixedClock>) -> Arc<Store> {
+    let Extras { packs_bodies, kept_files, moved_at_once } = extras;
     let options = StoreOptions {
-        url: database.url.clone(),
+        url: url.to_owned(),
+        replica: None,
         connections_max: 8,
         keeps_bodies: true,
         keeps_ephemeral_bodies: true,
+        packs_bodies,
+        kept_files,
+        notifies: true,
+        moved_at_once: moved_at_once.unwrap_or(MOVED_AT_ONCE),
     };
     let store = Store::open(&options, clock).await.unwrap();
     migration::up(&store.connection()).await.unwrap();

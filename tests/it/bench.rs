@@ -9,7 +9,7 @@ use waha_ingest::store::Store;
 use waha_ingest::store::apply::batch::ApplyTask;
 use waha_ingest::webhook::Webhook;
 
-use crate::app::{clock, open_store};
+use crate::app::{Extras, clock, open_store, open_store_with};
 use crate::database::{Database, Kind};
 use crate::rows::{Rows, rows};
 
@@ -20,8 +20,8 @@ const TRIES_MAX: usize = 50;
 #[derive(Clone)]
 pub struct Bench {
     pub store: Arc<Store>,
-    rules: Rules,
-    _database: Arc<Database>,
+    pub rules: Rules,
+    database: Arc<Database>,
 }
 
 impl Bench {
@@ -29,7 +29,13 @@ impl Bench {
         let database = Database::create(kind).await;
         let store = open_store(&database, clock()).await;
         let rules = Config::load_defaults().unwrap().rules;
-        Self { store, rules, _database: Arc::new(database) }
+        Self { store, rules, database: Arc::new(database) }
+    }
+
+    /// Another worker's on the same database, which packs bodies.
+    pub async fn packing(&self) -> Self {
+        let store = open_store_with(Extras::packing(), &self.database.url, clock()).await;
+        Self { store, ..self.clone() }
     }
 
     /// Applies a batch as a worker does.
@@ -56,7 +62,7 @@ impl Bench {
 
     /// Removes all rows.
     pub async fn clear(&self) {
-        for table in ["dead_letters", "webhook_events", "waha_sessions"] {
+        for table in ["dead_letters", "webhook_bodies", "webhook_events", "waha_sessions"] {
             let sql = format!("DELETE FROM {table}");
             self.store.connection().execute_unprepared(&sql).await.unwrap();
         }

@@ -15,6 +15,8 @@ const SECRET: &str = "hush-hush-hush-hush";
 fn file_with_secrets() -> String {
     format!(
         "[sources.shop]\nhmac_keys = [\"{SECRET}\", \"{SECRET}2\"]\nhmac_keys_file = \"secrets\"\n\
+         [sources.shop.waha]\nurl = \"http://waha:3000\"\napi_key = \"{SECRET}\"\n\
+         [media.s3]\nsecret_access_key = \"{SECRET}\"\n\
          [admin.tokens.app]\nrole = \"application\"\nsecret = \"{SECRET}\"\nsessions = [\"s\"]\n\
          [admin.tokens.bob]\nrole = \"viewer\"\nsecret_file = \"secrets\"\n\
          [database]\nurl = \"postgres://me:{SECRET}@127.0.0.1:1/none?password={SECRET}\"\n\
@@ -47,6 +49,7 @@ fn every_key_of_the_defaults_is_printed_with_its_value() {
     // These stand for something that is shown in their place.
     told.insert("database.url".into(), "\"sqlite://./data/waha.db\"".into());
     told.insert("traces.headers".into(), "0 (hidden)".into());
+    told.insert("media.folder".into(), "\"./data/media\"".into());
     told.insert("queue.url".into(), "[\"embedded\"]".into());
     told.insert("queue.management_url".into(), "[]".into());
     assert_eq!(printed, told);
@@ -99,6 +102,33 @@ fn what_is_told_is_printed_and_no_secret_is() {
     ] {
         assert_eq!(printed.get(key).map(String::as_str), Some(value), "{key}");
     }
+}
+
+#[test]
+fn what_is_wrong_comes_with_value_limits_and_variable() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("waha-ingest.toml"), "[retry]\njitter = 2.5\n").unwrap();
+    let settings = [
+        ("WORKER__BATCH_MAX", "abc"),
+        ("WORKER__CONCURRENCY", "0"),
+        ("SEARCH__ENABLED", "perhaps"),
+        ("LEDGER__BODIES", "some"),
+        ("RETRY__DELAYS_MS", "5,soon"),
+        ("DATABASE__URL", SECRET),
+        ("QUEUE__URL", SECRET),
+    ];
+    let error = String::from_utf8(run(folder.path(), &settings, &["check"]).stderr).unwrap();
+    for said in [
+        "worker.batch_max: must be a whole number from 1 to 5000; it is \"abc\" (WAHA_INGEST__WORKER__BATCH_MAX)",
+        "worker.concurrency: must be a whole number from 1 to 64; it is \"0\" (WAHA_INGEST__WORKER__CONCURRENCY)",
+        "search.enabled: must be true or false; it is \"perhaps\" (WAHA_INGEST__SEARCH__ENABLED)",
+        "ledger.bodies: must be one of: all, none; it is \"some\" (WAHA_INGEST__LEDGER__BODIES)",
+        "retry.delays_ms: must be a list of whole numbers; \"soon\" is none (WAHA_INGEST__RETRY__DELAYS_MS)",
+        "retry.jitter: must be a number from 0 to 1; it is 2.5\n",
+    ] {
+        assert!(error.contains(said), "{said} is missing in {error}");
+    }
+    assert!(!error.contains(SECRET), "{error}");
 }
 
 #[test]

@@ -94,3 +94,35 @@ fn check_finds_the_key_that_up_made() {
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(text.contains("data/hmac-key") && !text.contains("a-key\n"), "{text}");
 }
+
+#[test]
+fn what_is_wrong_with_waha_and_media_is_told_without_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, said) = check(folder.path(), "[media]\nenabled = true\n");
+    assert_eq!(code, Some(1));
+    assert!(said.contains("media.enabled: no source has a [sources.NAME.waha]"), "{said}");
+    let waha = "[sources.default.waha]\napi_key = \"hush hush\"\ns3_origins = [\"https://s3/x\"]\n\
+                requests_per_minute = 0\nurl = \"ftp://waha\"\n\
+                [media]\nenabled = true\nstorage = \"s3\"\nsessions = [\"sales\"]\n\
+                [media.s3]\nendpoint = \"s3:9000\"\nsecret_access_key = \"hush hush\"\n";
+    let (code, said) = check(folder.path(), waha);
+    assert_eq!(code, Some(1));
+    for key in [
+        "sources.default.waha.url: must be an http:// or https:// URL",
+        "sources.default.waha.s3_origins: must be an origin",
+        "sources.default.waha.requests_per_minute: must be a whole number",
+        "media.sessions: \"sales\" is not SOURCE/SESSION",
+        "media.s3.bucket: must not be empty",
+        "media.s3.access_key_id: must not be empty",
+        "media.s3.endpoint: must be an http:// or https:// URL",
+    ] {
+        assert!(said.contains(key), "{key} is missing in {said}");
+    }
+    assert!(!said.contains("hush hush"), "{said}");
+    let misspelt = "[sources.default.waha]\nurl = \"http://waha\"\n\
+                    [media]\nenabled = true\nsessions = [\"defualt/sales\"]\n";
+    let (code, said) = check(folder.path(), misspelt);
+    let told =
+        "media.sessions: \"defualt/sales\": no source defualt has an API; these have: default";
+    assert!(code == Some(1) && said.contains(told), "{said}");
+}

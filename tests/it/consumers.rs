@@ -1,6 +1,7 @@
 //! Applications that the feed is delivered to: each gets every change, in order, whatever happens to workers
 //! and to itself. On each kind of database.
 
+mod api;
 mod command;
 mod exchange;
 pub mod receiver;
@@ -20,18 +21,20 @@ use waha_ingest::consumers::signature::{Secret, SecretsInForce};
 use waha_ingest::consumers::webhook::WebhookOptions;
 use waha_ingest::consumers::{Consumer, Delivery, Timing, Way, WebhookWay};
 use waha_ingest::metrics::consumers::ConsumerMetrics;
+use waha_ingest::retention::RetentionKind;
 use waha_ingest::simulate::{Families, Plan, history, shuffled};
 use waha_ingest::store::Store;
 use waha_ingest::store::audit::{Actor, ActorChannel};
 use waha_ingest::store::feed::ChangeKind;
-use waha_ingest::store::operations::consumers::{ConsumerRow, SessionName};
-use waha_ingest::store::operations::feed::ChangeFilter;
+use waha_ingest::store::operations::consumers::{ConsumerRow, SessionName, Subscription};
+use waha_ingest::store::operations::feed::{ChangeFilter, ChangePage, ROWS_BYTES_MAX};
 use waha_ingest::webhook::Webhook;
 
 use entity::waha_changes;
 
 use crate::app::{TestApp, clock, open_store, webhook};
 use crate::database::{Kind, on_each_database};
+use crate::last_messages::{PHONE, message};
 use crate::wait::wait_for;
 use receiver::Receiver;
 
@@ -41,6 +44,8 @@ on_each_database!(
     a_receiver_that_wants_no_more_is_left_alone,
     a_rewound_consumer_gets_the_same_under_other_ids,
     a_skipped_change_is_left_out,
+    a_change_that_nobody_takes_hangs_alone,
+    batches_and_pages_are_bounded_by_bytes,
     what_was_cut_off_is_gone_and_says_so,
     a_consumer_gets_what_its_filter_lets_through,
     rows_are_told_whole
@@ -49,7 +54,7 @@ on_each_database!(
 /// Each change is a request, and each seventh fails: long on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);
 const NAME: &str = "crm";
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+pub const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const NEW_SECRET: &str = "another secret of some length";
 
 /// A consumer's task.
@@ -97,13 +102,14 @@ fn signed_by(receiver: &Receiver, secrets: &[&str], batch_max: u64) -> Consumer 
         timeout: Duration::from_secs(1),
         secrets: in_force,
         is_batched: batch_max > 1,
+        ca_pem: None,
     };
     Consumer {
         name: NAME.to_owned(),
         way: Way::Webhook(WebhookWay::new(options).unwrap()),
-        kinds: Vec::new(),
-        sessions: Vec::new(),
+        subscription: Subscription::default(),
         batch_max,
+        batch_bytes_max: ROWS_BYTES_MAX,
     }
 }
 
@@ -206,6 +212,11 @@ async fn a_receiver_that_was_away_gets_what_it_missed(kind: Kind) {
         row.last_error.as_deref().is_some_and(|error| error.contains("redirects are not followed"))
     };
     until(&app.store, "a redirect", redirected).await;
+    receiver.answer(304);
+    let unchanged = |row: &ConsumerRow| {
+        row.last_error.as_deref().is_some_and(|it| it.contains("304") && !it.contains("redirect"))
+    };
+    until(&app.store, "no redirect", unchanged).await;
     receiver.answer(200);
     let newest = until_delivered(&app.store, NAME).await;
     assert_eq!(elsewhere.got().len(), 0, "followed");
@@ -287,7 +298,7 @@ async fn a_skipped_change_is_left_out(kind: Kind) {
     write(&app, 1, 2).await;
     until(&app.store, "a failure", |row| row.failing_since.is_some()).await;
     let all = ChangeFilter::default();
-    let skipped = app.store.skip_change(NAME, &all, &actor()).await.unwrap().unwrap();
+    let skipped = skip(&app.store, &all).await;
     assert_eq!(skipped.position, 1);
     until(&app.store, "the next", |row| row.position == 1 && row.failing_since.is_some()).await;
     receiver.answer(200);
@@ -298,6 +309,84 @@ async fn a_skipped_change_is_left_out(kind: Kind) {
     running.stop().await;
 }
 
+async fn skip(store: &Store, filter: &ChangeFilter) -> ConsumerRow {
+    let next = store.next_change_of(NAME, filter).await.unwrap().unwrap();
+    assert_eq!(next.change.position, next.consumer.position + 1);
+    store.skip_change(&next, &actor()).await.unwrap().unwrap()
+}
+
+/// Of a batch the others get through, and the one that is left out is the one that was refused.
+async fn a_change_that_nobody_takes_hangs_alone(kind: Kind) {
+    let app = TestApp::start(kind).await;
+    let receiver = Receiver::start();
+    register(&app.store).await;
+    write(&app, 1, 20).await;
+    let newest = app.store.feed_state().await.unwrap().position;
+    let poison = newest / 2;
+    receiver.refuse(poison);
+    let running = Running::start(&app.store, signed_by(&receiver, &[SECRET], 20), "one");
+    let named = format!("(position {poison})");
+    let hangs = until(&app.store, "the one", |row| {
+        row.last_error.as_deref().is_some_and(|error| error.ends_with(&named))
+    });
+    assert_eq!(hangs.await.position, poison - 1);
+    assert!(receiver.got()[0].changes().len() > 1, "a batch at first");
+    assert_eq!(skip(&app.store, &ChangeFilter::default()).await.position, poison);
+    until_delivered(&app.store, NAME).await;
+    let taken: Vec<_> =
+        receiver.taken().iter().map(|it| it["position"].as_i64().unwrap()).collect();
+    let expected: Vec<_> = (1..=newest).filter(|position| *position != poison).collect();
+    assert_eq!(taken, expected);
+    assert!(receiver.got().last().unwrap().changes().len() > 1, "and in the end");
+    running.stop().await;
+}
+
+async fn batches_and_pages_are_bounded_by_bytes(kind: Kind) {
+    let app = TestApp::start(kind).await;
+    let receiver = Receiver::start();
+    register(&app.store).await;
+    for number in 1..=6 {
+        let mut webhook = message(PHONE, &format!("3EB0A{number}"), false, number);
+        if number % 2 == 0 {
+            webhook["payload"]["body"] = "ö".repeat(4_000).into();
+        }
+        app.post_json(&webhook).await;
+    }
+    app.work_until_idle().await;
+    assert_pages_are_bounded(&app.store, 6_000).await;
+    let bytes_max = 6_000;
+    let consumer = Consumer { batch_bytes_max: bytes_max, ..signed_by(&receiver, &[SECRET], 100) };
+    let running = Running::start(&app.store, consumer, "one");
+    let newest = until_delivered(&app.store, NAME).await;
+    assert_eq!(receiver.positions(), (1..=newest).collect::<Vec<_>>());
+    let sizes: Vec<_> =
+        receiver.got().iter().map(|got| (got.changes().len(), got.body.len())).collect();
+    let is_bounded = |(count, bytes): &(usize, usize)| *count == 1 || *bytes <= 6_000;
+    assert!(sizes.iter().all(is_bounded), "{sizes:?}");
+    assert!(sizes.iter().any(|(count, _)| *count > 1), "{sizes:?}");
+    assert!(sizes.iter().any(|(_, bytes)| *bytes > 8_000), "{sizes:?}");
+    running.stop().await;
+}
+
+/// Each position is told once, however few a page has.
+async fn assert_pages_are_bounded(store: &Store, bytes_max: u64) {
+    let (state, all) = crate::feed::read_all(store, 0).await;
+    let newest = state.position;
+    let (mut after, mut told) = (0, Vec::new());
+    while after < newest {
+        let changes: Vec<_> = all.iter().filter(|it| it.position > after).cloned().collect();
+        let page = ChangePage { changes, position: newest };
+        let page = store.with_rows(page, bytes_max).await.unwrap();
+        let texts = page.changes.iter().filter_map(|it| it.row.as_ref()?["content"].as_str());
+        let bytes: usize = texts.map(str::len).sum();
+        assert!(page.changes.len() == 1 || bytes < 6_000, "{} with {bytes}", page.changes.len());
+        told.extend(page.changes.iter().map(|it| it.change.position));
+        after = page.position;
+    }
+    assert_eq!(told, all.iter().map(|it| it.position).collect::<Vec<_>>());
+    assert!(told.len() > 6, "{told:?}");
+}
+
 async fn what_was_cut_off_is_gone_and_says_so(kind: Kind) {
     let app = TestApp::start(kind).await;
     let receiver = Receiver::start();
@@ -305,10 +394,10 @@ async fn what_was_cut_off_is_gone_and_says_so(kind: Kind) {
     write(&app, 1, 40).await;
     let newest = app.store.feed_state().await.unwrap().position;
     let day = Duration::from_hours(24);
-    waha_ingest::retention::cut(&app.store, app.clock.as_ref(), day).await.unwrap();
+    app.cleaner().let_go(RetentionKind::Changes, day).await.unwrap();
     assert_eq!(app.store.feed_state().await.unwrap().oldest_position, 1, "nothing is old");
     app.clock.advance(2 * 24 * 60 * 60 * 1000);
-    waha_ingest::retention::cut(&app.store, app.clock.as_ref(), day).await.unwrap();
+    app.cleaner().let_go(RetentionKind::Changes, day).await.unwrap();
     let state = app.store.feed_state().await.unwrap();
     assert_eq!((state.oldest_position, state.position), (newest, newest), "the newest stays");
     let running = Running::start(&app.store, consumer(&receiver), "one");
@@ -334,8 +423,10 @@ async fn a_consumer_gets_what_its_filter_lets_through(kind: Kind) {
     let is_wanted = |change: &&waha_changes::Model| is_created(change) && change.session_id == id;
     let expected: Vec<i64> = all.iter().filter(is_wanted).map(|it| it.position).collect();
     let wanted = Consumer {
-        kinds: vec![ChangeKind::MessageCreated],
-        sessions: vec![session.clone(), SessionName { name: "none".into(), ..session.clone() }],
+        subscription: Subscription {
+            kinds: vec![ChangeKind::MessageCreated],
+            sessions: vec![session.clone(), SessionName { name: "none".into(), ..session.clone() }],
+        },
         ..signed_by(&receiver, &[SECRET], 10)
     };
     let running = Running::start(&app.store, wanted, "one");
@@ -361,7 +452,8 @@ async fn rows_are_told_whole(kind: Kind) {
     let (_, changes) = crate::feed::read_all(&app.store, 0).await;
     let mut tables = std::collections::BTreeSet::new();
     for page in changes.chunks(500) {
-        for told in app.store.with_rows(page.to_vec()).await.unwrap() {
+        let page = ChangePage { changes: page.to_vec(), position: 0 };
+        for told in app.store.with_rows(page, u64::MAX).await.unwrap().changes {
             let kind = ChangeKind::of(&told.change.kind).unwrap();
             let is_message = kind.table() == "waha_messages";
             let Some(row) = told.row else {

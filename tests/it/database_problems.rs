@@ -1,13 +1,16 @@
 //! A database that can't be used: `check` and `status` say where, what happened and what helps, and
 //! `status` says all else that is known.
 
+use sea_orm::ConnectionTrait;
 use serde_json::Value;
 
 use crate::cli::run;
+use crate::database::{Database, Kind};
 use crate::process::Setting;
+use crate::rows::count;
 
 /// A server's URL for another user, with a password, or for another database.
-fn changed(variable: &str, user: Option<&str>, database: &str) -> String {
+pub fn changed(variable: &str, user: Option<&str>, database: &str) -> String {
     let url = std::env::var(variable).unwrap();
     let (scheme, rest) = url.split_once("://").unwrap();
     let (authority, path) = rest.split_once('/').unwrap();
@@ -63,6 +66,87 @@ fn check_names_place_words_and_remedy() {
             assert!(line.contains(part), "{part:?} is missing in {line}");
         }
     }
+}
+
+/// Who may read and not write is told, and nothing that was tried stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn check_tries_the_rights_and_leaves_nothing() {
+    let database = Database::create(Kind::Postgres).await;
+    let db = database.connect().await;
+    migration::up(&db).await.unwrap();
+    let name = database.url.rsplit('/').next().unwrap().split('?').next().unwrap();
+    for statement in [
+        format!("CREATE ROLE reads_{name} LOGIN PASSWORD 'hush-hush'"),
+        format!("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reads_{name}"),
+    ] {
+        db.execute_unprepared(&statement).await.unwrap();
+    }
+    let (_, all) = checked(&database.url);
+    assert!(all.contains("written and read (rolled back)"), "{all}");
+    let (code, text) = checked(&changed("TEST_POSTGRES_URL", Some(&format!("reads_{name}")), name));
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("not all of them written: ") && text.contains("42501"), "{text}");
+    assert!(text.contains("deploy/roles"), "{text}");
+    assert_eq!(count(&db, "waha_processes").await, 0);
+    for statement in [format!("DROP OWNED BY reads_{name}"), format!("DROP ROLE reads_{name}")] {
+        db.execute_unprepared(&statement).await.unwrap();
+    }
+}
+
+/// Servers tell how large our tables are, and nobody else's.
+#[tokio::test(flavor = "multi_thread")]
+async fn check_tells_how_the_tables_are() {
+    for kind in [Kind::Postgres, Kind::MySql] {
+        let database = Database::create(kind).await;
+        let db = database.connect().await;
+        migration::up(&db).await.unwrap();
+        db.execute_unprepared("CREATE TABLE aaa_not_ours (id BIGINT)").await.unwrap();
+        let (_, text) = checked(&database.url);
+        let line = text.lines().find(|line| line.starts_with("ok      tables: ")).unwrap_or(&text);
+        assert!(
+            line.contains(" MiB; ") && line.contains(" MiB of indexes, about 0 rows"),
+            "{line}"
+        );
+        assert!(!text.contains("aaa_not_ours"), "{text}");
+    }
+}
+
+/// An index that was being built when the builder was cut off is written for nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn check_names_an_index_that_no_query_uses() {
+    let database = Database::create(Kind::Postgres).await;
+    let db = database.connect().await;
+    migration::up(&db).await.unwrap();
+    let spoil = "UPDATE pg_index SET indisvalid = FALSE \
+                 WHERE indexrelid = 'idx_waha_chats_session_id_last_message_at'::regclass";
+    db.execute_unprepared(spoil).await.unwrap();
+    let (code, text) = checked(&database.url);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("REINDEX INDEX idx_waha_chats_session_id_last_message_at"), "{text}");
+}
+
+/// A port that somebody else has is told; beside our own process it is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn check_tries_the_ports_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let setting = Setting::new(folder.path(), "");
+    let said = || {
+        let output = setting.run(&["check"]);
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (_, text) = said();
+    assert!(text.contains(": free"), "{text}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "a look made something");
+    let other = std::net::TcpListener::bind(("127.0.0.1", setting.port)).unwrap();
+    let (code, text) = said();
+    assert_eq!(code, Some(1), "{text}");
+    let line = text.lines().find(|line| line.starts_with("FAILED  port: server.listen")).unwrap();
+    assert!(line.contains("another program listens there"), "{line}");
+    drop(other);
+    let _up = setting.up().await;
+    let (code, text) = said();
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("as by the process that runs with this configuration"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

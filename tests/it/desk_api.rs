@@ -14,13 +14,14 @@ use crate::wait::wait_for;
 const PATIENCE: Duration = Duration::from_secs(60);
 const LETTERS: usize = 200;
 /// Everything that changes something.
-const ACTIONS: [&str; 6] = [
+const ACTIONS: [&str; 7] = [
     "dead-letters/replay",
     "dead-letters/discard",
     "dead-letters/restore",
     "dead-letters/import",
     "replay-jobs/1/cancel",
     "webhooks/renormalize",
+    "webhooks/retry",
 ];
 
 impl Desk<'_> {
@@ -142,6 +143,8 @@ async fn replace_a_body(desk: &Desk<'_>) {
     assert_eq!(put(OPERATOR, "api/v1/dead-letters/0/body", good).await.0, StatusCode::NOT_FOUND);
     let (status, problem) = put(OPERATOR, &path, "still no JSON").await;
     assert_eq!(status, StatusCode::BAD_REQUEST, "{problem}");
+    assert_eq!(problem["detail"], "the new body is no JSON: it breaks at line 1, column 1");
+    let (_, problem) = put(OPERATOR, &path, "[]").await;
     assert_eq!(problem["detail"], "the new body can't be used: the body is not a JSON object");
     let (status, reading) = put(OPERATOR, &path, good).await;
     assert_eq!((status, &reading["outcome"]), (StatusCode::OK, &json!("applied")), "{reading}");

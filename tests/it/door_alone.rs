@@ -33,6 +33,29 @@ fn files(folder: &Path) -> Vec<String> {
     names
 }
 
+/// The same beside a queue that is a file: the tables are made by the first worker.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_without_a_worker_tells_what_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let setting = Setting::new(folder.path(), "");
+    assert!(String::from_utf8_lossy(&setting.run(&["status"]).stderr).contains("nothing here"));
+    let _serve = setting.spawn(&["serve"]);
+    setting.answers("readyz").await;
+    let webhooks = history(&Plan { seed: 3, ..Plan::default() }).take(5);
+    send_all(setting.sending(1), webhooks, || ()).await.unwrap();
+    let output = setting.run(&["status"]);
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{told}");
+    for part in [
+        "accepted 5, waiting 5",
+        "has no waha.db yet: no worker has run here",
+        "no worker has been seen for a minute, and 5 wait: start `waha-ingest up` or `work`",
+    ] {
+        assert!(told.contains(part), "{part} is missing in {told}");
+    }
+    assert!(!folder.path().join("data/waha.db").exists());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_door_alone_says_what_it_cannot_see_and_looks_at_no_tables() {
     let folder = tempfile::tempdir().unwrap();
@@ -67,13 +90,15 @@ async fn a_door_alone_says_what_it_cannot_see_and_looks_at_no_tables() {
     assert_eq!(ready, 5, "{status}");
     let text = setting.run(&["status"]);
     assert!(String::from_utf8_lossy(&text.stdout).contains(&format!("not seen: {UNSEEN}")));
-    for arguments in [&["dead-letters", "list"][..], &["audit", "list"], &["migrate", "status"]] {
+    for arguments in [&["dead-letters", "list"][..], &["consumers", "list"], &["audit", "list"]] {
         let output = setting.run(arguments);
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(
             output.status.code() == Some(1) && error.contains(UNSEEN),
             "{arguments:?}: {error}"
         );
+        let remedy = "set database.url = \"sqlite://./data/waha.db\" for it and for commands";
+        assert!(error.contains(remedy), "{arguments:?}: {error}");
     }
     assert_eq!(files(folder.path()), before, "somebody made something");
     assert_eq!(std::fs::read_to_string(left).unwrap(), "somebody's");

@@ -9,6 +9,7 @@ mod clock;
 mod disk;
 mod failover;
 mod files;
+mod followers;
 mod kind;
 mod nodes;
 mod pages;

@@ -1,16 +1,20 @@
 //! The feed: whoever follows it from the beginning has what is in the tables, whatever happens; positions
 //! are dense; what changes nothing is not in it. On each kind of database.
 
-mod mirror;
+pub mod mirror;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use sea_orm::sqlx::postgres::PgListener;
 use sea_orm::{ConnectionTrait, EntityTrait, QueryOrder};
 use waha_ingest::simulate::{Families, Plan, Sent, history, shuffled};
-use waha_ingest::store::operations::feed::{ChangeFilter, Cursor, FeedState};
+use waha_ingest::store::Store;
+use waha_ingest::store::operations::consumers::ConsumerKind;
+use waha_ingest::store::operations::feed::{ChangeFilter, Cursor, FeedState, Gone};
 use waha_ingest::webhook::Webhook;
 
 use crate::app::{TestApp, clock, open_store, webhook};
@@ -23,7 +27,10 @@ on_each_database!(
     what_changes_nothing_is_no_change,
     a_message_is_created_once_and_then_changes,
     a_new_release_of_waha_is_a_change,
+    a_history_that_was_lost_gives_another_epoch,
 );
+
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn plan(seed: u64) -> Plan {
     Plan { seed, messages: 120, people: 12, groups: 2, families: Families::ALL, ..Plan::default() }
@@ -42,10 +49,10 @@ async fn a_follower_has_what_is_in_the_tables(kind: Kind) {
             let (some, others) = rest.split_at(rng.random_range(1..=rest.len().min(40)));
             app.publish_all(some.iter().cloned()).await;
             app.work_until_idle().await;
-            mirror.follow(&app.store).await;
+            mirror.follow(app.db()).await.unwrap();
             rest = others;
         }
-        mirror.assert_equal(app.db()).await;
+        assert_eq!(mirror.difference(app.db()).await.unwrap(), None);
     }
 }
 
@@ -73,7 +80,7 @@ async fn positions_are_dense_while_many_write(kind: Kind) {
         let mut mirror = Mirror::default();
         loop {
             let was_over = is_over.load(Ordering::Relaxed);
-            mirror.follow(&app.store).await;
+            mirror.follow(app.db()).await.unwrap();
             if was_over {
                 return mirror;
             }
@@ -81,7 +88,7 @@ async fn positions_are_dense_while_many_write(kind: Kind) {
         }
     };
     let ((), mirror) = tokio::join!(writing, following);
-    mirror.assert_equal(app.db()).await;
+    assert_eq!(mirror.difference(app.db()).await.unwrap(), None);
     let positions: Vec<i64> = changes(&app).await.iter().map(|change| change.position).collect();
     let dense: Vec<i64> = (1..).take(positions.len()).collect();
     assert_eq!(positions, dense);
@@ -160,6 +167,39 @@ async fn a_new_release_of_waha_is_a_change(kind: Kind) {
     assert_eq!(told[1], told[0] + 1, "{told:?}");
 }
 
+/// As after a failover to a standby that lacks the last commits: positions are given out a second time. The
+/// other process, which has seen as much, finds the new epoch and leaves it.
+async fn a_history_that_was_lost_gives_another_epoch(kind: Kind) {
+    let app = TestApp::start(kind).await;
+    let other = open_store(app.database(), clock()).await;
+    app.store.register_consumer("crm", ConsumerKind::Webhook).await.unwrap();
+    let all: Vec<Webhook> = history(&plan(5)).map(|sent| webhook(&sent)).collect();
+    let mut parts = all.chunks(all.len().div_ceil(4)).map(|part| part.iter().collect::<Vec<_>>());
+    let mut apply_to = async |store: &Arc<Store>| {
+        crate::lid_merge::apply(store, &parts.next().unwrap()).await;
+        app.store.feed_state().await.unwrap()
+    };
+    apply_to(&app.store).await;
+    let before = apply_to(&other).await;
+    let kept = before.position - 7;
+    for sql in [
+        format!("DELETE FROM waha_changes WHERE position > {kept}"),
+        format!("UPDATE waha_feed SET position = {kept}"),
+    ] {
+        app.db().execute_unprepared(&sql).await.unwrap();
+    }
+    let after = apply_to(&other).await;
+    assert_ne!(after.epoch, before.epoch);
+    let last = apply_to(&app.store).await;
+    assert_eq!(last.epoch, after.epoch);
+    let positions: Vec<i64> = changes(&app).await.iter().map(|change| change.position).collect();
+    assert_eq!(positions, (1..=last.position).collect::<Vec<_>>());
+    let follower = Cursor { after: before.position, epoch: Some(&before.epoch) };
+    assert!(matches!(last.check(follower), Err(Gone::OtherEpoch { .. })));
+    let consumer = app.store.consumer("crm").await.unwrap().unwrap();
+    assert_eq!(consumer.epoch, last.epoch, "what is in the database goes on");
+}
+
 async fn changes(app: &TestApp) -> Vec<entity::waha_changes::Model> {
     use entity::waha_changes::{Column, Entity};
     Entity::find().order_by_asc(Column::Position).all(app.db()).await.unwrap()
@@ -168,7 +208,7 @@ async fn changes(app: &TestApp) -> Vec<entity::waha_changes::Model> {
 /// When each row was last changed.
 async fn times(app: &TestApp) -> Vec<String> {
     let mut times = Vec::new();
-    for table in mirror::TABLES {
+    for table in mirror::tables().into_keys() {
         let sql = format!("SELECT id, updated_at FROM {table} ORDER BY id");
         let select = sea_orm::Statement::from_string(app.db().get_database_backend(), sql);
         for row in app.db().query_all_raw(select).await.unwrap() {
@@ -195,4 +235,23 @@ pub async fn read_all(
         all.extend(page.changes);
     }
     (state, all)
+}
+
+/// Whoever listens is woken by each commit, and told how far the feed is.
+#[tokio::test]
+async fn postgres_wakes_who_listens() {
+    let app = TestApp::start(Kind::Postgres).await;
+    let mut listener = PgListener::connect(&app.database().url).await.unwrap();
+    listener.listen("waha_changes").await.unwrap();
+    for seed in 1..=3 {
+        app.publish_all(history(&plan(seed)).take(20)).await;
+        app.work_until_idle().await;
+        let newest = app.store.feed_state().await.unwrap().position;
+        let mut told = 0;
+        while told < newest {
+            let woken = tokio::time::timeout(PATIENCE, listener.recv()).await;
+            told = woken.expect("a wake-up").unwrap().payload().parse().unwrap();
+        }
+        assert_eq!(told, newest);
+    }
 }

@@ -10,6 +10,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::Mutex as AsyncMutex;
 
+use crate::consumers::SECRET;
+use crate::consumers::receiver::Receiver;
 use crate::process::{Process, Setting};
 use crate::rows::{Rows, count, rows};
 use crate::wait::wait_for;
@@ -134,6 +136,15 @@ impl Member {
     }
 }
 
+/// The environment that makes it a consumer of the feed.
+fn consumer(receiver: &Receiver) -> [(&'static str, String); 3] {
+    [
+        ("WAHA_INGEST__CONSUMERS__CRM__URL", receiver.url.clone()),
+        ("WAHA_INGEST__CONSUMERS__CRM__SECRET", SECRET.to_owned()),
+        ("WAHA_INGEST__CONSUMERS__CRM__BATCH_MAX", "100".to_owned()),
+    ]
+}
+
 fn spawn(setting: &Setting<'_>, role: &'static str, plan: &FleetPlan) -> Process {
     let arguments: &[&str] = if role == "up" { &["up", "--migrate"] } else { &[role] };
     if plan.endures {
@@ -146,6 +157,8 @@ fn spawn(setting: &Setting<'_>, role: &'static str, plan: &FleetPlan) -> Process
 /// The processes, and a look into their database.
 pub struct Fleet {
     pub members: Vec<Member>,
+    /// An application that gets what changes by webhooks.
+    pub receiver: Receiver,
     db: Mutex<DatabaseConnection>,
 }
 
@@ -162,6 +175,9 @@ impl Fleet {
         if !is_embedded {
             migration::up(&Connect::connect(&plan.admin_url).await.unwrap()).await.unwrap();
         }
+        let receiver = Receiver::start();
+        let mut plan = plan;
+        plan.environment.extend(consumer(&receiver));
         let plan = Arc::new(plan);
         let mut members = Vec::new();
         for (role, folder) in plan.roles.iter().zip(folders) {
@@ -171,7 +187,7 @@ impl Fleet {
             members[0].setting().answers("readyz").await;
         }
         let db = Mutex::new(Connect::connect(&plan.admin_url).await.unwrap());
-        Self { members, db }
+        Self { members, receiver, db }
     }
 
     pub fn db(&self) -> DatabaseConnection {

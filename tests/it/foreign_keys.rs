@@ -3,11 +3,17 @@
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use waha_ingest::simulate::{Families, Plan, Sent, history, shuffled};
+use waha_ingest::store::apply::burial::state::DeadLetterState;
 
 use crate::app::TestApp;
 use crate::database::{Kind, on_each_database};
+use crate::desk::letters;
+use crate::last_messages::{LID, PHONE, link, message};
 
-on_each_database!(rows_that_an_application_refers_to_stay);
+on_each_database!(
+    rows_that_an_application_refers_to_stay,
+    a_key_that_keeps_a_row_which_goes_is_told,
+);
 
 /// The tables that applications refer to.
 const REFERRED: [&str; 3] = ["waha_messages", "waha_chats", "waha_contacts"];
@@ -43,6 +49,39 @@ async fn rows_that_an_application_refers_to_stay(kind: Kind) {
         let lost = "SELECT COUNT(*) FROM waha_messages m WHERE m.merged_into IS NULL AND \
                     m.message_id LIKE 'merged:%'";
         assert_eq!(count(app.db(), lost).await, 0, "an emptied row points somewhere");
+    }
+}
+
+/// Of two read marks of one user one goes when their chats turn out to be one.
+async fn a_key_that_keeps_a_row_which_goes_is_told(kind: Kind) {
+    let app = TestApp::start(kind).await;
+    for webhook in [message(PHONE, "3EB0A1", false, 1), message(LID, "3EB0A2", false, 2)] {
+        app.post_json(&webhook).await;
+    }
+    app.work_until_idle().await;
+    for sql in [
+        "INSERT INTO chat_reads (chat_id, reader, user_id, last_read_at) \
+         SELECT id, 'user:7', '7', last_message_at FROM waha_chats",
+        "CREATE TABLE crm_notes (read_id BIGINT NOT NULL, \
+         CONSTRAINT crm_note FOREIGN KEY (read_id) REFERENCES chat_reads (id))",
+        "INSERT INTO crm_notes SELECT id FROM chat_reads",
+    ] {
+        app.db().execute_unprepared(sql).await.unwrap();
+    }
+    app.post_json(&link("3EB0A5", 5)).await;
+    for _ in 0..=app.worker.policy.delays.len() {
+        app.work_until_idle().await;
+        app.clock.advance(2 * 3_600_000);
+    }
+    let letters = letters(&app, DeadLetterState::Pending).await;
+    let error = &letters[0].failures[0].error;
+    assert!(error.contains("refers"), "{error}");
+    assert!(error.contains("ON DELETE CASCADE"), "{error}");
+    // SQLite tells neither.
+    if kind != Kind::Sqlite {
+        assert!(error.contains("constraint crm_note"), "{error}");
+        assert!(error.contains("table crm_notes of an application"), "{error}");
+        assert!(!error.contains("missing"), "{error}");
     }
 }
 

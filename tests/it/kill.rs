@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use waha_ingest::sender::{Report, Sending, send_all};
-use waha_ingest::simulate::{Plan, history, shuffled};
+use waha_ingest::simulate::{Age, Plan, history, shuffled};
 
 use crate::app::KEY;
 use crate::database::{Database, Kind, on_each_database};
@@ -59,6 +59,7 @@ async fn send(url: String) -> Report {
         rate: None,
         attempts_max: 200,
         retry_delay: Duration::from_millis(250),
+        waha: Age::default(),
     };
     let messages = u32::try_from(COUNT).unwrap();
     let plan = Plan { seed: SEED, messages, ..Plan::default() };

@@ -2,8 +2,11 @@
 //! and by how many workers.
 
 mod own_messages;
+mod steps;
 mod tables;
 mod told;
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -34,6 +37,7 @@ on_each_database!(
     the_author_of_a_group_message_is_one_person,
     what_happens_to_messages_meets_too,
     whole_histories_end_the_same,
+    whole_histories_end_the_same_in_steps,
 );
 
 /// Webhooks per transaction of the undisturbed run of a whole history.
@@ -98,7 +102,12 @@ async fn shuffled(tables: &Tables, story: &[Webhook], seed: u64) -> Vec<String> 
             apply(worker, batch).await;
         }
     };
-    tokio::join!(work(one, &left), work(other, &right));
+    let is_done = AtomicBool::new(false);
+    let working = async {
+        tokio::join!(work(one, &left), work(other, &right));
+        is_done.store(true, Ordering::SeqCst);
+    };
+    tokio::join!(working, steps::move_until(tables, seed, &is_done));
     tables.dump().await
 }
 
@@ -360,7 +369,16 @@ async fn what_happens_to_messages_meets_too(kind: Kind) {
 
 /// Whole histories of four engines, in which people alternate between their ids.
 async fn whole_histories_end_the_same(kind: Kind) {
-    let tables = Tables::create(kind).await;
+    compare_whole_histories(Tables::create(kind).await).await;
+}
+
+/// The same where each chat with more than one message moves one by one, and who moves them is killed again and
+/// again.
+async fn whole_histories_end_the_same_in_steps(kind: Kind) {
+    compare_whole_histories(Tables::moving(kind, 1).await).await;
+}
+
+async fn compare_whole_histories(tables: Tables) {
     let runtime = tokio::runtime::Handle::current();
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
     let config = ProptestConfig { cases: cases.unwrap_or(8), ..ProptestConfig::default() };

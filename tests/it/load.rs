@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use waha_ingest::sender::{Report, Sending, send_all};
-use waha_ingest::simulate::Sent;
+use waha_ingest::simulate::{Age, Sent};
 
 use crate::app::KEY;
 use crate::wait::wait_for;
@@ -20,6 +20,7 @@ pub fn at_rate(urls: Vec<String>, rate: f64, retries: u32) -> Sending {
         rate: Some(rate),
         attempts_max: retries,
         retry_delay: Duration::from_millis(250),
+        waha: Age::default(),
     }
 }
 

@@ -47,11 +47,15 @@ async fn exercise(door: &Setting<'_>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_process_exports_what_is_documented() {
     let (folder, database) = (tempfile::tempdir().unwrap(), Database::create(Kind::Sqlite).await);
-    let setting = Setting::new(folder.path(), &database.url);
+    let mut setting = Setting::new(folder.path(), &database.url);
+    let nobody = "http://127.0.0.1:1".to_owned();
+    setting.environment.push(("WAHA_INGEST__SOURCES__DEFAULT__WAHA__URL", nobody));
+    setting.environment.push(("WAHA_INGEST__MEDIA__ENABLED", "true".to_owned()));
     let _up = setting.up().await;
     exercise(&setting).await;
     ended(&setting, 3).await;
-    exports(&setting, documented(&["all", "serve", "work", "embedded"])).await;
+    let parts = ["all", "serve", "work", "embedded", "media", "reconcile", "watchdog"];
+    exports(&setting, documented(&parts)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

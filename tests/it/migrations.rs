@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use migration::{Migrator, MigratorTrait};
-use sea_orm::{ConnectionTrait, DatabaseConnection, QueryResult, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, QueryResult, Statement};
 
 use crate::database::{Database, Kind, on_each_database};
 
@@ -11,6 +11,7 @@ on_each_database!(
     up_and_down_and_up_again,
     several_at_once,
     an_older_release_leaves_a_newer_schema_as_it_is,
+    a_step_that_goes_back_leaves_the_indexes_of_before,
 );
 
 async fn up_and_down_and_up_again(kind: Kind) {
@@ -55,6 +56,54 @@ async fn an_older_release_leaves_a_newer_schema_as_it_is(kind: Kind) {
     let schema = migration::status(&db).await.unwrap();
     assert_eq!((schema.missing(), schema.newer), (0, vec![newer.to_owned()]));
     migration::down(&db, Some(1)).await.unwrap_err();
+}
+
+/// The first step that is tried.
+const RESTORED_FROM: &str = "m20261201_000010_update_rows_in_place";
+
+/// They only add columns, which are seen on SQLite alone.
+const WITHOUT_INDEX: &[&str] = &["m20261205_000010_add_months", "m20261205_000060_count_messages"];
+
+async fn a_step_that_goes_back_leaves_the_indexes_of_before(kind: Kind) {
+    let database = Database::create(kind).await;
+    let db = database.connect().await;
+    let steps = Migrator::migrations();
+    let first = steps.iter().position(|step| step.name() == RESTORED_FROM).unwrap();
+    Migrator::up(&db, Some(u32::try_from(first).unwrap())).await.unwrap();
+    let mut without = Vec::new();
+    for step in &steps[first..] {
+        let before = places(&db).await;
+        Migrator::up(&db, Some(1)).await.unwrap();
+        if places(&db).await == before {
+            without.push(step.name());
+        }
+        migration::down(&db, Some(1)).await.unwrap();
+        assert_eq!(places(&db).await, before, "{}", step.name());
+        Migrator::up(&db, Some(1)).await.unwrap();
+    }
+    let expected = if kind == Kind::Sqlite { &[] } else { WITHOUT_INDEX };
+    assert_eq!(without, expected);
+}
+
+/// Indexes and how they are made, on SQLite tables as well, and on PostgreSQL how tables are kept.
+async fn places(db: &DatabaseConnection) -> Vec<String> {
+    let sql = match db.get_database_backend() {
+        DbBackend::Postgres => {
+            "SELECT indexdef FROM pg_indexes WHERE schemaname = current_schema() UNION ALL \
+             SELECT c.relname || ' ' || c.reloptions::text FROM pg_class c \
+             WHERE c.relnamespace = current_schema()::regnamespace AND c.reloptions IS NOT NULL"
+        }
+        DbBackend::MySql => {
+            "SELECT CAST(CONCAT(TABLE_NAME, ' ', INDEX_NAME, ' ', SEQ_IN_INDEX, ' ', COLUMN_NAME) AS CHAR) \
+             FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE()"
+        }
+        _ => "SELECT name || ' ' || ifnull(sql, '') FROM sqlite_master",
+    };
+    let question = Statement::from_string(db.get_database_backend(), sql);
+    let rows = db.query_all_raw(question).await.unwrap();
+    let mut places: Vec<String> = rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect();
+    places.sort_unstable();
+    places
 }
 
 /// What the previous release's statements rely on, by table and column: its type, and whether they may

@@ -40,8 +40,11 @@ async fn rows_survive_every_step(kind: Kind) {
     assert_eq!(before, Contents::new());
 }
 
-/// Every row and value of `before` is in `after`, except, on the way down, what has no table or column
-/// any more.
+/// What a step empties on purpose: its name and the column.
+const EMPTIED: [(&str, &str); 1] = [("m20261203_000020_remove_files", "config")];
+
+/// Every row and value of `before` is in `after`, except what the step empties and, on the way down, what
+/// has no table or column any more.
 fn assert_kept(before: &Contents, after: &Contents, step: &str, may_lose_places: bool) {
     for ((table, id), values) in before {
         let is_table_gone = !after.keys().any(|(other, _)| other == table);
@@ -52,6 +55,7 @@ fn assert_kept(before: &Contents, after: &Contents, step: &str, may_lose_places:
         let kept = kept.unwrap_or_else(|| panic!("{step}: row {id} of {table} is gone"));
         for (column, value) in values {
             match kept.get(column) {
+                Some(_) if EMPTIED.contains(&(step, column.as_str())) => {}
                 Some(kept) => assert_eq!(kept, value, "{step}: {column} of row {id} of {table}"),
                 None => assert!(may_lose_places, "{step}: {column} of {table} is gone"),
             }
@@ -70,7 +74,8 @@ async fn contents(database: &Database) -> Contents {
             let columns = row.column_names().into_iter();
             let values: BTreeMap<String, String> =
                 columns.map(|column| (column.clone(), value(&row, &column))).collect();
-            let id = values.get("id").unwrap_or_else(|| &values["position"]).clone();
+            let keys = ["id", "position", "webhook_event_id", "dictionary_id"];
+            let id = keys.iter().find_map(|key| values.get(*key)).unwrap().clone();
             contents.insert((table.clone(), id), values);
         }
     }
@@ -79,12 +84,13 @@ async fn contents(database: &Database) -> Contents {
 }
 
 /// Columns that point to a row of another table.
-const PARENTS: [(&str, &str); 5] = [
+const PARENTS: [(&str, &str); 6] = [
     ("session_id", "waha_sessions"),
     ("chat_id", "waha_chats"),
     ("webhook_event_id", "webhook_events"),
     ("dead_letter_id", "dead_letters"),
     ("job_id", "replay_jobs"),
+    ("message_row_id", "waha_messages"),
 ];
 
 /// Our tables with their columns and types; those that others point to come first.
@@ -123,7 +129,7 @@ pub async fn columns(db: &DatabaseConnection, table: &str) -> Vec<(String, Strin
 }
 
 /// A row with a value in every column but its id and what points to itself.
-async fn insert(db: &DatabaseConnection, table: &str, number: u32) {
+pub async fn insert(db: &DatabaseConnection, table: &str, number: u32) {
     let mut names = Vec::new();
     let mut values = Vec::new();
     for (name, kind) in columns(db, table).await {

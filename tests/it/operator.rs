@@ -72,6 +72,7 @@ async fn names_that_nothing_has_are_errors_with_the_nearest() {
         (&["dead-letters", "list", "--id", "99"], "no dead letter 99"),
         (&["webhooks", "list", "--event", "mesage.any"], "near it: message.any"),
         (&["webhooks", "list", "--reason", "malformd"], "near it: malformed"),
+        (&["webhooks", "list", "--session", "shp"], "there is no session"),
         (&["webhooks", "renormalize", "--event", "nonsense", "--dry-run"], "there is no event"),
     ] {
         let (code, out, error) = said(&setting.run(arguments));
@@ -99,7 +100,9 @@ async fn names_that_nothing_has_are_errors_with_the_nearest() {
         &["dead-letters", "list", "--json"],
         &["dead-letters", "export", "--all"],
         &["webhooks", "list"],
+        &["webhooks", "show", "1", "--json"],
         &["audit", "list"],
+        &["status"],
     ] {
         assert_closes_quietly(&setting, arguments);
     }
@@ -162,6 +165,41 @@ async fn refusals_are_told_in_the_log_by_status_and_by_the_api() {
     assert!(text.contains("process: none answers at 127.0.0.1:"), "{text}");
 }
 
+/// What a real bash offers after these words.
+fn offered(script: &std::path::Path, words: &[&str]) -> String {
+    let last = words.len() - 1;
+    let program = format!(
+        "source {script}\nset -- $(complete -p waha-ingest)\nwhile [[ $1 != -F ]]; do shift; done\n\
+         COMP_WORDS=({words})\nCOMP_CWORD={last}\n\
+         $2 waha-ingest \"${{COMP_WORDS[{last}]}}\" \"${{COMP_WORDS[{before}]}}\"\n\
+         echo \"${{COMPREPLY[@]}}\"",
+        script = script.display(),
+        words = words.join(" "),
+        before = last - 1,
+    );
+    let bash = std::process::Command::new("bash").args(["--norc", "-c", &program]).output();
+    String::from_utf8(bash.unwrap().stdout).unwrap()
+}
+
+#[test]
+fn bash_completes_every_word() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, script, _) = said(&run(folder.path(), &[], &["completions", "bash"]));
+    // Longer than an argument may be.
+    let file = folder.path().join("completions");
+    std::fs::write(&file, script).unwrap();
+    for (words, offers) in [
+        (&["waha-ingest", "webh"][..], "webhooks"),
+        (&["waha-ingest", "webhooks", "retryi"], "retrying"),
+        (&["waha-ingest", "dead-letters", "rep"], "replay"),
+        (&["waha-ingest", "dead-letters", "replay", "--dry"], "--dry-run"),
+        (&["waha-ingest", "status", "--js"], "--json"),
+        (&["waha-ingest", "completions", "fi"], "fish"),
+    ] {
+        assert_eq!(offered(&file, words).trim(), offers, "{words:?}");
+    }
+}
+
 #[test]
 fn completions_and_the_manual_page_are_printed() {
     let folder = tempfile::tempdir().unwrap();
@@ -178,4 +216,44 @@ fn completions_and_the_manual_page_are_printed() {
     // They need no configuration, not even a sound one.
     std::fs::write(folder.path().join("waha-ingest.toml"), "nonsense").unwrap();
     assert_eq!(said(&run(folder.path(), &[], &["man"])).0, Some(0));
+}
+
+/// The lines of the README that sign a body by hand.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_signed_by_hand_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let setting = Setting::new(folder.path(), "");
+    let _up = setting.up().await;
+    let readme = include_str!("../../README.md");
+    let lines = readme.split("```sh\n").find(|block| block.starts_with("body=")).unwrap();
+    let lines = lines.split("```").next().unwrap();
+    let lines = lines.replace("http://127.0.0.1:8080/webhooks/default", &setting.url());
+    let lines = lines.replace("-hmac secret", &format!("-hmac {KEY}"));
+    let lines =
+        lines.replace("curl ", "curl --silent --output /dev/null --write-out '%{http_code}' ");
+    let answered = std::process::Command::new("bash").args(["-ec", &lines]).output().unwrap();
+    assert_eq!(said(&answered), (Some(0), "202".to_owned(), String::new()));
+}
+
+#[test]
+fn a_data_folder_that_can_not_be_is_told_with_what_helps() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    for (data_dir, problem) in [
+        (file.clone(), "file is not a folder: name another"),
+        (file.join("below"), "file is not a folder: name another"),
+        ("/proc/nope".into(), "can't be made: /proc is on no disk"),
+    ] {
+        let data_dir = data_dir.to_str().unwrap();
+        let (_, out, _) = said(&run(folder.path(), &[("DATA_DIR", data_dir)], &["check"]));
+        let line = out.lines().find(|line| line.contains("disk: ")).unwrap();
+        assert!(line.starts_with("FAILED") && line.contains(problem), "{line}");
+    }
+    let settings = [("DATA_DIR", file.to_str().unwrap())];
+    for arguments in [&["up"][..], &["migrate", "up"]] {
+        let (code, _, error) = said(&run(folder.path(), &settings, arguments));
+        assert_eq!(code, Some(1));
+        assert!(error.contains("is not a folder") && !error.contains("chmod"), "{error}");
+    }
 }

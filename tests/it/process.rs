@@ -3,11 +3,14 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
 use waha_ingest::http_client;
 use waha_ingest::sender::Sending;
+use waha_ingest::simulate::Age;
 
 use crate::app::KEY;
 use crate::wait::wait_for;
@@ -16,6 +19,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_waha-ingest");
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The ports of processes; `tests/servers` has those above.
 const PORTS: std::ops::Range<u16> = 10_000..15_000;
+const PORTS_COUNT: u16 = PORTS.end - PORTS.start;
 
 /// Where a process keeps its files, and which ports and database it uses.
 pub struct Setting<'a> {
@@ -54,6 +58,7 @@ impl<'a> Setting<'a> {
             rate: None,
             attempts_max: 0,
             retry_delay: Duration::ZERO,
+            waha: Age::default(),
         }
     }
 
@@ -150,6 +155,16 @@ pub fn ended(status: &Value) -> u64 {
 pub struct Process(Child);
 
 impl Process {
+    /// Starts a command with a log that goes into a pipe from which nobody reads.
+    pub fn with_unread_log(mut command: Command) -> Self {
+        Self(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_some()
+    }
+
     /// Its number.
     pub fn id(&self) -> u32 {
         self.0.id()
@@ -205,8 +220,10 @@ impl Drop for LogOnPanic {
 }
 
 /// Below the ports that the kernel gives to whoever connects somewhere: while a process is dead between two
-/// starts, one of those would soon be somebody's.
+/// starts, one of those would soon be somebody's. For the same reason none is given twice.
 fn free_port() -> u16 {
-    let mut candidates = std::iter::repeat_with(|| rand::random_range(PORTS));
+    static GIVEN: LazyLock<AtomicU16> = LazyLock::new(|| rand::random_range(PORTS).into());
+    let next = || GIVEN.fetch_add(1, Ordering::Relaxed) % PORTS_COUNT + PORTS.start;
+    let mut candidates = std::iter::repeat_with(next);
     candidates.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
 }

@@ -9,11 +9,16 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::task::JoinSet;
-use waha_ingest::queue::{BatchLimit, Delivery, Depth, Failure, Lane, Queue};
+use waha_ingest::queue::{
+    BatchLimit, Delivery, Depth, Failure, Hastened, Lane, Queue, RetryChoice, WaitingRetry,
+};
 use waha_ingest::webhook::{Receipt, Webhook, WebhookKey, WebhookParts};
 
 /// How long a condition may take to come true before the check fails.
 const LIMIT: Duration = Duration::from_secs(30);
+
+/// Delay of a retry that does not pass while a check runs.
+const LONG_DELAY: Duration = Duration::from_mins(10);
 
 /// A queue under test, empty at first.
 trait Harness {
@@ -60,6 +65,7 @@ macro_rules! every_check {
             drop_hands_out_again_without_a_failure
             retry_hands_out_later_with_the_failure
             failures_add_up
+            what_waits_is_looked_at_and_tried_now
             depth_is_right_at_each_stage
             reopening_keeps_what_waits
         );
@@ -283,6 +289,43 @@ async fn failures_add_up(mut harness: impl Harness) {
     drop(deliveries);
     let deliveries = receive(&*queue, Lane::Messages, 1).await;
     assert_eq!(deliveries[0].attempt(), 4);
+}
+
+/// Looking changes nothing, however often, and what is tried now keeps its failures.
+async fn what_waits_is_looked_at_and_tried_now(harness: impl Harness) {
+    let queue = harness.queue();
+    publish_numbered(&*queue, 5).await;
+    for delivery in receive(&*queue, Lane::Messages, 5).await {
+        queue.retry(delivery, failure("first"), LONG_DELAY).await.expect("retry");
+    }
+    for _ in 0..12 {
+        let seen = queue.retrying(100).await.expect("a look");
+        let ids: BTreeSet<&str> = seen.webhooks.iter().map(|it| it.key.id.as_str()).collect();
+        assert_eq!((ids, seen.unseen), (["0", "1", "2", "3", "4"].into(), 0));
+        let is_whole =
+            |it: &WaitingRetry| it.failures == [failure("first")] && it.due_at_ms.is_some();
+        assert!(seen.webhooks.iter().all(is_whole), "{seen:?}");
+        assert_nothing(&*queue, Lane::Messages).await;
+    }
+    let few = queue.retrying(2).await.expect("a look");
+    assert_eq!((few.webhooks.len(), few.unseen), (2, 3));
+    let one: RetryChoice = Arc::new(|waiting| waiting.key.id == "3");
+    assert_eq!(hasten(&*queue, one).await, Hastened { count: 1, unseen: 0 });
+    come_with_their_failure(&*queue, 1).await;
+    assert_eq!(hasten(&*queue, Arc::new(|_| true)).await, Hastened { count: 4, unseen: 0 });
+    come_with_their_failure(&*queue, 4).await;
+    depth_becomes(&*queue, 0, 0, None).await;
+}
+
+async fn hasten(queue: &dyn Queue, choice: RetryChoice) -> Hastened {
+    queue.retry_now(choice, 100).await.expect("retry now")
+}
+
+async fn come_with_their_failure(queue: &dyn Queue, count: usize) {
+    let came = receive(queue, Lane::Messages, count).await;
+    assert!(came.iter().all(|delivery| delivery.failures() == [failure("first")]));
+    assert_nothing(queue, Lane::Messages).await;
+    queue.ack(came).await.expect("ack");
 }
 
 async fn depth_is_right_at_each_stage<H: Harness>(mut harness: H) {

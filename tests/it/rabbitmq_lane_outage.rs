@@ -76,12 +76,13 @@ async fn a_lane_without_a_leader_deafens_no_other() {
         post(&setting, "message", round * 10..(round + 1) * 10).await;
         post(&setting, "call.received", round * 10..(round + 1) * 10).await;
     }
-    wait_for("the calls on the broker", RECOVERY_MAX / 2, || async {
+    wait_for("the calls on the broker", RECOVERY_MAX, || async {
         (waiting(&node, "waha.calls") == 50).then_some(())
     })
     .await;
     let lines = log(&setting);
-    assert_eq!(lines.matches("takes no webhooks").count(), 1, "{lines}");
+    let told = lines.matches("takes no webhooks").count();
+    assert!((1..=2).contains(&told), "once, and once a minute: {lines}");
     assert!(!lines.contains("takes webhooks again"), "{lines}");
     of_messages(&node, "resume");
     wait_for("the messages on the broker", PATIENCE, || async {

@@ -13,7 +13,7 @@ use crate::server::Server;
 use crate::wait::wait_for;
 
 /// The broker renews what it tells every five seconds, the product asks every twenty.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Queues of one installation: six places, and five waits for each of four lanes.
 pub const QUEUES: usize = 27;

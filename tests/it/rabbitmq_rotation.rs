@@ -23,12 +23,12 @@ const RATE: f64 = 50.0;
 async fn a_changed_password_is_taken_over_under_load() {
     let (node, database) = (Node::start(), Database::create(Kind::Postgres).await);
     migration::up(&database.connect().await).await.unwrap();
-    node.control(&["add_user", "waha", "first"]);
+    node.control(&["add_user", "waha", "old-hush"]);
     node.control(&["set_permissions", "waha", ".*", ".*", ".*"]);
     let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let url_file = folders[0].path().join("urls");
     let url = |password: &str| node.url().replace("guest:guest", &format!("waha:{password}"));
-    replace(&url_file, &url("first"));
+    replace(&url_file, &url("old-hush"));
     let settings = folders.each_ref().map(|folder| setting(folder, &database, &url_file));
     let mut running = Vec::new();
     for (setting, role) in settings.iter().zip(["serve", "work"]) {
@@ -50,11 +50,11 @@ async fn a_changed_password_is_taken_over_under_load() {
     let before = connections(&node);
     assert!(!before.is_empty());
     // A file that names a password which the broker does not know yet keeps the old connections.
-    replace(&url_file, &url("second"));
+    replace(&url_file, &url("new-hush"));
     for setting in &settings {
         logs(setting, "can't be used yet").await;
     }
-    node.control(&["change_password", "waha", "second"]);
+    node.control(&["change_password", "waha", "new-hush"]);
     for setting in &settings {
         logs(setting, "connected by the changed URLs").await;
     }
@@ -71,7 +71,7 @@ async fn a_changed_password_is_taken_over_under_load() {
     assert_eq!(count(&db, "webhook_duplicates").await, 0);
     for setting in &settings {
         let log = std::fs::read_to_string(setting.folder.join("log")).unwrap();
-        assert!(!log.contains("second") && !log.contains("first"), "{log}");
+        assert!(!log.contains("new-hush") && !log.contains("old-hush"), "{log}");
     }
 }
 

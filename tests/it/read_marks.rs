@@ -1,9 +1,12 @@
 //! How far users of an application have read: marks that only go forward unless they are told to, that
 //! webhooks leave alone, and that move with their conversation.
 
+use std::time::Duration;
+
 use reqwest::{Method, StatusCode};
-use sea_orm::{ConnectionTrait, EntityTrait, QueryOrder};
+use sea_orm::{ConnectionTrait, EntityTrait, QueryOrder, TransactionTrait};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 use waha_ingest::store::operations::reads::{ReadRefusal, ReadRow, ReadUpTo, UserRead};
 use waha_ingest::store::operations::sessions::SessionReach;
 
@@ -15,6 +18,7 @@ use crate::last_messages::{LID, PHONE, START, link, message};
 on_each_database!(
     a_mark_only_goes_forward_and_is_in_the_feed,
     the_further_mark_of_two_conversations_stays,
+    a_mark_of_an_open_transaction_moves_with_its_chat,
     a_mark_for_another_name_is_the_conversations,
     webhooks_leave_the_marks_of_users_alone,
     a_time_is_the_newest_message_until_then,
@@ -133,6 +137,27 @@ async fn the_further_mark_of_two_conversations_stays(kind: Kind) {
     assert_eq!(marks(&app).await, all.map(|(user, id)| expected(phone, user, id)));
 }
 
+/// An application has written one and not committed yet when the chat turns out to be another one.
+async fn a_mark_of_an_open_transaction_moves_with_its_chat(kind: Kind) {
+    let app = TestApp::start(kind).await;
+    told(&app, &[message(PHONE, "3EB0A1", false, 1), message(LID, "3EB0A2", false, 2)]).await;
+    let [phone, lid] = [chat(&app, PHONE).await, chat(&app, LID).await];
+    let connection = app.database().connect().await;
+    let open = connection.begin().await.unwrap();
+    let sql = format!(
+        "INSERT INTO chat_reads (chat_id, reader, user_id, last_read_message_id, last_read_at) \
+         SELECT chat_id, 'user:7', '7', message_id, sent_at FROM waha_messages WHERE chat_id = {lid}"
+    );
+    open.execute_unprepared(&sql).await.unwrap();
+    app.post_json(&link("3EB0A5", 5)).await;
+    let mut merge = std::pin::pin!(app.work_until_idle());
+    let merged = timeout(Duration::from_secs(1), &mut merge).await;
+    assert!(merged.is_err(), "did not wait for it");
+    open.commit().await.unwrap();
+    merge.await;
+    assert_eq!(marks(&app).await, [expected(phone, "7", "3EB0A2")]);
+}
+
 async fn a_mark_for_another_name_is_the_conversations(kind: Kind) {
     let app = TestApp::start(kind).await;
     told(&app, &[message(PHONE, "3EB0A1", false, 1), link("3EB0A2", 2)]).await;
@@ -209,6 +234,9 @@ async fn over_http_by_who_may() {
     assert_eq!(mark["last_read_message_id"], "evt");
     assert_eq!((&mark["user_id"], &mark["chat_id"]), (&json!("anna b"), &json!(shop)));
     assert_eq!(mark["last_read_at"], "2026-09-21T14:13:20Z");
+    let (_, problem) = put(format!("{shop}/reads/7"), json!({ "at": "yesterday" })).await;
+    let said = "at: must be a time such as 2026-11-28T09:00:00Z, and is \"yesterday\"";
+    assert_eq!(problem["detail"], said);
     let long = "x".repeat(251);
     for (path, body, expected) in [
         (format!("{club}/reads/7"), json!({ "message_id": "evt" }), StatusCode::NOT_FOUND),
@@ -223,6 +251,7 @@ async fn over_http_by_who_may() {
         (format!("{shop}/reads/7"), json!({ "read": true }), StatusCode::BAD_REQUEST),
         (format!("{shop}/reads/{long}"), read.clone(), StatusCode::BAD_REQUEST),
         (format!("{shop}/reads/%00"), read.clone(), StatusCode::BAD_REQUEST),
+        (format!("{shop}/reads/a%FFb"), read.clone(), StatusCode::BAD_REQUEST),
         ("x/reads/7".to_owned(), read, StatusCode::BAD_REQUEST),
     ] {
         let (status, problem) = put(path.clone(), body).await;

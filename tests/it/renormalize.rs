@@ -14,7 +14,7 @@ use waha_ingest::simulate::{Families, Plan, Sent, history};
 use waha_ingest::store::apply::batch::ApplyTask;
 use waha_ingest::store::operations::history::{LedgerFilter, LedgerOutcome};
 use waha_ingest::store::operations::page::RowPage;
-use waha_ingest::store::{Store, StoreOptions};
+use waha_ingest::store::{KeptFiles, Store, StoreOptions};
 use waha_ingest::webhook::Webhook;
 
 use crate::app::{TestApp, webhook};
@@ -183,9 +183,14 @@ async fn what_can_not_be_read_is_counted_and_left(kind: Kind) {
 async fn store_without_bodies_keeps_those_that_are_there(app: &TestApp) {
     let options = StoreOptions {
         url: app.database_url.clone(),
+        replica: None,
         connections_max: 2,
         keeps_bodies: false,
         keeps_ephemeral_bodies: false,
+        packs_bodies: false,
+        kept_files: KeptFiles::default(),
+        notifies: false,
+        moved_at_once: waha_ingest::store::MOVED_AT_ONCE,
     };
     let store = Store::open(&options, app.clock.clone()).await.unwrap();
     let bodies = async || {

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use waha_ingest::queue::Queue;
 use waha_ingest::replay::{self, Ended};
 use waha_ingest::sender::{Sending, send_all};
-use waha_ingest::simulate::Sent;
+use waha_ingest::simulate::{Age, Sent};
 use waha_ingest::store::apply::burial::state::DeadLetterState;
 use waha_ingest::store::operations::dead_letter::DeadLetterFilter;
 use waha_ingest::store::operations::job::{JobStart, JobStep, LEASE, ReplayJob, ReplayRequest};
@@ -119,6 +119,7 @@ pub async fn send(setting: &Setting<'_>, total: usize) {
         rate: None,
         attempts_max: 20,
         retry_delay: Duration::from_millis(250),
+        waha: Age::default(),
     };
     let report = send_all(sending, dead_letters(total), || ()).await.unwrap();
     assert_eq!((report.accepted, report.lost), (total as u64, 0));

@@ -4,10 +4,13 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, QueryResult, Statement};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, QueryResult, Statement,
+};
+use waha_ingest::body_codec::{BodyCodec, Dictionaries, PackedBody, unpack};
 
 /// Every table whose rows depend on the webhooks alone, parents first.
-const TABLES: [(&str, &[&str]); 22] = [
+pub const TABLES: [(&str, &[&str]); 22] = [
     ("waha_sessions", &["source", "name"]),
     ("waha_chats", &["session_id", "chat_id"]),
     ("waha_messages", &[]),
@@ -50,6 +53,7 @@ pub type Rows = BTreeMap<String, Vec<String>>;
 pub async fn rows(db: &DatabaseConnection) -> Rows {
     let mut names: BTreeMap<(String, i64), String> = BTreeMap::new();
     let mut all = Rows::new();
+    let packed = packed_bodies(db).await;
     for (table, key) in TABLES {
         let mut texts = Vec::new();
         let found = select(db, table).await;
@@ -61,12 +65,35 @@ pub async fn rows(db: &DatabaseConnection) -> Rows {
             names.insert((table.to_owned(), id), name.join("/"));
         }
         for row in &found {
-            texts.push(text(&fields(row, table, &names)));
+            let mut fields = fields(row, table, &names);
+            if table == "webhook_events"
+                && let Some(body) = packed.get(&row.try_get::<i64>("", "id").unwrap())
+            {
+                assert_eq!(fields.insert("body".to_owned(), body.clone()).unwrap(), "-");
+            }
+            texts.push(text(&fields));
         }
         texts.sort_unstable();
         all.insert(table.to_owned(), texts);
     }
     all
+}
+
+/// Bodies that are packed, by the number of their ledger row.
+async fn packed_bodies(db: &DatabaseConnection) -> BTreeMap<i64, String> {
+    let dictionaries = Dictionaries::default();
+    let rows = entity::webhook_bodies::Entity::find().all(db).await.unwrap();
+    let body = |row: entity::webhook_bodies::Model| {
+        let packed = PackedBody {
+            codec: BodyCodec::of(&row.codec).unwrap(),
+            dictionary_id: row.dictionary_id,
+            body_bytes: usize::try_from(row.body_bytes).unwrap(),
+            bytes: row.body.into(),
+        };
+        let body = unpack(&packed, &dictionaries).unwrap();
+        (row.webhook_event_id, String::from_utf8_lossy(&body).into_owned())
+    };
+    rows.into_iter().map(body).collect()
 }
 
 /// Leaves out the ledger: which of two conflicting tellings it names depends on which came first.

@@ -153,6 +153,39 @@ fn a_watched_status_ends_by_a_key_and_leaves_the_terminal_as_it_was() {
     }
 }
 
+/// What somebody should look at stands on top, whole, and in colour unless somebody wants none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watched_status_shows_trouble_within_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut setting = Setting::new(folder.path(), "");
+    let _up = setting.up().await;
+    let failed = r#"{"id":"evt_1","event":"session.status","session":"shop","timestamp":1794000000000,
+        "payload":{"name":"shop","status":"FAILED"}}"#;
+    post(&setting, failed.to_owned()).await;
+    setting.settled(PATIENCE).await;
+    let unsigned = http_client::plain().build().unwrap().post(setting.url()).body("{}");
+    assert_eq!(unsigned.send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    for (colour, is_coloured) in [("", true), ("1", false)] {
+        setting.environment = vec![("TERM", "xterm".to_owned()), ("NO_COLOR", colour.to_owned())];
+        let mut watch = OnTerminal::start(&setting, &["status", "--watch", "1"]);
+        for part in
+            ["waha-ingest: balanced", "refused: 1 × 401", "failed: default/shop", "accepted"]
+        {
+            watch.shows(part);
+        }
+        let shown = watch.shows("looked at: ").to_owned();
+        for colour in ["\u{1b}[32m", "\u{1b}[31m"] {
+            assert_eq!(shown.contains(colour), is_coloured, "{shown:?}");
+        }
+        let text = console::strip_ansi_codes(&shown);
+        let is_whole = text.split_whitespace().any(|word| word.contains("WHATSAPP_HOOK_HMAC_KEY"));
+        assert!(is_whole && text.contains("to the key of"), "the remedy is cut: {text}");
+        for line in text.lines() {
+            assert!(console_width(line.trim_end()) <= usize::from(COLUMNS), "{line:?}");
+        }
+    }
+}
+
 #[test]
 fn the_log_has_colours_unless_somebody_wants_none() {
     let folder = tempfile::tempdir().unwrap();
@@ -162,7 +195,9 @@ fn the_log_has_colours_unless_somebody_wants_none() {
         let mut setting = Setting::new(folder.path(), "");
         setting.environment = vec![("TERM", "xterm".to_owned()), (name, value.to_owned())];
         let mut up = OnTerminal::start(&setting, &["up"]);
-        let shown = up.shows("WHATSAPP_HOOK_HMAC_KEY=");
+        // Nobody waits for the log: its first line may come after what `up` says.
+        up.shows("WHATSAPP_HOOK_HMAC_KEY=");
+        let shown = up.shows(" INFO");
         assert_eq!(shown.contains('\u{1b}'), is_coloured, "{name}={value}: {shown:?}");
     }
 }

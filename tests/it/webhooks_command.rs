@@ -2,7 +2,7 @@
 
 use std::process::Output;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use waha_ingest::simulate::{Plan, Sent, history};
 
 use crate::app::TestApp;
@@ -61,7 +61,7 @@ async fn list_filters_and_show_tells_what_the_normalizer_says() {
     for part in [
         "outcome      applied",
         "now          tells of",
-        "1 messages",
+        "messages (1)",
         "\"event\": \"message.ack\"",
     ] {
         assert!(shown.contains(part), "{part} is missing in {shown}");
@@ -69,6 +69,57 @@ async fn list_filters_and_show_tells_what_the_normalizer_says() {
     let raw = desk.text(&["show", &id, "--raw"]);
     assert!(desk.sent.iter().any(|sent| sent.body == raw.as_bytes()), "{raw}");
     assert_eq!(desk.run(&["show", "0"]).status.code(), Some(1));
+}
+
+/// By what people know of a webhook, page by page, each once; and whole, as the API tells it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_is_found_by_what_it_names() {
+    let desk = Desk::open().await;
+    let all = desk.lines(&["list", "--json", "--limit", "1000"]);
+    let message = desk.sent.iter().find(|sent| sent.event_type == "message.any").unwrap();
+    let body: Value = serde_json::from_slice(&message.body).unwrap();
+    let of_message = |key: &str| body["payload"][key].as_str().unwrap().to_owned();
+    let webhook_id = body["id"].as_str().unwrap();
+    let (id, chat) = (of_message("id"), of_message("from"));
+    let number = chat.split('@').next().unwrap();
+    let bare = id.rsplit('_').next().unwrap();
+    let names = |text: &str| {
+        let holds = |sent: &&Sent| String::from_utf8_lossy(&sent.body).contains(text);
+        desk.sent.iter().filter(holds).count()
+    };
+    let found = |arguments: &[&str]| {
+        let list = [&["list", "--json", "--limit", "1000"], arguments].concat();
+        desk.lines(&list)
+    };
+    let by_id = found(&["--webhook-id", webhook_id]);
+    assert!(!by_id.is_empty() && by_id.iter().all(|row| row["webhook_id"] == webhook_id));
+    assert_eq!(found(&["--message", bare]).len(), names(bare));
+    assert!(found(&["--chat", &chat]).len() >= found(&["--message", bare]).len());
+    let plus = format!("+{number}");
+    assert_eq!(found(&["--person", &plus]), found(&["--chat", &chat]));
+    assert!(found(&["--person", "+49 30 000"]).is_empty());
+    assert_eq!(found(&["--chat", &chat, "--since", "2999-01-01"]).len(), 0);
+
+    // Page by page each once.
+    let (mut pages, mut before) = (Vec::new(), i64::MAX.to_string());
+    while !before.is_empty() {
+        let output = desk.run(&["list", "--json", "--limit", "7", "--before", &before]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        pages.extend(text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()));
+        let told = String::from_utf8(output.stderr).unwrap();
+        let more = told.split_once("there may be more: --before ");
+        before = more.map(|it| it.1.split(' ').next().unwrap().to_owned()).unwrap_or_default();
+    }
+    assert_eq!(pages, all);
+
+    let id = by_id[0]["id"].to_string();
+    let shown: Value = serde_json::from_str(&desk.text(&["show", &id, "--json"])).unwrap();
+    assert_eq!((&shown["webhook"], &shown["outcome_now"]), (&by_id[0], &Value::from("applied")));
+    assert!(shown["body"].as_str().unwrap().contains(webhook_id), "{shown}");
+    let row = format!("{bare} in {chat}");
+    assert_eq!(shown["rows"]["messages"], json!([row]));
+    assert_eq!(shown["rows"]["sessions"], json!([by_id[0]["session"]]));
+    assert!(desk.text(&["show", &id]).contains(&row));
 }
 
 #[tokio::test(flavor = "multi_thread")]

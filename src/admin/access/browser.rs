@@ -12,7 +12,7 @@ fn text(headers: &HeaderMap, name: impl actix_web::http::header::AsHeaderName) -
 }
 
 /// Pages of our own have our own origin; requests that no page made have none.
-pub(super) fn refuse_foreign_pages(headers: &HeaderMap) -> Result<(), AccessError> {
+pub(in crate::admin) fn refuse_foreign_pages(headers: &HeaderMap) -> Result<(), AccessError> {
     let is_ours = !headers.contains_key(ORIGIN) || {
         let origin = text(headers, ORIGIN).split_once("://");
         origin.is_some_and(|(_, authority)| authority == text(headers, HOST))
@@ -25,7 +25,7 @@ pub(super) fn refuse_foreign_pages(headers: &HeaderMap) -> Result<(), AccessErro
 }
 
 /// A foreign name that was made to point to this machine is told here by the browser.
-pub(super) fn require_local_host(headers: &HeaderMap) -> Result<(), AccessError> {
+pub(in crate::admin) fn require_local_host(headers: &HeaderMap) -> Result<(), AccessError> {
     if host_name(text(headers, HOST)).is_some_and(is_local) {
         Ok(())
     } else {

@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::ApiError;
 use super::error::Refused;
-use super::filter::{limit, next};
+use super::filter::{ApiQuery, limit, next};
 use crate::admin::Admin;
 use crate::store::audit::{AuditAction, AuditLogRow};
 
@@ -16,47 +16,53 @@ use crate::store::audit::{AuditAction, AuditLogRow};
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct FilterQuery {
+pub(in crate::admin) struct FilterQuery {
     /// Only of this action.
     #[param(inline)]
-    action: Option<AuditAction>,
+    pub(in crate::admin) action: Option<AuditAction>,
     /// Only numbers below this one: `next` of the page before.
-    before: Option<i64>,
+    pub(in crate::admin) before: Option<i64>,
     /// At most so many; 50 without it.
     #[param(minimum = 1, maximum = 500)]
-    limit: Option<u64>,
+    pub(in crate::admin) limit: Option<u64>,
 }
 
 /// A page of the log, newest first.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Page {
-    audit_logs: Vec<Entry>,
+pub(in crate::admin) struct Page {
+    pub(in crate::admin) audit_logs: Vec<AuditLogReport>,
     /// `before` of the next page; none after the last.
-    next: Option<i64>,
+    pub(in crate::admin) next: Option<i64>,
 }
 
 /// What somebody did.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Entry {
-    id: i64,
-    done_at: DateTime<Utc>,
+pub struct AuditLogReport {
+    /// Its number.
+    pub id: i64,
+    /// When.
+    pub done_at: DateTime<Utc>,
     /// The user of the operating system, or the name of the token.
-    actor: String,
-    /// `cli`, `api`, or `process` for what a process does by itself.
-    channel: String,
+    pub actor: String,
+    /// `cli`, `api`, `console`, or `process` for what a process does by itself.
+    pub channel: String,
     /// Host and terminal, or the address of the peer.
-    place: String,
-    action: String,
+    pub place: String,
+    /// What was done.
+    pub action: String,
     /// On which rows.
-    filter: Option<Value>,
+    pub filter: Option<Value>,
     /// On how many.
-    affected: i64,
-    old_values: Option<Value>,
-    new_values: Option<Value>,
-    note: Option<String>,
+    pub affected: i64,
+    /// What was there before.
+    pub old_values: Option<Value>,
+    /// What is there now.
+    pub new_values: Option<Value>,
+    /// Why, in the actor's words.
+    pub note: Option<String>,
 }
 
-impl From<AuditLogRow> for Entry {
+impl From<AuditLogRow> for AuditLogReport {
     fn from(log: AuditLogRow) -> Self {
         let parsed = |text: Option<String>| text.and_then(|text| serde_json::from_str(&text).ok());
         Self {
@@ -82,12 +88,17 @@ impl From<AuditLogRow> for Entry {
 )]
 pub(super) async fn list(
     admin: web::Data<Admin>,
-    which: web::Query<FilterQuery>,
+    ApiQuery(which): ApiQuery<FilterQuery>,
 ) -> Result<web::Json<Page>, ApiError> {
+    Ok(web::Json(page(&admin, &which).await?))
+}
+
+/// A page of it.
+pub(in crate::admin) async fn page(admin: &Admin, which: &FilterQuery) -> Result<Page, ApiError> {
     let limit = limit(which.limit)?;
     let action = which.action.map(AuditAction::name);
     let logs = admin.store()?.audit_logs(action, which.before, limit).await?;
     let next = next(&logs, limit, |log| log.id);
-    let audit_logs = logs.into_iter().map(Entry::from).collect();
-    Ok(web::Json(Page { audit_logs, next }))
+    let audit_logs = logs.into_iter().map(AuditLogReport::from).collect();
+    Ok(Page { audit_logs, next })
 }

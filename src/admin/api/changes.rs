@@ -1,27 +1,33 @@
 //! `GET /api/v1/changes`: the feed, for applications that do not read it by SQL. As a page, which waits for
 //! something to come if asked, or as a stream of events for who accepts `text/event-stream`.
 
+mod feed;
 mod stream;
 mod wait;
 
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use actix_web::http::header::ACCEPT;
 use actix_web::{HttpRequest, HttpResponse, web};
-use chrono::{DateTime, Utc};
 use entity::waha_changes;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::Refused;
+use super::filter::ApiQuery;
+use super::validation::{check_limit, check_texts};
 use super::{ApiError, Problem};
 use crate::admin::{Admin, Caller};
+use crate::operations::ChangeReport;
 use crate::store::Store;
 use crate::store::feed::ChangeKind;
-use crate::store::operations::feed::{ChangeFilter, ChangePage, ChangeWithRow, Cursor};
+use crate::store::operations::feed::{
+    ChangeFilter, ChangePage, ChangeWithRow, Cursor, PageWithRows, ROWS_BYTES_MAX,
+};
 use crate::store::operations::sessions::SessionReach;
 
+pub(super) use feed::*;
 pub use wait::FeedWatch;
 
 /// Changes of an answer, unless asked otherwise, and at most.
@@ -52,7 +58,8 @@ pub(super) struct FilterQuery {
     /// Wait so many seconds for something to come, if there is nothing.
     #[param(minimum = 0, maximum = 60)]
     wait_s: Option<u64>,
-    /// `row`: each change with its row as it is now, at most 100 changes.
+    /// `row`: each change with its row as it is now, at most 100 changes, and fewer where their rows have more
+    /// than 1 MiB together.
     #[param(inline)]
     include: Option<Include>,
     /// Only of these kinds, with commas between them: `message.created,message.status`.
@@ -80,65 +87,7 @@ pub(super) struct ChangesPage {
     /// `after` of the next page.
     position: i64,
     /// In the order of positions.
-    changes: Vec<Change>,
-}
-
-/// A change.
-#[derive(Serialize, ToSchema)]
-struct Change {
-    /// Place in the feed.
-    position: i64,
-    /// What happened; says which table `row_id` is of.
-    kind: String,
-    /// Row of `waha_sessions`.
-    session_id: i64,
-    /// Row of `waha_chats`, if it belongs to one.
-    chat_id: Option<i64>,
-    /// Row that changed.
-    row_id: i64,
-    /// What WAHA calls it.
-    natural_key: String,
-    /// When it was written.
-    changed_at: DateTime<Utc>,
-    /// If it is asked for: the row as it is now; null if it is gone or lists don't show it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>, nullable)]
-    row: Option<Value>,
-    /// If rows are asked for, of a message that gave way: the row that it became.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    merged_into: Option<i64>,
-}
-
-impl From<ChangeWithRow> for Change {
-    fn from(told: ChangeWithRow) -> Self {
-        let ChangeWithRow { change, row, merged_into } = told;
-        Self { row: Some(row.unwrap_or_default()), merged_into, ..Self::from(change) }
-    }
-}
-
-impl From<waha_changes::Model> for Change {
-    fn from(model: waha_changes::Model) -> Self {
-        let waha_changes::Model {
-            position,
-            kind,
-            session_id,
-            chat_id,
-            row_id,
-            natural_key,
-            changed_at,
-        } = model;
-        Self {
-            position,
-            kind,
-            session_id,
-            chat_id,
-            row_id,
-            natural_key,
-            changed_at,
-            row: None,
-            merged_into: None,
-        }
-    }
+    changes: Vec<ChangeReport>,
 }
 
 /// A follower and what it asked for.
@@ -162,6 +111,7 @@ struct Follower {
             (String = "text/event-stream"),
         )),
         (status = 410, body = Problem, content_type = "application/problem+json"),
+        (status = 429, body = Problem, content_type = "application/problem+json"),
         Refused
     )
 )]
@@ -169,13 +119,16 @@ pub(super) async fn follow(
     admin: web::Data<Admin>,
     caller: web::ReqData<Caller>,
     request: HttpRequest,
-    which: web::Query<FilterQuery>,
+    ApiQuery(which): ApiQuery<FilterQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let mut follower = which.into_inner().follower(&caller.reach)?;
+    let mut follower = which.follower(&caller.reach)?;
     if accepts_events(&request) {
-        follower.after = last_event(&request)?.unwrap_or(follower.after);
+        if let Some(last) = last_event(&request)? {
+            follower.go_on_after(last);
+        }
         return stream::stream(admin, follower).await;
     }
+    let _place = admin.feed.place()?;
     let page = follower.next_page(&admin, follower.wait).await?;
     Ok(HttpResponse::Ok().json(page))
 }
@@ -185,28 +138,42 @@ fn accepts_events(request: &HttpRequest) -> bool {
     accepted.flat_map(|value| value.split(',')).any(|kind| kind.trim().starts_with(EVENT_STREAM))
 }
 
-fn last_event(request: &HttpRequest) -> Result<Option<i64>, ApiError> {
+/// The last event that somebody has: the id of [`stream`]'s, or a position alone.
+struct LastEvent {
+    epoch: Option<String>,
+    position: i64,
+}
+
+impl LastEvent {
+    fn parse(id: &str) -> Option<Self> {
+        let (epoch, position) = match id.rsplit_once('_') {
+            Some((epoch, position)) => (Some(epoch.to_owned()), position),
+            None => (None, id),
+        };
+        let position = position.parse().ok().filter(|it| *it >= 0)?;
+        Some(Self { epoch, position })
+    }
+}
+
+fn last_event(request: &HttpRequest) -> Result<Option<LastEvent>, ApiError> {
     let Some(told) = request.headers().get(LAST_EVENT_ID) else { return Ok(None) };
-    let position = told.to_str().ok().and_then(|text| text.parse().ok()).filter(|it| *it >= 0);
-    let problem = || ApiError::BadRequest("Last-Event-ID is no position of the feed".to_owned());
-    position.map(Some).ok_or_else(problem)
+    let problem = || ApiError::BadRequest("Last-Event-ID is no event of the feed".to_owned());
+    told.to_str().ok().and_then(LastEvent::parse).map(Some).ok_or_else(problem)
 }
 
 impl FilterQuery {
     fn follower(self, reach: &SessionReach) -> Result<Follower, ApiError> {
         let after = self.after.unwrap_or_default();
-        let limit = self.limit.unwrap_or(LIMIT);
         let wait_s = self.wait_s.unwrap_or_default();
         let wrong = |problem: String| Err(ApiError::BadRequest(problem));
         if after < 0 {
             return wrong("after is below 0".to_owned());
         }
-        if !(1..=LIMIT_MAX).contains(&limit) {
-            return wrong(format!("limit is not between 1 and {LIMIT_MAX}"));
-        }
+        let limit = check_limit(self.limit.unwrap_or(LIMIT), LIMIT_MAX)?;
         if wait_s > WAIT_S_MAX {
             return wrong(format!("wait_s is above {WAIT_S_MAX}"));
         }
+        check_texts([&self.source, &self.session, &self.epoch].into_iter().flatten())?;
         let kinds = self.kind.as_deref().map(kinds).transpose()?.unwrap_or_default();
         let reach = reach.clone().narrowed(self.source, self.session);
         let wait = Duration::from_secs(wait_s);
@@ -220,13 +187,21 @@ fn kinds(list: &str) -> Result<Vec<ChangeKind>, ApiError> {
     let kind = |name: &str| {
         let known =
             || ChangeKind::ALL.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ");
-        let problem = || ApiError::BadRequest(format!("kind is not among {}", known()));
+        let sent: String = name.trim().chars().take(40).collect();
+        let problem =
+            || ApiError::BadRequest(format!("kind: there is no {sent:?}; there are {}", known()));
         ChangeKind::of(name.trim()).ok_or_else(problem)
     };
     list.split(',').map(kind).collect()
 }
 
 impl Follower {
+    /// What it says of its epoch in the request holds where the event does not tell one.
+    fn go_on_after(&mut self, last: LastEvent) {
+        self.after = last.position;
+        self.epoch = last.epoch.or(self.epoch.take());
+    }
+
     /// What comes after its position; waits for something to come, at most so long.
     async fn next_page(&self, admin: &Admin, wait: Duration) -> Result<ChangesPage, ApiError> {
         let store = admin.store()?;
@@ -241,24 +216,36 @@ impl Follower {
             let filter = ChangeFilter { kinds: self.kinds.clone(), sessions };
             let cursor = Cursor { after, epoch: self.epoch.as_deref() };
             let page = store.changes_after(&state, cursor, &filter, self.limit).await??;
-            let ChangePage { changes, position } = page;
-            after = position;
+            after = page.position;
             let is_over = tokio::time::Instant::now() >= until || admin.stop.is_cancelled();
-            if !changes.is_empty() || is_over {
-                let changes = self.told(store, changes).await?;
+            if !page.changes.is_empty() || is_over {
+                let (changes, position) = self.told(store, page).await?;
                 return Ok(ChangesPage { epoch: state.epoch, position, changes });
             }
         }
     }
 
+    /// What is told of a page, and up to where: with rows it may end earlier.
     async fn told(
         &self,
         store: &Store,
-        changes: Vec<waha_changes::Model>,
-    ) -> Result<Vec<Change>, ApiError> {
+        page: ChangePage,
+    ) -> Result<(Vec<ChangeReport>, i64), ApiError> {
+        let sessions: BTreeSet<i64> = page.changes.iter().map(|change| change.session_id).collect();
+        let names: HashMap<_, _> = store.session_names(sessions).await?.into_iter().collect();
+        let name = |id: i64| names.get(&id).cloned().unwrap_or_default();
         if self.has_rows {
-            return Ok(store.with_rows(changes).await?.into_iter().map(Change::from).collect());
+            let PageWithRows { changes, position } = store.with_rows(page, ROWS_BYTES_MAX).await?;
+            let report = |told: ChangeWithRow| {
+                let session = name(told.change.session_id);
+                ChangeReport::with_row(told, session)
+            };
+            return Ok((changes.into_iter().map(report).collect(), position));
         }
-        Ok(changes.into_iter().map(Change::from).collect())
+        let report = |change: waha_changes::Model| {
+            let session = name(change.session_id);
+            ChangeReport::new(change, session)
+        };
+        Ok((page.changes.into_iter().map(report).collect(), page.position))
     }
 }

@@ -6,43 +6,52 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::error::Refused;
-use super::filter::{BeforeQuery, limit, next};
+use super::filter::{ApiQuery, BeforeQuery, limit, next};
 use super::{ApiError, Problem, actor};
 use crate::admin::{Admin, Caller};
 use crate::clock::{Clock, SystemClock};
+use crate::store::audit::Actor;
 use crate::store::operations::dead_letter::DeadLetterFilter;
 use crate::store::operations::job::{JobOutcomes, JobState, ReplayJob};
 
 /// A page of jobs, newest first.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Jobs {
-    jobs: Vec<JobReport>,
+pub(in crate::admin) struct Jobs {
+    pub(in crate::admin) jobs: Vec<JobReport>,
     /// `before` of the next page; none after the last.
-    next: Option<i64>,
+    pub(in crate::admin) next: Option<i64>,
 }
 
 /// A job that replays dead letters.
 #[derive(Serialize, ToSchema)]
-pub(super) struct JobReport {
-    id: i64,
+pub struct JobReport {
+    /// Its number.
+    pub id: i64,
     /// An interrupted one goes on when it is asked for again.
-    #[schema(inline)]
-    state: JobState,
-    filter: DeadLetterFilter,
+    pub state: JobState,
+    /// Of which dead letters.
+    pub filter: DeadLetterFilter,
     /// Most per second; none: as many as the queue bears.
-    rate: Option<f64>,
-    total: i64,
-    replayed: i64,
-    requested_by: String,
-    requested_from: String,
-    started_at: DateTime<Utc>,
-    ended_at: Option<DateTime<Utc>>,
+    pub rate: Option<f64>,
+    /// How many they are.
+    pub total: i64,
+    /// How many were published so far.
+    pub replayed: i64,
+    /// Who asked for it.
+    pub requested_by: String,
+    /// From where.
+    pub requested_from: String,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub ended_at: Option<DateTime<Utc>>,
     /// How many replays ended how; `on_their_way` have not yet.
-    outcomes: JobOutcomes,
+    pub outcomes: JobOutcomes,
 }
 
 impl JobReport {
-    fn new(job: ReplayJob, outcomes: JobOutcomes) -> Self {
+    /// Of a job as it is now.
+    pub fn new(job: ReplayJob, outcomes: JobOutcomes) -> Self {
         Self {
             id: job.id,
             state: JobState::of(&job, SystemClock.now()),
@@ -66,12 +75,27 @@ impl JobReport {
 )]
 pub(super) async fn list(
     admin: web::Data<Admin>,
-    page: web::Query<BeforeQuery>,
+    ApiQuery(page): ApiQuery<BeforeQuery>,
 ) -> Result<web::Json<Jobs>, ApiError> {
-    let limit = limit(page.limit)?;
-    let jobs = admin.store()?.jobs(page.before, limit).await?;
+    Ok(web::Json(read(&admin, page.before, page.limit).await?))
+}
+
+/// A page of them.
+pub(in crate::admin) async fn read(
+    admin: &Admin,
+    before: Option<i64>,
+    asked: Option<u64>,
+) -> Result<Jobs, ApiError> {
+    let limit = limit(asked)?;
+    let jobs = admin.store()?.jobs(before, limit).await?;
     let next = next(&jobs, limit, |job| job.id);
-    Ok(web::Json(Jobs { jobs: reports(&admin, jobs).await?, next }))
+    Ok(Jobs { jobs: reports(admin, jobs).await?, next })
+}
+
+/// One of them.
+pub(in crate::admin) async fn show(admin: &Admin, id: i64) -> Result<JobReport, ApiError> {
+    let job = admin.store()?.job(id).await?.ok_or(ApiError::NotFound("job"))?;
+    report(admin, job).await
 }
 
 /// Cancel a job for good; what it has published is not taken back.
@@ -91,10 +115,22 @@ pub(super) async fn cancel(
     request: HttpRequest,
     id: web::Path<i64>,
 ) -> Result<web::Json<JobReport>, ApiError> {
-    let job = admin.store()?.cancel_job(*id, &actor(&caller, &request)).await?;
-    let job = job.ok_or(ApiError::NotFound("running job"))?;
-    let report = reports(&admin, vec![job]).await?.pop();
-    Ok(web::Json(report.ok_or(ApiError::NotFound("running job"))?))
+    Ok(web::Json(cancel_job(&admin, *id, &actor(&caller, &request)).await?))
+}
+
+/// Cancels a job on behalf of somebody.
+pub(in crate::admin) async fn cancel_job(
+    admin: &Admin,
+    id: i64,
+    actor: &Actor,
+) -> Result<JobReport, ApiError> {
+    let job = admin.store()?.cancel_job(id, actor).await?;
+    report(admin, job.ok_or(ApiError::NotFound("running job"))?).await
+}
+
+async fn report(admin: &Admin, job: ReplayJob) -> Result<JobReport, ApiError> {
+    let outcomes = admin.store()?.job_outcomes(&[job.id]).await?.remove(&job.id);
+    Ok(JobReport::new(job, outcomes.unwrap_or_default()))
 }
 
 async fn reports(admin: &Admin, jobs: Vec<ReplayJob>) -> Result<Vec<JobReport>, ApiError> {

@@ -7,7 +7,8 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::Refused;
-use super::validation::check_values;
+use super::filter::ApiQuery;
+use super::validation::{check_limit, check_texts, check_values};
 use super::{ApiError, Problem};
 use crate::admin::{Admin, Caller};
 use crate::search::SearchQuery;
@@ -90,9 +91,8 @@ impl From<FoundMessage> for Found {
 pub(super) async fn search(
     admin: web::Data<Admin>,
     caller: web::ReqData<Caller>,
-    which: web::Query<FilterQuery>,
+    ApiQuery(which): ApiQuery<FilterQuery>,
 ) -> Result<web::Json<MessagesPage>, ApiError> {
-    let which = which.into_inner();
     let search = which.read()?;
     let store = admin.store()?;
     let status = ready(store, admin.searches).await?;
@@ -123,12 +123,8 @@ struct Search {
 
 impl FilterQuery {
     fn read(&self) -> Result<Search, ApiError> {
-        let names = [&self.source, &self.session, &self.chat];
-        check_values(&[&names.into_iter().flatten().cloned().collect()], 0, [None, None])?;
-        let limit = self.limit.unwrap_or(LIMIT);
-        if !(1..=LIMIT_MAX).contains(&limit) {
-            return Err(ApiError::BadRequest(format!("limit is not between 1 and {LIMIT_MAX}")));
-        }
+        check_texts([&self.source, &self.session, &self.chat].into_iter().flatten())?;
+        let limit = check_limit(self.limit.unwrap_or(LIMIT), LIMIT_MAX)?;
         let missing = || ApiError::BadRequest("q is missing: say what to look for".to_owned());
         let query = SearchQuery::parse(self.q.as_deref().ok_or_else(missing)?);
         let query = query.map_err(|error| ApiError::BadRequest(error.to_string()))?;

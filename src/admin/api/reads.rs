@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use super::error::{Refused, RefusedBody};
 use super::{ApiError, Problem};
 use crate::admin::{Admin, Caller};
+use crate::clock::storable;
 use crate::store::operations::reads::{ReadRefusal, ReadRow, ReadUpTo, UserRead};
 use crate::strict_json::Object;
 use crate::webhook::envelope::is_key_text;
@@ -29,8 +30,9 @@ pub(super) struct ReadBody {
     /// Bare id of the last message that was read.
     #[schema(max_length = 255)]
     message_id: Option<String>,
-    /// Up to the newest message of this time or before it.
-    at: Option<DateTime<Utc>>,
+    /// Up to the newest message of this time or before it; all, if it is that of the chat's last message or later.
+    #[schema(value_type = Option<DateTime<Utc>>)]
+    at: Option<String>,
     /// Whether the mark may go back, as for "mark as unread"; else one that is further stays.
     #[serde(default)]
     back: bool,
@@ -45,15 +47,17 @@ pub(super) struct ReadReport {
     chat_id: i64,
     /// The application's id of the user.
     user_id: Option<String>,
-    /// Bare id of the last message that was read; none if it was a time before all messages.
+    /// Bare id of the last message that was read: of several of one time the newest that was there. None if it
+    /// was a time before all messages.
     last_read_message_id: Option<String>,
-    /// When that message was sent.
+    /// When that message was sent, but no later than the time of the chat's last message.
     last_read_at: Option<DateTime<Utc>>,
 }
 
 /// Say how far a user of the application has read a conversation.
 ///
-/// Only forward, unless `back`; saying it again changes nothing.
+/// Only forward, unless `back`. Of the time of that message, which has whole seconds, all that is there is read,
+/// and what comes later is not. Saying it again changes nothing else.
 #[utoipa::path(
     put, path = "/api/v1/chats/{id}/reads/{user_id}", tag = "chats",
     params(
@@ -80,6 +84,11 @@ pub(super) async fn mark(
         let problem = "the id of the user is empty, longer than 250 bytes, or not printable";
         return Err(ApiError::BadRequest(problem.to_owned()));
     }
+    // What is no UTF-8 in a path comes as this: two such ids would be one.
+    if user_id.contains(char::REPLACEMENT_CHARACTER) {
+        let problem = "the id of the user is not UTF-8: its bytes are to be percent-encoded";
+        return Err(ApiError::BadRequest(problem.to_owned()));
+    }
     let goes_back = told.back;
     let told = UserRead { chat_id, user_id, up_to: told.up_to()?, goes_back };
     let marked = admin.store()?.mark_read(&told, &caller.reach).await?;
@@ -96,14 +105,27 @@ fn not_found(refusal: ReadRefusal) -> ApiError {
 impl ReadBody {
     fn up_to(self) -> Result<ReadUpTo, ApiError> {
         let wrong = |problem: &str| Err(ApiError::BadRequest(problem.to_owned()));
-        match (self.message_id, self.at) {
+        let at = self.at.as_deref().map(read_time).transpose()?;
+        match (self.message_id, at) {
             (Some(id), None) if is_key_text(&id, MESSAGE_ID_BYTES_MAX) => Ok(ReadUpTo::Message(id)),
             (Some(_), None) => wrong("message_id is no id of a message"),
-            (None, Some(at)) if (1970..=9999).contains(&at.year()) => Ok(ReadUpTo::Time(at)),
-            (None, Some(_)) => wrong("at is not between 1970 and 9999"),
+            (None, Some(at)) => match storable(at) {
+                at if (1970..=9999).contains(&at.year()) => Ok(ReadUpTo::Time(at)),
+                _ => wrong("at is not between 1970 and 9999"),
+            },
             (None, None) | (Some(_), Some(_)) => wrong("say one of message_id and at"),
         }
     }
+}
+
+/// By hand, because serde does not say which field has a text that is no time.
+fn read_time(text: &str) -> Result<DateTime<Utc>, ApiError> {
+    text.parse().map_err(|_| {
+        let sent: String = text.chars().take(40).collect();
+        ApiError::BadRequest(format!(
+            "at: must be a time such as 2026-11-28T09:00:00Z, and is {sent:?}"
+        ))
+    })
 }
 
 impl From<ReadRow> for ReadReport {

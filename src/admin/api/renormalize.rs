@@ -12,6 +12,7 @@ use super::validation::check_rate;
 use super::{ApiError, actor};
 use crate::admin::{Admin, Caller};
 use crate::renormalize::{Renormalizer, entry};
+use crate::store::audit::Actor;
 use crate::store::operations::history::LedgerFilter;
 use crate::strict_json::{Object, object};
 
@@ -39,13 +40,13 @@ pub(super) struct RenormalizeBody {
 
 /// How many are named.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Renormalizing {
+pub(in crate::admin) struct Renormalizing {
     /// All that the filter names.
-    webhooks: u64,
+    pub(in crate::admin) webhooks: u64,
     /// Those whose body is stored; about others nothing can be done.
-    with_body: u64,
+    pub(in crate::admin) with_body: u64,
     /// The entry of the audit log that counts them when it is done; none after a dry run.
-    audit_log: Option<i64>,
+    pub(in crate::admin) audit_log: Option<i64>,
 }
 
 /// Read stored webhooks again, beside the traffic and after the answer.
@@ -67,23 +68,41 @@ pub(super) async fn renormalize(
     request_body: web::Json<Object<RenormalizeBody>>,
 ) -> Result<HttpResponse, ApiError> {
     let Object(request_body) = request_body.into_inner();
-    let dry_run = request_body.dry_run;
-    let rate = request_body.rate;
+    let RenormalizeBody { dry_run, rate, .. } = request_body;
     let filter = request_body.filter()?;
-    let store = admin.store()?;
-    let groups = store.history_groups(&filter).await?;
+    if dry_run {
+        return Ok(HttpResponse::Ok().json(count(&admin, &filter).await?));
+    }
+    let actor = actor(&caller, &request);
+    let begun = begin(admin.into_inner(), &actor, filter, rate).await?;
+    Ok(HttpResponse::Accepted().json(begun))
+}
+
+/// How many a filter names.
+pub(in crate::admin) async fn count(
+    admin: &Admin,
+    filter: &LedgerFilter,
+) -> Result<Renormalizing, ApiError> {
+    let groups = admin.store()?.history_groups(filter).await?;
     let sum = |count: fn(&crate::store::operations::history::LedgerGroup) -> i64| {
         groups.iter().map(|group| count(group).unsigned_abs()).sum()
     };
     let (webhooks, with_body) = (sum(|group| group.total), sum(|group| group.with_body));
-    if dry_run {
-        let counted = Renormalizing { webhooks, with_body, audit_log: None };
-        return Ok(HttpResponse::Ok().json(counted));
-    }
-    let log = store.record(&entry(&filter, &actor(&caller, &request))).await?;
-    tokio::spawn(run(admin.into_inner(), filter, rate, log));
-    let begun = Renormalizing { webhooks, with_body, audit_log: Some(log) };
-    Ok(HttpResponse::Accepted().json(begun))
+    Ok(Renormalizing { webhooks, with_body, audit_log: None })
+}
+
+/// Begins on behalf of somebody; it goes on after this returns.
+pub(in crate::admin) async fn begin(
+    admin: Arc<Admin>,
+    actor: &Actor,
+    filter: LedgerFilter,
+    rate: Option<f64>,
+) -> Result<Renormalizing, ApiError> {
+    check_rate(rate)?;
+    let counted = count(&admin, &filter).await?;
+    let log = admin.store()?.record(&entry(&filter, actor)).await?;
+    tokio::spawn(run(admin, filter, rate, log));
+    Ok(Renormalizing { audit_log: Some(log), ..counted })
 }
 
 /// Reads beside the request, until it is done or the process stops.

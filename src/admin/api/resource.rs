@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use actix_web::guard;
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::from_fn;
@@ -16,45 +17,54 @@ use super::PREFIX;
 use crate::admin::access::{self, Right};
 use crate::http_problem::problem;
 
-/// A method of a path, its handler, and its description.
+/// The methods of a path that one handler answers, it, and its description.
 pub(super) struct Way {
     path: String,
-    method: Method,
+    methods: Vec<Method>,
     route: Route,
     description: Option<OpenApi>,
 }
 
 /// The way of a handler that `utoipa::path` describes, for those who have a right.
 macro_rules! way {
-    ($right:expr, $($handler:ident)::+) => {{
+    ($right:expr, $($handler:ident)::+ $(, and $method:ident)?) => {{
         #[derive(utoipa::OpenApi)]
         #[openapi(paths($($handler)::+))]
         struct Described;
 
         let description = <Described as utoipa::OpenApi>::openapi();
-        Way::described($right, description, actix_web::web::route().to($($handler)::+))
+        let beside = [$(actix_web::http::Method::$method)?];
+        Way::described($right, description, &beside, actix_web::web::route().to($($handler)::+))
     }};
 }
 pub(super) use way;
 
 impl Way {
-    /// The way that a description of one handler tells of.
-    pub(super) fn described(right: Right, description: OpenApi, route: Route) -> Self {
+    /// The way that a description of one handler tells of. `beside`: methods that it answers and does not tell of.
+    pub(super) fn described(
+        right: Right,
+        description: OpenApi,
+        beside: &[Method],
+        route: Route,
+    ) -> Self {
         let described = description.paths.paths.first_key_value();
         let (path, item) = described.expect("a handler has a path");
         let path = path.strip_prefix(PREFIX).expect("all of the API is below it");
-        Self::new(right, path.to_owned(), method(item), route).with(description)
+        let methods = std::iter::once(method(item)).chain(beside.iter().cloned());
+        Self::new(right, path.to_owned(), methods.collect(), route).with(description)
     }
 
     /// A way that no description tells of.
-    pub(super) fn new(right: Right, path: String, method: Method, route: Route) -> Self {
-        let route = route.method(method.clone());
-        let route = match method {
-            Method::GET => route,
+    pub(super) fn new(right: Right, path: String, methods: Vec<Method>, route: Route) -> Self {
+        let is_one = methods.clone();
+        let route =
+            route.guard(guard::fn_guard(move |asked| is_one.contains(&asked.head().method)));
+        let route = match methods.first() {
+            Some(&Method::GET) => route,
             _ => route.wrap(from_fn(access::check_json)),
         };
         let check = from_fn(move |request, next| access::check_right(right, request, next));
-        Self { path, method, route: route.wrap(check), description: None }
+        Self { path, methods, route: route.wrap(check), description: None }
     }
 
     fn with(self, description: OpenApi) -> Self {
@@ -88,7 +98,7 @@ pub(super) fn add(config: &mut web::ServiceConfig, ways: Vec<Way>) {
 }
 
 fn resource(path: &str, ways: Vec<Way>) -> Resource {
-    let allowed: Vec<&str> = ways.iter().map(|way| way.method.as_str()).collect();
+    let allowed: Vec<&str> = ways.iter().flat_map(|way| &way.methods).map(Method::as_str).collect();
     let allowed = HeaderValue::from_str(&allowed.join(", ")).expect("methods are plain words");
     let refuse = move || {
         let detail = "this path does not have this method";

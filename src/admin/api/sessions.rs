@@ -7,16 +7,21 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::ApiError;
 use super::error::Refused;
+use super::filter::ApiQuery;
 use super::filter::next;
+use super::validation::check_limit;
+use super::{ApiError, Problem};
 use crate::admin::{Admin, Caller};
 use crate::quiet_sessions::SilentSession;
-use crate::store::operations::sessions::SessionRow;
+use crate::store::operations::sessions::{SessionHistory, SessionRow};
+use crate::store::operations::watches::SessionProbe;
 
 /// Sessions of an answer, unless asked otherwise, and at most.
 const LIMIT: u64 = 100;
 const LIMIT_MAX: u64 = 1000;
+/// Entries of the watchdog's history of a session that are told.
+const PROBES_MAX: u64 = 50;
 
 /// Which page.
 #[derive(Deserialize, IntoParams)]
@@ -32,32 +37,32 @@ pub(super) struct FilterQuery {
 
 /// A page of sessions, by id.
 #[derive(Serialize, ToSchema)]
-pub(super) struct SessionPage {
-    sessions: Vec<SessionReport>,
+pub(in crate::admin) struct SessionPage {
+    pub(in crate::admin) sessions: Vec<SessionReport>,
     /// `after` of the next page; none after the last.
-    next: Option<i64>,
+    pub(in crate::admin) next: Option<i64>,
 }
 
 /// A session.
 #[derive(Serialize, ToSchema)]
-struct SessionReport {
-    id: i64,
+pub(in crate::admin) struct SessionReport {
+    pub(in crate::admin) id: i64,
     /// Configured WAHA server.
-    source: String,
+    pub(in crate::admin) source: String,
     /// WAHA's name of the session.
-    name: String,
+    pub(in crate::admin) name: String,
     /// What WAHA last told; none before that.
-    status: Option<String>,
+    pub(in crate::admin) status: Option<String>,
     /// Since when.
-    status_at: Option<DateTime<Utc>>,
+    pub(in crate::admin) status_at: Option<DateTime<Utc>>,
     /// When the last webhook came from it that has ended.
-    last_webhook_at: Option<DateTime<Utc>>,
+    pub(in crate::admin) last_webhook_at: Option<DateTime<Utc>>,
     /// Whether WAHA calls it failed.
-    failed: bool,
+    pub(in crate::admin) failed: bool,
     /// Whether it is working, but nothing came for longer than is usual for it. Up to a minute old.
-    silent: bool,
+    pub(in crate::admin) silent: bool,
     /// Of a silent one: the pause from which on it counts as silent.
-    pause_max_ms: Option<u64>,
+    pub(in crate::admin) pause_max_ms: Option<u64>,
 }
 
 impl SessionReport {
@@ -77,6 +82,48 @@ impl SessionReport {
     }
 }
 
+/// A session with its history.
+#[derive(Serialize, ToSchema)]
+pub(in crate::admin) struct SessionDetail {
+    pub(in crate::admin) session: SessionReport,
+    #[serde(flatten)]
+    pub(in crate::admin) history: SessionHistory,
+    /// What the watchdog found and did, newest first; the last ones.
+    pub(in crate::admin) probes: Vec<SessionProbe>,
+}
+
+/// Show a session with the states that WAHA told of it.
+#[utoipa::path(
+    get, path = "/api/v1/sessions/{id}", tag = "sessions", params(("id" = i64, Path)),
+    responses(
+        (status = 200, body = SessionDetail),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        Refused
+    )
+)]
+pub(super) async fn show(
+    admin: web::Data<Admin>,
+    caller: web::ReqData<Caller>,
+    id: web::Path<i64>,
+) -> Result<web::Json<SessionDetail>, ApiError> {
+    Ok(web::Json(detail(&admin, &caller, *id).await?))
+}
+
+/// One that somebody may see.
+pub(in crate::admin) async fn detail(
+    admin: &Admin,
+    caller: &Caller,
+    id: i64,
+) -> Result<SessionDetail, ApiError> {
+    let store = admin.store()?;
+    let row = store.session(&caller.reach, id).await?.ok_or(ApiError::NotFound("session"))?;
+    let silent = admin.observer.silent_sessions();
+    let silent = silent.iter().map(|one| (one.id, one)).collect();
+    let history = store.session_history(id).await?;
+    let probes = store.session_probes(id, PROBES_MAX).await?;
+    Ok(SessionDetail { session: SessionReport::new(row, &silent), history, probes })
+}
+
 /// List the sessions that the token may see, and which of them are silent or failed.
 #[utoipa::path(
     get, path = "/api/v1/sessions", tag = "sessions", params(FilterQuery),
@@ -85,17 +132,24 @@ impl SessionReport {
 pub(super) async fn list(
     admin: web::Data<Admin>,
     caller: web::ReqData<Caller>,
-    which: web::Query<FilterQuery>,
+    ApiQuery(which): ApiQuery<FilterQuery>,
 ) -> Result<web::Json<SessionPage>, ApiError> {
-    let limit = which.limit.unwrap_or(LIMIT);
-    if !(1..=LIMIT_MAX).contains(&limit) {
-        return Err(ApiError::BadRequest(format!("limit is not between 1 and {LIMIT_MAX}")));
-    }
-    let after = which.after.unwrap_or_default();
+    Ok(web::Json(page(&admin, &caller, which.after, which.limit).await?))
+}
+
+/// A page of what somebody may see.
+pub(in crate::admin) async fn page(
+    admin: &Admin,
+    caller: &Caller,
+    after: Option<i64>,
+    limit: Option<u64>,
+) -> Result<SessionPage, ApiError> {
+    let limit = check_limit(limit.unwrap_or(LIMIT), LIMIT_MAX)?;
+    let after = after.unwrap_or_default();
     let rows = admin.store()?.sessions(&caller.reach, after, limit).await?;
     let next = next(&rows, limit, |row| row.id);
     let silent = admin.observer.silent_sessions();
     let silent = silent.iter().map(|one| (one.id, one)).collect();
     let sessions = rows.into_iter().map(|row| SessionReport::new(row, &silent)).collect();
-    Ok(web::Json(SessionPage { sessions, next }))
+    Ok(SessionPage { sessions, next })
 }

@@ -1,170 +1,205 @@
-//! `GET /api/v1/status`: whether every webhook is accounted for, and what waits.
+//! `GET /api/v1/status`: whether every webhook is accounted for, what waits, and what to look after.
+//!
+//! The command line tells the same object (`cli/status`), looked at from outside; here is what this process
+//! sees. Each part is asked for by itself and soon given up, so that what is away hides nothing else.
+
+mod depth;
+mod process;
+mod report;
+
+use std::time::Duration;
 
 use actix_web::web;
-use chrono::{DateTime, Utc};
-use serde::Serialize;
-use utoipa::ToSchema;
+use tokio::time::timeout;
 
 use super::ApiError;
+use super::dead_letters::by_cause;
 use super::error::Refused;
+use super::refusals::{RefusalGroup, RefusalReport};
 use crate::accounting::Accounting;
 use crate::admin::Admin;
-use crate::queue::spool::DoorProcess;
-use crate::queue::{Depth, FileDepth, LaneDepth};
-use crate::store::operations::processes::{AHEAD_MAX, ProcessRow, in_hand};
+use crate::admin::health::dependencies;
+use crate::monitor::broker::LastInspection;
+use crate::store::connect::replica::ReplicaView;
+use crate::store::operations::attachments::LateFiles;
+use crate::store::operations::clocks::SourceClock;
+use crate::store::operations::dead_letter::{DeadLetterFilter, DeadLetterGroup};
+use crate::store::operations::registrations::RegistrationDrift;
+use crate::store::operations::watches::TroubledSession;
+use crate::store::{Store, StoreError};
 
-/// What is in a queue file.
-#[derive(Serialize, ToSchema)]
-pub(super) struct FileReport {
-    /// Webhooks in it.
-    webhooks: u64,
-    /// Size of what is used of it.
-    bytes: u64,
-    /// Size from which on nothing more is taken in.
-    bytes_max: u64,
-    /// Accepted webhooks that damage took out of it, in the file of what was set aside.
-    set_aside: u64,
-    /// Accepted webhooks that may be missing because of damage, beside those.
-    missing: u64,
-}
+pub use depth::{FileReport, LaneReport, lane_reports};
+pub use process::{AwayDependency, ProcessReport, ProcessView};
+pub use report::{AwayPart, BrokerReport, FailedSession, StatusCounts, StatusPlace, StatusReport};
 
-/// What waits in a lane.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct LaneReport {
-    /// `sessions`, `messages`, `calls` or `chats`.
-    pub lane: &'static str,
-    /// Ready, or in a worker's hand.
-    pub ready: u64,
-    /// Waiting for their next attempt.
-    pub retrying: u64,
-    /// For how long nothing has left the retry queues beyond their longest wait; 0 while all go in time.
-    /// None where this process does not look after them.
-    pub retries_late_ms: Option<u64>,
-    /// How long ago the oldest ready one arrived at the door; none if nothing is ready, or if nobody
-    /// here can know.
-    pub oldest_age_ms: Option<i64>,
-}
+/// Groups of dead letters that are told; their own list has all.
+pub const GROUPS_MAX: u64 = 10;
+/// How long a long ledger may be counted for who asks over the API.
+const COUNT_MAX: Duration = Duration::from_secs(30);
+/// What takes longer is told as not known.
+const ANSWER_MAX: Duration = Duration::from_secs(3);
 
-/// A process that takes webhooks in or applies them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-pub struct ProcessReport {
-    /// `door`, `work` or `up`.
-    pub role: String,
-    /// The machine, pod or container.
-    pub host: String,
-    /// Its number there.
-    pub pid: u64,
-    /// Its release.
-    pub version: String,
-    /// When it started, by its own clock.
-    pub started_at: Option<DateTime<Utc>>,
-    /// How long ago it was heard of; one that is not heard of for some seconds is frozen, or ended
-    /// without a word. None if that lies more than an hour ahead: its clock was wrong, so nobody knows
-    /// whether it lives.
-    pub seen_age_ms: Option<u64>,
-    /// Webhooks that it has taken from the broker and not ended; none if it can't tell, or has no broker.
-    pub in_hand: Option<u64>,
-}
-
-impl ProcessReport {
-    /// Of a worker's row.
-    pub fn of_worker(row: &ProcessRow, now_ms: i64) -> Self {
-        Self {
-            role: row.role.clone(),
-            host: row.host.clone(),
-            pid: row.pid.unsigned_abs(),
-            version: row.version.clone(),
-            started_at: Some(row.started_at),
-            seen_age_ms: seen_age_ms(row.seen_at.timestamp_millis(), now_ms),
-            in_hand: in_hand(row).map(|in_hand| in_hand.total()),
-        }
-    }
-
-    /// Of a door's count file.
-    pub fn of_door(door: &DoorProcess, now_ms: i64) -> Self {
-        Self {
-            role: "door".to_owned(),
-            host: door.host.clone(),
-            pid: door.pid.into(),
-            version: door.version.clone(),
-            started_at: DateTime::from_timestamp_millis(door.started_ms),
-            seen_age_ms: seen_age_ms(door.seen_ms, now_ms),
-            in_hand: None,
-        }
-    }
-
-    /// For people.
-    pub fn line(&self) -> String {
-        let Self { role, host, pid, version, seen_age_ms, in_hand, .. } = self;
-        let in_hand = in_hand.map(|count| format!(", {count} in hand")).unwrap_or_default();
-        let seen = seen_age_ms.map_or_else(
-            || "clock ahead, not known when it was last seen".to_owned(),
-            |age_ms| format!("seen {} s ago", age_ms / 1000),
-        );
-        format!("{role}: {host} {pid}, {version}, {seen}{in_hand}")
-    }
-}
-
-/// Clocks differ by a little, so what is not far ahead is now.
-fn seen_age_ms(at_ms: i64, now_ms: i64) -> Option<u64> {
-    let age_ms = now_ms.saturating_sub(at_ms);
-    (age_ms >= -AHEAD_MAX.num_milliseconds()).then(|| age_ms.max(0).unsigned_abs())
-}
-
-/// Whether every webhook is accounted for, and what waits.
-#[derive(Serialize, ToSchema)]
-pub(super) struct StatusReport {
-    /// None where this process can't count it all: it needs the tables and the books of every door.
-    equation: Option<Accounting>,
-    /// Who works; none where this process has no tables, or can't read them now.
-    processes: Option<Vec<ProcessReport>>,
-    /// By lane; none while the queue does not answer.
-    lanes: Option<Vec<LaneReport>>,
-    /// The file of the embedded queue or of the spool, where this process has one.
-    file: Option<FileReport>,
-    /// Whether the broker answers; none without one.
-    broker_answers: Option<bool>,
-}
-
-impl LaneReport {
-    /// Of a lane as it is now.
-    pub fn new(lane: &LaneDepth, now_ms: i64) -> Self {
-        Self {
-            lane: lane.lane.name(),
-            ready: lane.ready,
-            retrying: lane.retrying,
-            retries_late_ms: lane
-                .retries_late
-                .map(|it| it.as_millis().try_into().unwrap_or(u64::MAX)),
-            oldest_age_ms: lane.oldest_received_at_ms.map(|oldest| (now_ms - oldest).max(0)),
-        }
-    }
-}
-
-impl From<FileDepth> for FileReport {
-    fn from(file: FileDepth) -> Self {
-        let FileDepth { webhooks, bytes, bytes_max, set_aside, missing } = file;
-        Self { webhooks, bytes, bytes_max, set_aside, missing }
-    }
-}
-
-/// Whether every webhook is accounted for, and what waits. Counting is shared by all who ask within
-/// some seconds.
+/// Whether every webhook is accounted for, what waits, and what somebody should look after. `waha-ingest status
+/// --json` tells the same. Counting is shared by all who ask within some seconds.
 #[utoipa::path(
     get, path = "/api/v1/status", tag = "process",
     responses((status = 200, body = StatusReport), Refused)
 )]
 pub(super) async fn status(admin: web::Data<Admin>) -> Result<web::Json<StatusReport>, ApiError> {
-    let equation = admin.count().await;
-    let sight = admin.observer.look().await;
-    let depth = sight.as_ref().and_then(|sight| sight.depth.as_ref());
-    let now_ms = sight.as_ref().map_or(0, |sight| sight.at_ms);
-    let lanes = |depth: &Depth| depth.lanes.iter().map(|it| LaneReport::new(it, now_ms)).collect();
-    Ok(web::Json(StatusReport {
-        equation,
-        processes: admin.processes(now_ms).await,
-        lanes: depth.map(lanes),
-        file: depth.and_then(|depth| depth.file).map(FileReport::from),
-        broker_answers: depth.and_then(|depth| depth.broker_answers),
-    }))
+    Ok(web::Json(Box::pin(StatusReport::read(&admin, COUNT_MAX)).await))
+}
+
+/// What the tables say.
+#[derive(Default)]
+struct OfTables {
+    groups: Option<Vec<DeadLetterGroup>>,
+    failed: Option<Vec<FailedSession>>,
+    troubled: Option<Vec<TroubledSession>>,
+    drifts: Option<Vec<RegistrationDrift>>,
+    late_files: Option<LateFiles>,
+    clocks: Option<Vec<SourceClock>>,
+}
+
+impl StatusReport {
+    /// Looks and counts for so long at most, or shares a look and a count of a moment ago.
+    pub(in crate::admin) async fn read(admin: &Admin, count_max: Duration) -> Self {
+        let (counted, tables, look, spooled) = tokio::join!(
+            timeout(count_max, admin.count()),
+            OfTables::read(admin),
+            admin.observer.look(),
+            spooled(admin),
+        );
+        let equation = counted.ok().flatten();
+        let now_ms = look.as_ref().map_or(0, |look| look.at_ms);
+        let depth = look.as_ref().and_then(|look| look.depth.as_ref());
+        let processes = within(admin.processes(now_ms)).await.flatten();
+        let away = AwayPart::all(admin);
+        Self {
+            counts: StatusCounts::read(admin, equation.as_ref(), &away).await,
+            equation,
+            place: admin.place(),
+            away,
+            unseen: admin.store.is_none().then(|| NO_TABLES.to_owned()),
+            spooled,
+            lanes: depth.map(|depth| lane_reports(depth, now_ms)),
+            file: depth.and_then(|depth| depth.file).map(FileReport::from),
+            broker_answers: depth.and_then(|depth| depth.broker_answers),
+            worker_seen: processes.as_deref().map(ProcessReport::has_worker),
+            processes: processes.unwrap_or_default(),
+            dead_letter_groups: tables.groups,
+            silent_sessions: admin
+                .store
+                .is_some()
+                .then(|| admin.observer.silent_sessions().to_vec()),
+            failed_sessions: tables.failed,
+            troubled_sessions: tables.troubled,
+            registration_drifts: tables.drifts,
+            late_files: tables.late_files,
+            read_replica: replica(admin).await,
+            wrong_clocks: tables.clocks.unwrap_or_default(),
+            broker: admin.broker_inspection.as_ref().map(BrokerReport::of),
+            process: admin.listen.map(|listen| ProcessView::here(admin, listen)),
+        }
+    }
+}
+
+/// Why a door alone can't see the whole equation.
+const NO_TABLES: &str = "this process has no tables: `up`, `work` and the command line see them";
+
+impl OfTables {
+    async fn read(admin: &Admin) -> Self {
+        let Some(store) = admin.store.as_deref() else { return Self::default() };
+        let (groups, failed, troubled, drifts, late_files, clocks) = tokio::join!(
+            within(by_cause(admin, DeadLetterFilter::default(), GROUPS_MAX)),
+            within(failed_sessions(store)),
+            within(store.troubled_sessions()),
+            within(store.registration_drifts()),
+            within(store.late_files()),
+            within(store.wrong_clocks()),
+        );
+        Self {
+            groups: groups.and_then(Result::ok).map(|found| found.groups),
+            failed: failed.and_then(Result::ok),
+            troubled: troubled.and_then(Result::ok),
+            drifts: drifts.and_then(Result::ok),
+            late_files: late_files.and_then(Result::ok).flatten(),
+            clocks: clocks.and_then(Result::ok),
+        }
+    }
+}
+
+async fn failed_sessions(store: &Store) -> Result<Vec<FailedSession>, StoreError> {
+    Ok(store.failed_sessions().await?.into_iter().map(FailedSession::from).collect())
+}
+
+async fn replica(admin: &Admin) -> Option<ReplicaView> {
+    within(admin.store.as_ref()?.replica()).await.flatten()
+}
+
+async fn spooled(admin: &Admin) -> Option<u64> {
+    within(admin.sides.as_ref()?.spooled()).await?.ok().flatten()
+}
+
+/// None of what takes too long.
+async fn within<T>(asked: impl Future<Output = T>) -> Option<T> {
+    timeout(ANSWER_MAX, asked).await.ok()
+}
+
+impl StatusCounts {
+    /// All of it, or the door's side alone and why.
+    async fn read(admin: &Admin, equation: Option<&Accounting>, away: &[AwayPart]) -> Self {
+        if let Some(equation) = equation {
+            return Self::from(equation);
+        }
+        let words = away.iter().map(|AwayPart { what, words }| format!("{what}: {words}"));
+        let words = words.chain(admin.store.is_none().then(|| NO_TABLES.to_owned()));
+        let reason = words.collect::<Vec<_>>().join("; ");
+        let door = match &admin.sides {
+            Some(sides) => within(sides.door_counts()).await.and_then(Result::ok),
+            None => None,
+        };
+        Self {
+            accepted: door.map(|door| door.accepted),
+            waiting: door.and_then(|door| door.waiting),
+            reason: Some(if reason.is_empty() { NOT_COUNTED.to_owned() } else { reason }),
+            ..Self::default()
+        }
+    }
+}
+
+/// Why nothing is known though nothing is away.
+const NOT_COUNTED: &str =
+    "it could not be counted in time, or this process does not see every door";
+
+impl BrokerReport {
+    fn of(last: &LastInspection) -> Self {
+        match last.get() {
+            Some(Ok(problems)) => Self { problems, unknown: None },
+            Some(Err(why)) => Self::unknown(why),
+            None => Self::unknown("it was not inspected yet".to_owned()),
+        }
+    }
+}
+
+impl AwayPart {
+    /// What this process can't use now.
+    fn all(admin: &Admin) -> Vec<Self> {
+        let away = dependencies(admin).filter(|(_, it)| it.is_down());
+        away.map(|(what, it)| Self { what, words: it.last_use.failure.unwrap_or_default() })
+            .collect()
+    }
+}
+
+impl ProcessView {
+    /// Of this process.
+    fn here(admin: &Admin, listen: std::net::SocketAddr) -> Self {
+        let away = dependencies(admin).filter(|(_, it)| it.is_down());
+        let away = away.map(|(dependency, it)| AwayDependency {
+            dependency: dependency.to_owned(),
+            since: it.since,
+            words: it.last_use.failure.unwrap_or_default(),
+        });
+        let refusals = Some(RefusalGroup::all(RefusalReport::last(admin)));
+        Self { admin_listen: listen, answers: true, away: away.collect(), refusals }
+    }
 }

@@ -11,7 +11,7 @@ const VALUES_MAX: usize = 1_000;
 const RATE_MAX: f64 = 1_000_000.0;
 
 /// PostgreSQL refuses a NUL in a text.
-pub(super) fn check_note(note: Option<&str>) -> Result<(), ApiError> {
+pub(in crate::admin) fn check_note(note: Option<&str>) -> Result<(), ApiError> {
     match note {
         Some(note) if note.contains('\0') => {
             Err(ApiError::BadRequest("note holds a NUL".to_owned()))
@@ -28,6 +28,22 @@ pub(super) fn check_rate(rate: Option<f64>) -> Result<(), ApiError> {
     Err(ApiError::BadRequest("rate is not above 0 and at most 1000000".to_owned()))
 }
 
+/// A page has some rows, and at most `most`.
+pub(super) fn check_limit(limit: u64, most: u64) -> Result<u64, ApiError> {
+    if (1..=most).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(ApiError::BadRequest(format!("limit: must be between 1 and {most}, and is {limit}")))
+}
+
+/// No row holds a NUL, and PostgreSQL refuses to look for one.
+pub(super) fn check_texts<'a>(texts: impl IntoIterator<Item = &'a String>) -> Result<(), ApiError> {
+    if texts.into_iter().any(|text| text.contains('\0')) {
+        return Err(ApiError::BadRequest("a text holds a NUL".to_owned()));
+    }
+    Ok(())
+}
+
 /// Whether every database can be asked for a filter: its lists of texts, the length of its list of
 /// something else, its times.
 pub(super) fn check_values(
@@ -39,13 +55,10 @@ pub(super) fn check_values(
     if lists.iter().any(|list| list.len() > VALUES_MAX) || others > VALUES_MAX {
         return wrong("a list has more than 1000 values");
     }
-    // No row holds a NUL, and PostgreSQL refuses to look for one.
-    if lists.iter().copied().flatten().any(|text| text.contains('\0')) {
-        return wrong("a text holds a NUL");
-    }
+    check_texts(lists.iter().copied().flatten())?;
     let is_storable = |time: &DateTime<Utc>| (1970..=9999).contains(&time.year());
     if !times.iter().flatten().all(is_storable) {
-        return wrong("a time is not between 1970 and 9999");
+        return wrong("since or until is not between 1970 and 9999");
     }
     Ok(())
 }

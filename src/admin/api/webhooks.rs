@@ -8,34 +8,22 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::error::Refused;
-use super::filter::{BeforeQuery, FilterQuery, limit, next};
-use super::{ApiError, Problem, read};
+use super::filter::{BeforeQuery, FilterQuery, limit};
+use super::{ApiError, Problem, actor, read};
 use crate::admin::{Admin, Caller};
-use crate::operations::DryRun;
-use crate::store::operations::history::{LedgerFilter, LedgerOutcome, LedgerRow};
+use crate::operations::WebhookDetail;
+use crate::store::audit::Actor;
+use crate::store::operations::history::{LedgerFilter, LedgerRow};
+use crate::store::operations::history_page::HistoryPage;
 use crate::store::operations::page::RowPage;
 
 /// A page of the ledger, newest first.
 #[derive(Serialize, ToSchema)]
-pub(super) struct WebhookPage {
-    webhooks: Vec<LedgerRow>,
-    /// `before` of the next page; none after the last.
-    next: Option<i64>,
-}
-
-/// A webhook whole.
-#[derive(Serialize, ToSchema)]
-pub(super) struct WebhookDetail {
-    /// Its row.
-    webhook: LedgerRow,
-    /// What the normalizer says of it now; none if its body is not stored.
-    #[schema(inline)]
-    outcome_now: Option<LedgerOutcome>,
-    /// Why, for the last two.
-    reason_now: Option<&'static str>,
-    /// The body as text, if it is stored and the token's role may read bodies. What is no UTF-8 is
-    /// replaced: `/body` has the bytes.
-    body: Option<String>,
+pub(in crate::admin) struct WebhookPage {
+    pub(in crate::admin) webhooks: Vec<LedgerRow>,
+    /// `before` of the next page; none after the last. A page may be short, or empty, and not the last,
+    /// where many rows have to be searched for few.
+    pub(in crate::admin) next: Option<i64>,
 }
 
 /// List webhooks, newest first.
@@ -47,12 +35,20 @@ pub(super) async fn list(
     admin: web::Data<Admin>,
     FilterQuery(filter, asked): FilterQuery<LedgerFilter, BeforeQuery>,
 ) -> Result<web::Json<WebhookPage>, ApiError> {
-    let limit = limit(asked.limit)?;
-    let last_id = asked.before.map_or(i64::MAX, |before| before.saturating_sub(1));
-    let page = RowPage { last_id, ..RowPage::first(limit) };
-    let webhooks = admin.store()?.history(&filter, page, Order::Desc).await?;
-    let next = next(&webhooks, limit, |row| row.id);
-    Ok(web::Json(WebhookPage { webhooks, next }))
+    Ok(web::Json(page(&admin, &filter, asked.before, asked.limit).await?))
+}
+
+/// A page of those that a filter names.
+pub(in crate::admin) async fn page(
+    admin: &Admin,
+    filter: &LedgerFilter,
+    before: Option<i64>,
+    asked: Option<u64>,
+) -> Result<WebhookPage, ApiError> {
+    let limit = limit(asked)?;
+    let HistoryPage { rows: webhooks, next } =
+        admin.store()?.history_page(filter, before, limit).await?;
+    Ok(WebhookPage { webhooks, next })
 }
 
 /// Show a webhook, what the normalizer says of it now and, to those who may read it, its body.
@@ -70,18 +66,22 @@ pub(super) async fn show(
     request: HttpRequest,
     id: web::Path<i64>,
 ) -> Result<web::Json<WebhookDetail>, ApiError> {
-    let (webhook, body) = find(&admin, *id).await?;
-    let now = body.as_ref().map(|body| DryRun::of(&webhook.webhook(body.clone()), &admin.rules));
-    let body = body.filter(|_| read::may_read(&caller));
-    if body.is_some() {
-        read::log(&admin, &caller, &request, json!({ "webhook": *id })).await?;
+    Ok(web::Json(detail(&admin, &caller, &actor(&caller, &request), *id).await?))
+}
+
+/// One of them whole, for somebody who may read its body or not.
+pub(in crate::admin) async fn detail(
+    admin: &Admin,
+    caller: &Caller,
+    actor: &Actor,
+    id: i64,
+) -> Result<WebhookDetail, ApiError> {
+    let (webhook, body) = find(admin, id).await?;
+    let may_read = read::may_read(caller);
+    if may_read && body.is_some() {
+        read::log(admin, actor, json!({ "webhook": id })).await?;
     }
-    Ok(web::Json(WebhookDetail {
-        outcome_now: now.as_ref().map(|now| now.outcome),
-        reason_now: now.and_then(|now| now.reason),
-        body: body.map(|body| String::from_utf8_lossy(&body).into_owned()),
-        webhook,
-    }))
+    Ok(WebhookDetail::new(webhook, body.as_ref(), may_read, &admin.rules))
 }
 
 /// The body of a webhook, byte for byte as it was signed.
@@ -99,10 +99,20 @@ pub(super) async fn body(
     request: HttpRequest,
     id: web::Path<i64>,
 ) -> Result<HttpResponse, ApiError> {
-    let (_, body) = find(&admin, *id).await?;
-    let body = body.ok_or(ApiError::NotFound("stored body"))?;
-    read::log(&admin, &caller, &request, json!({ "webhook": *id })).await?;
+    let body = raw_body(&admin, &actor(&caller, &request), *id).await?;
     Ok(HttpResponse::Ok().content_type("application/octet-stream").body(body))
+}
+
+/// Its bytes, for somebody who may read them.
+pub(in crate::admin) async fn raw_body(
+    admin: &Admin,
+    actor: &Actor,
+    id: i64,
+) -> Result<Bytes, ApiError> {
+    let (_, body) = find(admin, id).await?;
+    let body = body.ok_or(ApiError::NotFound("stored body"))?;
+    read::log(admin, actor, json!({ "webhook": id })).await?;
+    Ok(body)
 }
 
 async fn find(admin: &Admin, id: i64) -> Result<(LedgerRow, Option<Bytes>), ApiError> {
@@ -110,6 +120,6 @@ async fn find(admin: &Admin, id: i64) -> Result<(LedgerRow, Option<Bytes>), ApiE
     let filter = LedgerFilter { ids: vec![id], ..LedgerFilter::default() };
     let row = store.history(&filter, RowPage::first(1), Order::Asc).await?.pop();
     let row = row.ok_or(ApiError::NotFound("webhook"))?;
-    let body = store.bodies(&[id]).await?.remove(&id);
+    let body = store.bodies(&[id]).await?.remove(&id).transpose()?;
     Ok((row, body))
 }

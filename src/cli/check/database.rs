@@ -5,11 +5,12 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::line::{CheckLine, Verdict};
-use super::search;
+use super::{health, search};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::lifecycle::{ensure_tables, store_options};
 use crate::store::connect::problem::ServerProblem;
+use crate::store::connect::replica::ReplicaView;
 use crate::store::connect::server::ServerState;
 use crate::store::{Store, StoreError, StoreOptions};
 use crate::telemetry::cause;
@@ -36,8 +37,20 @@ pub(super) async fn check(config: &Config, clock: Arc<dyn Clock>) -> Vec<CheckLi
     let answers = store.servers().await;
     let mut lines = if answers.len() > 1 { servers(&answers, &problems) } else { Vec::new() };
     lines.push(CheckLine::of("database", tables(config, &store, &answers).await));
+    lines.extend(store.replica().await.map(replica));
+    lines.extend(health::check(&store).await);
     lines.extend(search::check(&store, config.searches).await);
     lines
+}
+
+/// One that is not read from costs the primary what it should spare it.
+fn replica(replica: ReplicaView) -> CheckLine {
+    let ReplicaView { place, problem, .. } = replica;
+    let name = format!("database.read_url: {place}");
+    match problem {
+        None => CheckLine::new(Verdict::Good, "database", format!("{name}: follows")),
+        Some(problem) => failed(format!("{name}: lists are read from the primary: {problem}")),
+    }
 }
 
 fn failed(text: String) -> CheckLine {
@@ -101,7 +114,29 @@ async fn tables(config: &Config, store: &Store, answers: &[Answer]) -> anyhow::R
         newer => format!(", {newer} of a newer release"),
     };
     let place = store.places().join("; ");
-    Ok(format!("{place}: reached, {} migrations{newer}", schema.steps.len()))
+    let rights = if missing == 0 { rights(config, store, &place).await? } else { "" };
+    Ok(format!("{place}: reached, {} migrations{newer}{rights}", schema.steps.len()))
+}
+
+/// Writes and reads in transactions that are rolled back.
+async fn rights(config: &Config, store: &Store, place: &str) -> anyhow::Result<&'static str> {
+    match store.check_rights().await {
+        Ok(()) => Ok(", written and read (rolled back)"),
+        Err(error) => anyhow::bail!(
+            "{place}: the tables can be read, but not all of them written: {}. {}",
+            error.detail(),
+            rights_remedy(config.is_database_embedded())
+        ),
+    }
+}
+
+/// What helps where tables can't be written. A file has no users.
+fn rights_remedy(is_file: bool) -> &'static str {
+    if is_file {
+        "Look for triggers of somebody else's: `sqlite3 FILE .schema` shows them"
+    } else {
+        "The user needs SELECT, INSERT, UPDATE and DELETE on all of ours: deploy/roles has the statements"
+    }
 }
 
 /// A worker on a standby would hold everything, for ever.

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::Context;
 use super::known::ensure_known;
-use crate::cli::output::json_line;
+use crate::cli::output::{json_line, limit};
 use crate::cli::table::{Table, kept, number, spare, text};
 use crate::cli::time;
 use crate::store::apply::burial::state::DeadLetterState;
@@ -21,7 +21,7 @@ pub(super) struct Options {
     #[command(flatten)]
     which: DeadLetterFilter,
     /// At most so many.
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 50, value_parser = limit())]
     limit: u64,
     /// For programs: one JSON object a line.
     #[arg(long)]

@@ -6,18 +6,21 @@ use anyhow::Context as _;
 use clap::Args;
 
 use super::Context;
+use crate::admin::JobReport;
 use crate::cli::actor::actor;
-use crate::cli::output::{json_line, outln};
-use crate::cli::table::{Table, kept, number, spare, text};
+use crate::cli::output::{json_line, limit, outln, tell_of_more};
+use crate::cli::table::{Table, kept, number, or_dash, spare, text};
 use crate::cli::time;
-use crate::store::operations::job::{JobOutcomes, JobState, ReplayJob};
 
 /// Options of `dead-letters jobs`.
 #[derive(Args)]
 pub(super) struct Options {
     /// At most so many.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = limit())]
     limit: u64,
+    /// Only numbers below this one, to go on.
+    #[arg(long, value_name = "ID")]
+    before: Option<i64>,
     /// For programs: one JSON object a line.
     #[arg(long)]
     json: bool,
@@ -31,18 +34,21 @@ pub(super) struct Cancel {
 }
 
 pub(super) async fn run(context: &Context<'_>, options: Options) -> anyhow::Result<ExitCode> {
-    let jobs = context.store.jobs(None, options.limit).await?;
+    let jobs = context.store.jobs(options.before, options.limit).await?;
     let ids: Vec<i64> = jobs.iter().map(|job| job.id).collect();
     let mut outcomes = context.store.job_outcomes(&ids).await?;
-    let now = context.clock.now();
-    let rows = jobs
-        .iter()
-        .map(|job| (job, JobState::of(job, now), outcomes.remove(&job.id).unwrap_or_default()));
+    let reports = jobs.into_iter().map(|job| {
+        let outcomes = outcomes.remove(&job.id).unwrap_or_default();
+        JobReport::new(job, outcomes)
+    });
     if options.json {
-        rows.for_each(|(job, state, outcomes)| json_line(&to_json(job, state, &outcomes)));
+        for report in reports {
+            json_line(&serde_json::to_string(&report)?);
+        }
     } else {
-        print_table(rows);
+        print_table(reports);
     }
+    tell_of_more("--before", &ids, options.limit);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -53,7 +59,7 @@ pub(super) async fn cancel(context: &Context<'_>, options: Cancel) -> anyhow::Re
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_table<'a>(jobs: impl Iterator<Item = (&'a ReplayJob, JobState, JobOutcomes)>) {
+fn print_table(jobs: impl Iterator<Item = JobReport>) {
     let mut table = Table::new(&[
         number("id"),
         kept("state"),
@@ -66,29 +72,20 @@ fn print_table<'a>(jobs: impl Iterator<Item = (&'a ReplayJob, JobState, JobOutco
         text("ends"),
         text("which"),
     ]);
-    for (job, state, outcomes) in jobs {
-        let ends = outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}"));
+    for job in jobs {
+        let ends = job.outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}"));
         table.row([
             job.id.to_string(),
-            state.name().to_owned(),
+            job.state.name().to_owned(),
             job.replayed.to_string(),
             job.total.to_string(),
             time::short(job.started_at),
-            job.ended_at.map_or_else(|| "-".to_owned(), time::short),
+            or_dash(job.ended_at.map(time::short)),
             job.requested_by.clone(),
-            job.rate.map_or_else(|| "-".to_owned(), |rate| rate.to_string()),
+            or_dash(job.rate),
             ends.collect::<Vec<_>>().join(", "),
-            job.filter.clone(),
+            serde_json::json!(job.filter).to_string(),
         ]);
     }
     table.print_or_none("replay jobs");
-}
-
-fn to_json(job: &ReplayJob, state: JobState, outcomes: &JobOutcomes) -> serde_json::Value {
-    serde_json::json!({
-        "id": job.id, "state": state.name(), "replayed": job.replayed, "total": job.total,
-        "filter": serde_json::from_str::<serde_json::Value>(&job.filter).ok(), "rate": job.rate,
-        "requested_by": job.requested_by, "requested_from": job.requested_from,
-        "started_at": job.started_at, "ended_at": job.ended_at, "outcomes": outcomes,
-    })
 }

@@ -6,13 +6,12 @@ use clap::Args;
 
 use super::Context;
 use super::known::ensure_known;
-use crate::cli::output::{errln, is_read, json_line};
+use crate::cli::output::{errln, is_read, json_line, limit};
 use crate::cli::table::{Table, kept, number, spare, text};
 use crate::cli::time;
+use crate::operations::{ListedLetter, ReplayReport, list_letters};
 use crate::store::apply::burial::state::DeadLetterState;
-use crate::store::operations::dead_letter::{
-    DeadLetterFilter, DeadLetterReplay, DeadLetterSummary,
-};
+use crate::store::operations::dead_letter::DeadLetterFilter;
 use crate::store::operations::page::RowPage;
 
 /// Rows read at a time.
@@ -24,7 +23,7 @@ pub(super) struct Options {
     #[command(flatten)]
     which: DeadLetterFilter,
     /// At most so many.
-    #[arg(long, default_value_t = 50)]
+    #[arg(long, default_value_t = 50, value_parser = limit())]
     limit: u64,
     /// Only numbers above this one: the next page.
     #[arg(long, default_value_t = 0, value_name = "ID")]
@@ -40,29 +39,25 @@ pub(super) async fn run(context: &Context<'_>, options: Options) -> anyhow::Resu
     let mut is_first = true;
     while left > 0 && is_read() {
         let page = RowPage { after_id, ..RowPage::first(left.min(PAGE)) };
-        let letters = context.store.dead_letters(&filter, page).await?;
+        let letters = list_letters(&context.store, &filter, page).await?;
         let Some(last) = letters.last() else {
             if is_first {
                 ensure_known(context, &filter).await?;
             }
             if is_first && !options.json {
-                print_page(&[], |_| &[]);
+                print_page(&[]);
             }
             return Ok(ExitCode::SUCCESS);
         };
         is_first = false;
-        after_id = last.id;
+        after_id = last.letter.id;
         left -= letters.len() as u64;
-        let ids: Vec<i64> = letters.iter().map(|letter| letter.id).collect();
-        let replays = context.store.replays_of(&ids).await?;
-        let replays =
-            |letter: &DeadLetterSummary| replays.get(&letter.id).map_or(&[][..], Vec::as_slice);
         if options.json {
-            for letter in &letters {
-                json_line(&to_json(letter, replays(letter)));
+            for listed in &letters {
+                json_line(&serde_json::to_string(listed)?);
             }
         } else {
-            print_page(&letters, replays);
+            print_page(&letters);
         }
     }
     if !options.json {
@@ -71,10 +66,7 @@ pub(super) async fn run(context: &Context<'_>, options: Options) -> anyhow::Resu
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_page<'a>(
-    letters: &[DeadLetterSummary],
-    replays: impl Fn(&DeadLetterSummary) -> &'a [DeadLetterReplay],
-) {
+fn print_page(letters: &[ListedLetter]) {
     let mut table = Table::new(&[
         number("id"),
         kept("state"),
@@ -86,7 +78,7 @@ fn print_page<'a>(
         spare("replays"),
         spare("note"),
     ]);
-    for letter in letters {
+    for ListedLetter { letter, last_replay } in letters {
         table.row([
             letter.id.to_string(),
             letter.state.name().to_owned(),
@@ -95,7 +87,7 @@ fn print_page<'a>(
             letter.session.clone(),
             letter.attempts.to_string(),
             time::short(letter.last_failed_at),
-            replayed(letter.replays, replays(letter)),
+            replayed(letter.replays, last_replay.as_ref()),
             letter.note.clone().unwrap_or_default(),
         ]);
     }
@@ -103,8 +95,8 @@ fn print_page<'a>(
 }
 
 /// How often, and how the last time ended.
-pub(super) fn replayed(count: i32, replays: &[DeadLetterReplay]) -> String {
-    match replays.last() {
+fn replayed(count: i32, last: Option<&ReplayReport>) -> String {
+    match last {
         None if count == 0 => "-".to_owned(),
         None => count.to_string(),
         Some(replay) => format!("{count}, {}", ending(replay)),
@@ -112,33 +104,10 @@ pub(super) fn replayed(count: i32, replays: &[DeadLetterReplay]) -> String {
 }
 
 /// How a replay ended.
-pub(super) fn ending(replay: &DeadLetterReplay) -> String {
+pub(super) fn ending(replay: &ReplayReport) -> String {
     match (&replay.outcome, &replay.reason) {
         (None, _) => "on its way".to_owned(),
         (Some(outcome), None) => outcome.clone(),
         (Some(outcome), Some(reason)) => format!("{outcome} ({reason})"),
     }
-}
-
-fn to_json(letter: &DeadLetterSummary, replays: &[DeadLetterReplay]) -> serde_json::Value {
-    serde_json::json!({
-        "id": letter.id, "state": letter.state, "reason": letter.reason, "error": letter.error,
-        "group": letter.fingerprint, "source": letter.source, "session": letter.session,
-        "event_type": letter.event_type, "webhook_id": letter.webhook_id,
-        "attempts": letter.attempts, "received_at": letter.received_at,
-        "first_failed_at": letter.first_failed_at, "last_failed_at": letter.last_failed_at,
-        "body_bytes": letter.body_bytes,
-        "replays": letter.replays,
-        "last_replay": replays.last().map(replay_json),
-        "resolved_at": letter.resolved_at,
-        "resolved_by": letter.resolved_by, "note": letter.note,
-    })
-}
-
-/// A replay for programs.
-pub(super) fn replay_json(replay: &DeadLetterReplay) -> serde_json::Value {
-    serde_json::json!({
-        "job": replay.job_id, "replayed_at": replay.replayed_at,
-        "ended_at": replay.ended_at, "outcome": replay.outcome, "reason": replay.reason,
-    })
 }

@@ -51,7 +51,7 @@ async fn run(
     let count = context.store.resolve_letters(&resolution, |more| bar.inc(more)).await?;
     bar.finish_and_clear();
     if agreed.json {
-        json_line(&serde_json::json!({ verb: count }));
+        json_line(&serde_json::json!({ "count": count }));
     } else {
         outln!("{verb} {count}");
     }

@@ -10,6 +10,7 @@ use crate::cli::{confirm, progress_bar, time};
 use crate::operations::{Preview, Prospect, forecast};
 use crate::store::apply::burial::state::DeadLetterState;
 use crate::store::operations::dead_letter::{DeadLetterFilter, FilterExtent};
+use crate::store::operations::page::RowPage;
 
 /// Sessions that are named one by one.
 const SESSIONS_NAMED: usize = 10;
@@ -25,7 +26,7 @@ pub(super) struct Scope {
     all: bool,
     /// Say what would be touched and how many would succeed if processed now; change nothing.
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     /// Don't ask.
     #[arg(long)]
     yes: bool,
@@ -42,6 +43,13 @@ pub(super) struct Agreed {
 }
 
 impl Scope {
+    /// The number, if one alone says which.
+    pub(super) fn single_id(&self) -> Option<i64> {
+        let [id] = self.which.ids[..] else { return None };
+        let only = DeadLetterFilter { ids: vec![id], ..DeadLetterFilter::default() };
+        (self.which == only && !self.all).then_some(id)
+    }
+
     /// Says what would be touched. Some if it is to be done.
     pub(super) async fn ask(
         self,
@@ -67,13 +75,33 @@ impl Scope {
         let extent = context.store.dead_letter_extent(&filter).await?;
         if extent.count == 0 {
             ensure_known(context, &filter).await?;
+            ensure_no_other_state(context, &filter, verb).await?;
         }
-        errln!("{}", told(&extent, verb).trim_end());
+        errln!("{}{}", place(context), told(&extent, verb).trim_end());
         if extent.count > 0 && !confirm("Go on?", self.yes)? {
             return Ok(None);
         }
         Ok(Some(Agreed { filter, extent, json: self.json }))
     }
+}
+
+/// Says of letters that are named by their numbers in which states they are, if not in those.
+async fn ensure_no_other_state(
+    context: &Context<'_>,
+    filter: &DeadLetterFilter,
+    verb: &str,
+) -> anyhow::Result<()> {
+    let named = DeadLetterFilter { ids: filter.ids.clone(), ..DeadLetterFilter::default() };
+    let Some(first) = filter.ids.first() else { return Ok(()) };
+    let letters = context.store.dead_letters(&named, RowPage::first(1)).await?;
+    let Some(letter) = letters.first() else { return Ok(()) };
+    let allowed = filter.states.iter().map(|state| state.name()).collect::<Vec<_>>().join(" or ");
+    ensure!(
+        filter.states.contains(&letter.state),
+        "dead letter {first} is {}: only those that are {allowed} can be {verb}",
+        letter.state.name()
+    );
+    Ok(())
 }
 
 async fn dry_run(
@@ -95,8 +123,14 @@ async fn dry_run(
         return Ok(());
     }
     let Preview { extent, would_end } = forecast;
-    outln!("{}", format!("{}{}", told(&extent, verb), prospect(&would_end)).trim_end());
+    let text = format!("{}{}{}", place(context), told(&extent, verb), prospect(&would_end));
+    outln!("{}", text.trim_end());
     Ok(())
+}
+
+/// Where they are.
+fn place(context: &Context<'_>) -> String {
+    format!("{}, table dead_letters:\n", plain(&context.store.places().join("; ")))
 }
 
 /// How many, of what age, from where.

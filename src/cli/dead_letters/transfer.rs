@@ -1,5 +1,6 @@
 //! `dead-letters export` and `dead-letters import`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::ensure;
@@ -10,7 +11,7 @@ use super::Context;
 use super::known::ensure_known;
 use crate::cli::actor::log_reading;
 use crate::cli::output::errln;
-use crate::cli::transfer::{ExportOptions, ImportOptions};
+use crate::cli::transfer::{ExportOptions, ImportOptions, Lines};
 use crate::operations::{export_letters, import_letters};
 use crate::store::apply::burial::state::DeadLetterState;
 use crate::store::operations::dead_letter::DeadLetterFilter;
@@ -38,12 +39,19 @@ pub(super) async fn export(context: &Context<'_>, export: Export) -> anyhow::Res
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) async fn import(
-    context: &Context<'_>,
+/// Options of `dead-letters import`.
+#[derive(Args)]
+pub(super) struct Import {
+    /// What `export` wrote.
+    file: PathBuf,
+    #[command(flatten)]
     options: ImportOptions,
-) -> anyhow::Result<ExitCode> {
+}
+
+pub(super) async fn import(context: &Context<'_>, import: Import) -> anyhow::Result<ExitCode> {
+    let Import { file, options } = import;
     let store = &context.store;
     let rules = &context.config.rules;
-    let import = async |mut file, log| import_letters(store, rules, &mut file, log).await;
-    options.import(store, "dead letters", import).await
+    let read = async |mut lines: Lines, log| import_letters(store, rules, &mut lines, log).await;
+    options.import(store, &file, "dead letters", read).await
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use crate::admin::{RefusalReport, Role};
+use crate::admin::{AwayDependency, ProcessView, RefusalGroup, RefusalReport, Role};
 use crate::cli::check::reachable;
 use crate::cli::output::plain;
 use crate::cli::time;
@@ -24,42 +24,6 @@ pub(super) struct Process {
     address: SocketAddr,
     token: Option<SecretString>,
     client: reqwest::Client,
-}
-
-/// What it says.
-#[derive(Serialize)]
-pub(super) struct ProcessView {
-    /// Where it was asked.
-    admin_listen: SocketAddr,
-    /// Whether it answers.
-    answers: bool,
-    /// What it depends on and can't use now.
-    pub(super) away: Vec<AwayDependency>,
-    /// What its door refused last, by source and reason; none if it does not say.
-    refusals: Option<Vec<RefusalGroup>>,
-}
-
-/// Something that it can't use.
-#[derive(Serialize)]
-pub(super) struct AwayDependency {
-    /// `database`, `queue` or `spool`.
-    pub(super) dependency: String,
-    pub(super) since: DateTime<Utc>,
-    /// What its last use failed with.
-    pub(super) words: String,
-}
-
-/// Requests that were refused for one reason.
-#[derive(Serialize)]
-struct RefusalGroup {
-    source: Option<String>,
-    reason: String,
-    status: u16,
-    /// Of the last ones that are kept.
-    count: u64,
-    last_at: DateTime<Utc>,
-    last_address: String,
-    remedy: String,
 }
 
 #[derive(Deserialize)]
@@ -98,7 +62,7 @@ impl Process {
             tokio::join!(self.get::<Readiness>("readyz"), self.get("api/v1/refusals"));
         let away = readiness.as_ref().map(away).unwrap_or_default();
         let answers = readiness.is_some();
-        let refusals = refusals.map(|refusals: Vec<RefusalReport>| grouped(refusals));
+        let refusals = refusals.map(|refusals: Vec<RefusalReport>| RefusalGroup::all(refusals));
         ProcessView { admin_listen: self.address, answers, away, refusals }
     }
 
@@ -124,69 +88,25 @@ fn away(readiness: &Readiness) -> Vec<AwayDependency> {
     .collect()
 }
 
-/// The newest of each source and reason, with how many there are; the newest first.
-fn grouped(refusals: Vec<RefusalReport>) -> Vec<RefusalGroup> {
-    let mut groups: Vec<RefusalGroup> = Vec::new();
-    for RefusalReport { at, address, source, status, reason, remedy } in refusals {
-        let same = |group: &&mut RefusalGroup| group.source == source && group.reason == reason;
-        if let Some(group) = groups.iter_mut().find(same) {
-            group.count += 1;
-        } else {
-            let (last_at, last_address) = (at, address);
-            let group =
-                RefusalGroup { source, reason, status, count: 1, last_at, last_address, remedy };
-            groups.push(group);
-        }
+/// For people.
+pub(super) fn lines(view: &ProcessView) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !view.answers {
+        let address = view.admin_listen;
+        lines.push(format!(
+            "process: none answers at {address} (admin.listen): what a door refused and since when \
+             something is away is not known"
+        ));
     }
-    groups
-}
-
-impl ProcessView {
-    /// For people.
-    pub(super) fn lines(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        if !self.answers {
-            let address = self.admin_listen;
-            lines.push(format!(
-                "process: none answers at {address} (admin.listen): what a door refused and since when \
-                 something is away is not known"
-            ));
-        }
-        for AwayDependency { dependency, since, words } in &self.away {
-            lines.push(format!("away: {dependency} since {}: {words}", time::short(*since)));
-        }
-        for group in self.refusals.iter().flatten() {
-            let RefusalGroup { status, count, last_at, last_address, remedy, .. } = group;
-            let last = time::short(*last_at);
-            lines.push(format!(
-                "refused: {count} × {status}, last from {last_address} at {last}: {remedy}"
-            ));
-        }
-        lines.iter().map(|line| plain(line)).collect()
+    for AwayDependency { dependency, since, words } in &view.away {
+        lines.push(format!("away: {dependency} since {}: {words}", time::short(*since)));
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn refusals_are_grouped_by_source_and_reason() {
-        let refusal = |source: &str, reason: &str, second: i64| RefusalReport {
-            at: DateTime::from_timestamp(second, 0).unwrap(),
-            address: format!("10.0.0.{second}"),
-            source: Some(source.to_owned()),
-            status: 401,
-            reason: reason.to_owned(),
-            remedy: "compare".to_owned(),
-        };
-        let all = vec![
-            refusal("a", "signature", 3),
-            refusal("b", "signature", 2),
-            refusal("a", "signature", 1),
-        ];
-        let groups = grouped(all);
-        assert_eq!((groups.len(), groups[0].count, groups[1].count), (2, 2, 1));
-        assert_eq!(groups[0].last_address, "10.0.0.3");
+    for group in view.refusals.iter().flatten() {
+        let RefusalGroup { status, count, last_at, last_address, remedy, .. } = group;
+        let last = time::short(*last_at);
+        lines.push(format!(
+            "refused: {count} × {status}, last from {last_address} at {last}: {remedy}"
+        ));
     }
+    lines.iter().map(|line| plain(line)).collect()
 }

@@ -1,63 +1,52 @@
 //! What `status` says of sessions that somebody should look after.
 
-use chrono::{DateTime, Utc};
-use serde::Serialize;
-
+use crate::admin::{FailedSession, StatusReport};
 use crate::cli::output::plain;
 use crate::cli::time;
-use crate::quiet_sessions::{Silence, SilentSession};
-use crate::store::operations::sessions::SessionRow;
-use crate::store::{Store, StoreError};
+use crate::quiet_sessions::SilentSession;
+use crate::store::operations::registrations::RegistrationDrift;
+use crate::store::operations::watches::TroubledSession;
 
-/// Sessions that are silent or failed.
-#[derive(Serialize)]
-pub(super) struct Sessions {
-    /// None if it is not known up to when webhooks were processed.
-    silent_sessions: Option<Vec<SilentSession>>,
-    failed_sessions: Vec<FailedSession>,
+/// A line for each. Names come from outside.
+pub(super) fn lines(report: &StatusReport) -> Vec<String> {
+    let silent = report.silent_sessions.iter().flatten().map(|silent| {
+        let SilentSession { source, session, last_webhook_at, pause_max_ms, .. } = silent;
+        let last = time::short(*last_webhook_at);
+        let minutes = pause_max_ms / 60_000;
+        format!("silent: {source}/{session}, heard last {last}, usually within {minutes} min")
+    });
+    let failed = report.failed_sessions.iter().flatten().map(|failed| {
+        let FailedSession { source, session, since, .. } = failed;
+        let since = since.map(|since| format!(" since {}", time::short(since)));
+        format!("failed: {source}/{session}{}", since.unwrap_or_default())
+    });
+    let troubled = report.troubled_sessions.iter().flatten().map(trouble_line);
+    let drifts = report.registration_drifts.iter().flatten().map(drift_line);
+    troubled.chain(silent).chain(failed).chain(drifts).map(|line| plain(&line)).collect()
 }
 
-#[derive(Serialize)]
-struct FailedSession {
-    source: String,
-    session: String,
-    since: Option<DateTime<Utc>>,
+fn trouble_line(trouble: &TroubledSession) -> String {
+    let TroubledSession { source, session, verdict, reason, since, restarts, .. } = trouble;
+    let what = match (verdict.as_str(), reason.as_deref()) {
+        ("dead", _) => "dead, though it says WORKING: restart it in WAHA",
+        ("deaf", _) => "its webhooks do not arrive: compare its webhook's URL and key",
+        (_, Some("qr_code")) => "somebody must scan its QR code",
+        (_, Some("passkey")) => "somebody must confirm its passkey on the phone",
+        (_, Some("failed")) => "failed: somebody must look after it in WAHA",
+        _ => "somebody must look after it in WAHA",
+    };
+    let restarts =
+        if *restarts > 0 { format!(", started anew {restarts} times") } else { String::new() };
+    format!("trouble: {source}/{session} since {}: {what}{restarts}", time::short(*since))
 }
 
-impl From<SessionRow> for FailedSession {
-    fn from(row: SessionRow) -> Self {
-        Self { source: row.source, session: row.name, since: row.status_at }
-    }
-}
-
-impl Sessions {
-    /// `until`: up to this time all that came has ended, if that is known.
-    pub(super) async fn find(
-        store: &Store,
-        silence: &Silence,
-        until: Option<DateTime<Utc>>,
-    ) -> Result<Self, StoreError> {
-        let silent_sessions = match until {
-            Some(until) => Some(silence.find(until).await?),
-            None => None,
-        };
-        let failed = store.failed_sessions().await?;
-        let failed_sessions = failed.into_iter().map(FailedSession::from).collect();
-        Ok(Self { silent_sessions, failed_sessions })
-    }
-
-    /// A line for each. Names come from outside.
-    pub(super) fn lines(&self) -> Vec<String> {
-        let silent = self.silent_sessions.iter().flatten().map(|silent| {
-            let SilentSession { source, session, last_webhook_at, pause_max_ms, .. } = silent;
-            let last = time::short(*last_webhook_at);
-            let minutes = pause_max_ms / 60_000;
-            format!("silent: {source}/{session}, heard last {last}, usually within {minutes} min")
-        });
-        let failed = self.failed_sessions.iter().map(|FailedSession { source, session, since }| {
-            let since = since.map(|since| format!(" since {}", time::short(since)));
-            format!("failed: {source}/{session}{}", since.unwrap_or_default())
-        });
-        silent.chain(failed).map(|line| plain(&line)).collect()
-    }
+fn drift_line(drift: &RegistrationDrift) -> String {
+    let RegistrationDrift { source, session, state, differences, problem, since, .. } = drift;
+    let what = differences.as_deref().filter(|_| state == "differs");
+    let what = what.map(|what| format!(" ({what})")).unwrap_or_default();
+    let problem = problem.as_ref().map(|problem| format!(", not put right: {problem}"));
+    let (problem, since) = (problem.unwrap_or_default(), time::short(*since));
+    format!(
+        "webhook: {source}/{session} {state}{what} in WAHA since {since}{problem}: waha-ingest sources diff"
+    )
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 
-use super::report::StatusSources;
+use super::sources::StatusSources;
 use crate::cli::actor::actor;
 use crate::cli::confirm;
 use crate::cli::output::{errln, outln};

@@ -30,6 +30,13 @@ pub(super) async fn ensure_known(store: &Store, filter: &LedgerFilter) -> anyhow
             anyhow::bail!(unknown("reason", reason, known));
         }
     }
+    for session in &filter.sessions {
+        let only = LedgerFilter { sessions: vec![session.clone()], ..LedgerFilter::default() };
+        if !is_there(store, &only).await? {
+            let known = newest(store).await?.into_iter().map(|row| row.session);
+            anyhow::bail!(unknown("session", session, known));
+        }
+    }
     for id in &filter.ids {
         let only = LedgerFilter { ids: vec![*id], ..LedgerFilter::default() };
         anyhow::ensure!(is_there(store, &only).await?, "there is no webhook {id}");
@@ -38,7 +45,7 @@ pub(super) async fn ensure_known(store: &Store, filter: &LedgerFilter) -> anyhow
 }
 
 async fn is_there(store: &Store, only: &LedgerFilter) -> anyhow::Result<bool> {
-    Ok(!store.history(only, RowPage::first(1), Order::Desc).await?.is_empty())
+    Ok(store.is_in_history(only).await?)
 }
 
 async fn newest(store: &Store) -> anyhow::Result<Vec<LedgerRow>> {

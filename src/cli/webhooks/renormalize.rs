@@ -7,12 +7,16 @@ use clap::Args;
 
 use super::known::ensure_known;
 use crate::cli::actor::actor;
+use crate::cli::archived::{ArchivedMonth, open_lines};
 use crate::cli::output::{errln, json_line, outln};
 use crate::cli::{confirm, progress_bar};
-use crate::normalize::{NORMALIZER_VERSION, Rules};
-use crate::renormalize::{RenormalizeCounts, Renormalizer, entry};
+use crate::config::Config;
+use crate::normalize::NORMALIZER_VERSION;
+use crate::renormalize::{ArchivedCounts, RenormalizeCounts, Renormalizer, entry};
 use crate::store::Store;
+use crate::store::audit::{AuditAction, AuditEntry};
 use crate::store::operations::history::{LedgerFilter, LedgerGroup};
+use crate::store::operations::retention::month::Month;
 
 /// Options of `webhooks renormalize`.
 #[derive(Args)]
@@ -23,6 +27,10 @@ pub(super) struct Options {
     /// All of them: needed where nothing else says which.
     #[arg(long)]
     all: bool,
+    /// A month of the archive, such as 2026-08, whose webhooks the ledger does not have any more. Nothing is
+    /// imported: only what they tell is written.
+    #[arg(long, value_name = "MONTH")]
+    from_archive: Option<Month>,
     /// Read them again and say what would become of them; change nothing.
     #[arg(long)]
     dry_run: bool,
@@ -40,9 +48,13 @@ pub(super) struct Options {
 /// Runs it. Exit code 1: some could not be read or written, and were left as they are.
 pub(super) async fn run(
     store: &Store,
-    rules: &Rules,
+    config: &Config,
     options: Options,
 ) -> anyhow::Result<ExitCode> {
+    let rules = &config.rules;
+    if let Some(month) = options.from_archive {
+        return from_archive(store, config, month, options).await;
+    }
     ensure!(
         options.all || options.which.is_named(),
         "say which: --event, --session, --source, --since, --until, --outcome, --reason, --id, \
@@ -72,6 +84,55 @@ pub(super) async fn run(
     Ok(if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Exit code 1: some could not be written.
+async fn from_archive(
+    store: &Store,
+    config: &Config,
+    month: Month,
+    options: Options,
+) -> anyhow::Result<ExitCode> {
+    ensure!(
+        !options.which.is_named(),
+        "--from-archive reads a whole month: no filter restricts it"
+    );
+    let copy = ArchivedMonth::fetch(config, month).await?;
+    if !(options.dry_run || confirm("Go on?", options.yes)?) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let writes = !options.dry_run;
+    let actor = actor();
+    let entry = AuditEntry {
+        new_values: Some(serde_json::json!({
+            "archive": month.to_string(), "normalizer_version": NORMALIZER_VERSION,
+        })),
+        ..AuditEntry::new(AuditAction::Renormalize, &actor)
+    };
+    let log = if writes { Some(store.record(&entry).await?) } else { None };
+    let renormalizer = Renormalizer { store, rules: &config.rules, writes, rate: options.rate };
+    let counts = renormalizer.run_archive(|| open_lines(copy.path())).await?;
+    if let Some(log) = log {
+        store.record_more(log, counts.read_again).await?;
+    }
+    print_archived(&counts, options.json);
+    Ok(if counts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print_archived(counts: &ArchivedCounts, json: bool) {
+    let ArchivedCounts { lines, left, read_again, failed, taken_back } = counts;
+    if json {
+        let counts = serde_json::json!({
+            "lines": lines, "left": left, "read_again": read_again, "failed": failed,
+            "taken_back": taken_back,
+        });
+        json_line(&counts.to_string());
+        return;
+    }
+    outln!("looked at {lines}, read again {read_again}, left {left}, failed {failed}");
+    if *taken_back > 0 {
+        outln!("{taken_back} messages lost something that is not told any more");
+    }
+}
+
 fn total(groups: &[LedgerGroup]) -> u64 {
     groups.iter().map(|group| u64::try_from(group.total).unwrap_or_default()).sum()
 }
@@ -93,6 +154,13 @@ fn print(tally: &RenormalizeCounts, writes: bool, json: bool) {
     }
     for (event_type, count) in &tally.without_body {
         outln!("{event_type:<32}{count:>9}  left: the body is not stored");
+    }
+    if tally.taken_back > 0 {
+        outln!(
+            "{:<32}{:>9}  not told any more, in part or whole: taken back",
+            "messages",
+            tally.taken_back
+        );
     }
     if tally.dead_lettered > 0 {
         outln!("{:<32}{:>9}  left: see `dead-letters replay`", "dead letters", tally.dead_lettered);
@@ -116,7 +184,7 @@ fn to_json(tally: &RenormalizeCounts) -> serde_json::Value {
         .map(|failure| serde_json::json!({ "id": failure.id, "error": failure.error }));
     serde_json::json!({
         "seen": tally.seen, "ended": ended.collect::<Vec<_>>(),
-        "without_body": tally.without_body, "dead_lettered": tally.dead_lettered,
+        "without_body": tally.without_body, "dead_lettered": tally.dead_lettered, "taken_back": tally.taken_back,
         "failed": tally.failed, "failures": failures.collect::<Vec<_>>(),
     })
 }

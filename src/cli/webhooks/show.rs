@@ -5,17 +5,16 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 use sea_orm::Order;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::cli::actor::log_reading;
-use crate::cli::output::{bytes, escaped_json, outln};
+use crate::cli::output::{bytes, json_line, outln};
 use crate::cli::time;
 use crate::normalize::{NORMALIZER_VERSION, Rules};
-use crate::operations::DryRun;
+use crate::operations::{WebhookDetail, indented};
 use crate::store::Store;
 use crate::store::operations::history::{LedgerFilter, LedgerRow};
 use crate::store::operations::page::RowPage;
-use crate::waha::json::{self as waha_json, Node};
 
 /// Options of `webhooks show`.
 #[derive(Args)]
@@ -23,8 +22,11 @@ pub(super) struct Options {
     /// Number in the list.
     id: i64,
     /// Only the body, byte for byte as it was signed.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     raw: bool,
+    /// For programs.
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) async fn run(
@@ -33,9 +35,9 @@ pub(super) async fn run(
     options: Options,
 ) -> anyhow::Result<ExitCode> {
     let filter = LedgerFilter { ids: vec![options.id], ..LedgerFilter::default() };
-    let rows = store.history(&filter, RowPage::first(1), Order::Asc).await?;
-    let row = rows.first().with_context(|| format!("there is no webhook {}", options.id))?;
-    let body = store.bodies(&[row.id]).await?.remove(&row.id);
+    let row = store.history(&filter, RowPage::first(1), Order::Asc).await?.pop();
+    let row = row.with_context(|| format!("there is no webhook {}", options.id))?;
+    let body = store.bodies(&[row.id]).await?.remove(&row.id).transpose()?;
     if body.is_some() {
         log_reading(store, json!({ "webhook": row.id })).await;
     }
@@ -44,19 +46,32 @@ pub(super) async fn run(
         bytes(&body)?;
         return Ok(ExitCode::SUCCESS);
     }
-    print(row);
+    let detail = WebhookDetail::new(row, body.as_ref(), true, rules);
+    if options.json {
+        json_line(&serde_json::to_string(&detail)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    print(&detail.webhook);
     match body {
         None => outln!("body         not stored"),
-        Some(body) => {
-            outln!("body         {} bytes", body.len());
-            outln!(
-                "now          {} (normalizer {NORMALIZER_VERSION})",
-                DryRun::of(&row.webhook(body.clone()), rules)
-            );
-            outln!("\n{}", pretty(&body));
-        }
+        Some(body) => print_read(&detail, &body),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is read of the body, and the body.
+fn print_read(detail: &WebhookDetail, body: &[u8]) {
+    outln!("body         {} bytes", body.len());
+    if let Some(now) = &detail.now {
+        outln!("now          {now} (normalizer {NORMALIZER_VERSION})");
+    }
+    for (what, rows) in detail.rows.iter().flatten() {
+        for (number, row) in rows.iter().enumerate() {
+            let what = if number == 0 { what } else { "" };
+            outln!("  {what:<24}{row}");
+        }
+    }
+    outln!("\n{}", pretty(body));
 }
 
 fn print(row: &LedgerRow) {
@@ -73,17 +88,8 @@ fn print(row: &LedgerRow) {
 /// The body, indented if it is JSON of which that leaves nothing out, with escapes for what commands a
 /// terminal; else as it came, after a line that says why.
 pub(in crate::cli) fn pretty(body: &[u8]) -> String {
-    let text = waha_json::storable(body);
-    match indented(&text) {
+    match indented(body) {
         Ok(indented) => indented,
         Err(why) => format!("As it came, because {why}:\n\n{}", String::from_utf8_lossy(body)),
-    }
-}
-
-fn indented(text: &str) -> Result<String, String> {
-    let value = waha_json::parse(text).map_err(|error| error.to_string())?;
-    match Node::from(&value).repeated_name() {
-        Some(name) => Err(format!("the name {name:?} is twice in one object")),
-        None => Ok(escaped_json(&format!("{:#}", Value::from(&value)))),
     }
 }

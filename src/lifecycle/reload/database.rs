@@ -13,7 +13,9 @@ use crate::config::Config;
 pub(super) struct DatabaseSettings {
     /// Of the URL, which holds a password.
     url_hash: [u8; 32],
-    /// Of the URL up to its colon; of a file all of it.
+    /// Of the replica's URL; none without one.
+    read_url_hash: Option<[u8; 32]>,
+    /// Of the URL up to its colon, and whether there is a replica; of a file all of it.
     fixed: String,
 }
 
@@ -26,12 +28,21 @@ impl DatabaseSettings {
             "mysql" | "mariadb" => "mysql",
             _ => url,
         };
-        Self { url_hash: Sha256::digest(url).into(), fixed: fixed.to_owned() }
+        let read_url = config.read_url.as_ref().map(ExposeSecret::expose_secret);
+        let read_url_hash = read_url.map(|url| Sha256::digest(url).into());
+        let replica = if read_url.is_some() { " with a replica" } else { "" };
+        let fixed = format!("{fixed}{replica}");
+        Self { url_hash: Sha256::digest(url).into(), read_url_hash, fixed }
     }
 
     /// What only a restart changes.
     pub(super) fn fixed(&self) -> &str {
         &self.fixed
+    }
+
+    /// Whether the same replica is reached or entered otherwise, or another one is read from.
+    pub(super) fn differs_in_read_url(&self, other: &Self) -> bool {
+        self.read_url_hash != other.read_url_hash && self.fixed == other.fixed
     }
 
     /// Whether it is the same kind of database, reached or entered otherwise.

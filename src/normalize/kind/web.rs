@@ -90,7 +90,7 @@ const POLL: &[Field] = &[
 const LIST: &[Field] = &[
     field("title", &["list.title"], Is::Text),
     field("description", &["list.description"], Is::Text),
-    field("footer", &["list.footerText"], Is::Text),
+    field("footer", &["list.footerText", "footer"], Is::Text),
     field("button", &["list.buttonText"], Is::Text),
     field("sections", &["list.sections"], Is::List(form::SECTION)),
 ];

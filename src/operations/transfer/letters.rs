@@ -134,8 +134,8 @@ impl Line {
 }
 
 impl Transfer for DeadLetterImport {
-    fn read(text: &[u8], number: u64) -> Result<Self, LineError> {
-        read_line::<Line>(text, number)?.letter().map_err(wrong(number))
+    fn read(text: &[u8], number: u64) -> Result<Option<Self>, LineError> {
+        read_line::<Line>(text, number)?.letter().map(Some).map_err(wrong(number))
     }
 
     fn webhook(&self) -> &Webhook {

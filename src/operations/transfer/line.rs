@@ -84,6 +84,11 @@ impl LineBody {
         }
     }
 
+    /// Whether the line has none.
+    pub(super) fn is_none(&self) -> bool {
+        self.body.is_none() && self.body_base64.is_none()
+    }
+
     fn bytes(self) -> Result<Vec<u8>, &'static str> {
         match (self.body, self.body_base64) {
             (Some(text), None) => Ok(text.into_bytes()),

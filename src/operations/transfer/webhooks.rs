@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::io::Write;
 
+use chrono::{DateTime, Utc};
 use sea_orm::Order;
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +13,7 @@ use crate::normalize::{Rules, normalize};
 use crate::store::apply::batch::ApplyTask;
 use crate::store::apply::halves::Halves;
 use crate::store::apply::outcome::Outcome;
+use crate::store::bodies::BodyError;
 use crate::store::operations::batches::parts;
 use crate::store::operations::dead_letter::{DeadLetterImport, ImportCounts};
 use crate::store::operations::history::{LedgerFilter, LedgerRow};
@@ -31,6 +33,9 @@ struct Line {
     /// How it ended where it was exported: for people.
     #[serde(default)]
     outcome: String,
+    /// When it did, in an archive, whose lines may lack the body.
+    #[serde(default, skip_serializing)]
+    processed_at: Option<DateTime<Utc>>,
 }
 
 /// What came of an export.
@@ -41,13 +46,16 @@ pub struct ExportedWebhooks {
     /// Rows whose body the ledger does not hold; they were left out. Dead letters keep theirs:
     /// `dead-letters export` has them.
     pub without_body: u64,
+    /// Rows whose body is stored and can't be read; they were left out.
+    pub unreadable: u64,
 }
 
-/// Writes what a filter names and what is in the ledger now, oldest first.
+/// Writes what a filter names and what is in the ledger now, oldest first; `unreadable` is told what can't be.
 pub async fn export_webhooks(
     store: &Store,
     filter: LedgerFilter,
     out: &mut (impl Write + Send),
+    mut unreadable: impl FnMut(&BodyError),
 ) -> Result<ExportedWebhooks, LineError> {
     let mut exported = ExportedWebhooks::default();
     let last_id = hold(|| store.history_end()).await?;
@@ -57,7 +65,7 @@ pub async fn export_webhooks(
         let Some(last) = rows.last() else { return Ok(exported) };
         page.after_id = last.id;
         for rows in parts(&rows, PAGE, |row: &LedgerRow| row.body_bytes.unwrap_or_default()) {
-            export_rows(store, rows, out, &mut exported).await?;
+            export_rows(store, rows, out, &mut exported, &mut unreadable).await?;
         }
     }
 }
@@ -67,13 +75,22 @@ async fn export_rows(
     rows: &[LedgerRow],
     out: &mut (impl Write + Send),
     exported: &mut ExportedWebhooks,
+    unreadable: &mut impl FnMut(&BodyError),
 ) -> Result<(), LineError> {
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
     let mut bodies = hold(|| store.bodies(&ids)).await?;
     for row in rows {
-        let Some(body) = bodies.remove(&row.id) else {
-            exported.without_body += 1;
-            continue;
+        let body = match bodies.remove(&row.id) {
+            Some(Ok(body)) => body,
+            Some(Err(error)) => {
+                exported.unreadable += 1;
+                unreadable(&error);
+                continue;
+            }
+            None => {
+                exported.without_body += 1;
+                continue;
+            }
         };
         let line = Line {
             head: LineHead {
@@ -86,6 +103,7 @@ async fn export_rows(
             },
             body: LineBody::of(body.into()),
             outcome: row.outcome.name().to_owned(),
+            processed_at: None,
         };
         serde_json::to_writer(&mut *out, &line).map_err(std::io::Error::from)?;
         out.write_all(b"\n")?;
@@ -95,9 +113,12 @@ async fn export_rows(
 }
 
 impl Transfer for Webhook {
-    fn read(text: &[u8], number: u64) -> Result<Self, LineError> {
-        let Line { head, body, .. } = read_line(text, number)?;
-        head.webhook(Headers::new(), body, false).map_err(wrong(number))
+    fn read(text: &[u8], number: u64) -> Result<Option<Self>, LineError> {
+        let Line { head, body, processed_at, .. } = read_line(text, number)?;
+        if processed_at.is_some() && body.is_none() {
+            return Ok(None);
+        }
+        head.webhook(Headers::new(), body, false).map(Some).map_err(wrong(number))
     }
 
     fn webhook(&self) -> &Webhook {

@@ -133,7 +133,7 @@ impl Shared {
             tokio::spawn(async move { shared.move_to(to, &flow, broker_tag, &content).await });
             return;
         }
-        let Content { webhook, failures, given_up, returns } = content;
+        let Content { webhook, failures, given_up, returns, due_at_ms: _ } = content;
         let is_copied = match place {
             Place::Lane(_) => returns > 0,
             Place::Suspects => true,

@@ -7,10 +7,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::ShortString;
-use lapin::{BasicProperties, Channel, Confirmation, Connection, ExchangeKind};
+use lapin::{BasicProperties, Channel, Confirmation, Connection, ExchangeKind, PublisherConfirm};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -98,25 +98,68 @@ impl FeedChannel {
         if self.connection.status().blocked() {
             return Err(BrokerError::Blocked);
         }
-        let options = BasicPublishOptions { mandatory: false, immediate: false };
-        let mut confirms = Vec::with_capacity(messages.len());
+        let (mut confirms, mut failed) = (Vec::with_capacity(messages.len()), None);
         for message in messages {
-            let properties = BasicProperties::default()
-                .with_content_type("application/json".into())
-                .with_delivery_mode(PERSISTENT)
-                .with_message_id(short(&message.id));
-            let (key, body) = (short(&message.routing_key), message.body.as_slice());
-            let published =
-                self.channel.basic_publish(exchange.clone(), key, options, body, properties).await;
-            confirms.push(published?);
-        }
-        let confirms = confirms.into_iter().map(|confirm| async {
-            match confirm.await? {
-                Confirmation::Ack(_) => Ok(()),
-                Confirmation::Nack(_) => Err(BrokerError::NotTaken),
-                Confirmation::NotRequested => Err(BrokerError::Closed),
+            match self.send(exchange, message).await {
+                Ok(confirm) => confirms.push(confirm),
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
             }
-        });
-        try_join_all(confirms).await.map(drop)
+        }
+        let confirmed = join_all(confirms.into_iter().map(confirmed)).await;
+        cause(confirmed.into_iter().filter_map(Result::err).chain(failed)).map_or(Ok(()), Err)
+    }
+
+    async fn send(
+        &self,
+        exchange: &ShortString,
+        message: &FeedMessage,
+    ) -> Result<PublisherConfirm, BrokerError> {
+        let options = BasicPublishOptions { mandatory: false, immediate: false };
+        let properties = BasicProperties::default()
+            .with_content_type("application/json".into())
+            .with_delivery_mode(PERSISTENT)
+            .with_message_id(short(&message.id));
+        let (key, body) = (short(&message.routing_key), message.body.as_slice());
+        let sent = self.channel.basic_publish(exchange.clone(), key, options, body, properties);
+        Ok(sent.await?)
+    }
+}
+
+async fn confirmed(confirm: PublisherConfirm) -> Result<(), BrokerError> {
+    match confirm.await? {
+        Confirmation::Ack(_) => Ok(()),
+        Confirmation::Nack(_) => Err(BrokerError::NotTaken),
+        Confirmation::NotRequested => Err(BrokerError::Closed),
+    }
+}
+
+/// The first that says why: once the broker has closed a channel for something, all else on it only says that it
+/// is closed.
+fn cause(errors: impl Iterator<Item = BrokerError>) -> Option<BrokerError> {
+    let mut first = None;
+    for error in errors {
+        match error {
+            BrokerError::Closed => first = first.or(Some(BrokerError::Closed)),
+            error => return Some(error),
+        }
+    }
+    first
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_error_that_says_why_is_told() {
+        let permission = || BrokerError::Permission("waha.changes".to_owned());
+        let cause = |errors: Vec<BrokerError>| cause(errors.into_iter());
+        let told = cause(vec![BrokerError::Closed, permission(), BrokerError::NotTaken]);
+        assert!(matches!(told, Some(BrokerError::Permission(_))), "{told:?}");
+        assert!(matches!(cause(vec![BrokerError::Closed]), Some(BrokerError::Closed)));
+        assert!(cause(Vec::new()).is_none());
     }
 }

@@ -3,6 +3,8 @@
 //! Called by `publish` and `consume`. Invariant: what comes out is what went in, and any
 //! message that somebody else puts into our queues comes out as something that can be kept.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use lapin::BasicProperties;
 use lapin::message::Delivery as Message;
@@ -22,6 +24,9 @@ pub(super) const FAILURES_MAX: usize = 50;
 const WEBHOOK: &str = "waha-webhook";
 const REQUEST: &str = "waha-request";
 const FAILURES: &str = "waha-failures";
+
+/// When a webhook that waits is tried again, ms since 1970. The broker tells only how long it was to wait.
+const DUE: &str = "waha-due";
 
 /// Most bytes of request headers in a message. A message's headers share one frame, of 128 KiB in
 /// RabbitMQ, and a broker closes the connection of who sends a larger one. The door keeps 2 KiB.
@@ -48,6 +53,8 @@ pub(super) struct Content {
     pub(super) returns: u64,
     /// Why the broker gave it up, if it did.
     pub(super) given_up: Option<&'static str>,
+    /// When it is tried again, ms since 1970, if it waits for that and says so.
+    pub(super) due_at_ms: Option<i64>,
 }
 
 /// What a returned or confirmed message is known by. Short, unlike a webhook's id.
@@ -74,6 +81,15 @@ pub(super) fn properties(
         properties = properties.with_app_id(request);
     }
     Ok(if headers.inner().is_empty() { properties } else { properties.with_headers(headers) })
+}
+
+/// The same for a webhook that is to wait.
+pub(super) fn waiting(properties: BasicProperties, wait: Duration, now_ms: i64) -> BasicProperties {
+    let wait_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+    let mut headers = properties.headers().clone().unwrap_or_default();
+    let due_at_ms = now_ms.saturating_add(wait_ms);
+    headers.insert(DUE.into(), AMQPValue::LongLongInt(due_at_ms));
+    properties.with_headers(headers).with_expiration(wait_ms.to_string().into())
 }
 
 /// The request headers. Of somebody else's message they may be more than a message can have; then they
@@ -146,6 +162,7 @@ pub(super) fn read(message: Message) -> Content {
         failures: headers.failures(),
         returns: headers.number("x-delivery-count").unwrap_or_default().unsigned_abs(),
         given_up: headers.given_up(),
+        due_at_ms: headers.number(DUE),
         webhook: parts.into(),
     }
 }
@@ -281,6 +298,16 @@ mod tests {
         assert!(size(&properties) < FRAME_BYTES_MAX, "{}", size(&properties));
         let read = Read(properties.headers().as_ref());
         assert_eq!(read.failures().len(), 2);
+    }
+
+    #[test]
+    fn what_waits_says_until_when() {
+        let failures = [Failure { at_ms: 5, error: "no".to_owned() }];
+        let plain = properties(&webhook(Headers::new()), &failures).unwrap();
+        let waits = waiting(plain, Duration::from_secs(5), 1_000);
+        let read = Read(waits.headers().as_ref());
+        assert_eq!((read.number(DUE), read.failures()), (Some(6_000), failures.to_vec()));
+        assert_eq!(waits.expiration().as_ref().unwrap().as_str(), "5000");
     }
 
     #[test]

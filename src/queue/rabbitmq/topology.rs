@@ -28,6 +28,7 @@ use super::error::BrokerError;
 use super::message::short;
 use super::rungs::Rung;
 use crate::queue::Lane;
+use crate::webhook::EventType;
 
 /// How often a lane's message may come back before the broker gives it up. Higher than
 /// [`SUSPECT_AFTER`], so that it is reached only if nobody can move the message.
@@ -203,9 +204,10 @@ impl Topology {
             self.declare_place(channel, place).await?;
         }
         self.declare_probe(channel).await?;
-        for (event_type, lane) in Lane::event_types() {
-            let key = short(&format!("*.{event_type}"));
-            bind(channel, self.queue(Place::Lane(lane)), self.webhooks.clone(), key).await?;
+        for event_type in EventType::named() {
+            let key = short(&format!("*.{}", event_type.name()));
+            let queue = self.queue(Place::Lane(event_type.lane()));
+            bind(channel, queue, self.webhooks.clone(), key).await?;
         }
         let chats = self.queue(Place::Lane(Lane::Chats));
         bind(channel, chats, self.named("unknown"), "".into()).await?;
@@ -333,19 +335,19 @@ async fn bind(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::webhook::EventType;
 
     #[test]
     fn a_webhook_has_one_way_and_it_ends_in_its_lane() {
         let [plain, tapped] = [false, true].map(|taps| Topology::new("p.", &[], taps));
-        for (event_type, lane) in Lane::event_types() {
+        for event_type in EventType::named() {
+            let (lane, event_type) = (event_type.lane(), event_type.name());
             let Address { exchange, routing_key } = plain.new_webhook(lane, "shop", event_type);
             assert_eq!((exchange.as_str(), routing_key), ("", plain.queue(Place::Lane(lane))));
             let Address { exchange, routing_key } = tapped.new_webhook(lane, "shop", event_type);
             assert_eq!(exchange.as_str(), "p.waha.webhooks");
             assert_eq!(routing_key.as_str(), format!("shop.{event_type}"));
         }
-        assert_eq!(Lane::of(EventType::Other), Lane::Chats);
+        assert_eq!(EventType::Other.lane(), Lane::Chats);
     }
 
     #[test]

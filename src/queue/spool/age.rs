@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::Connection;
 
-use super::legacy::{get, set};
+use super::count::legacy::{get, set};
 use crate::queue::sqlite::connect;
 use crate::queue::{Lane, LaneDepth, QueueError};
 

@@ -13,7 +13,9 @@ use rusqlite::ErrorCode;
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use crate::queue::sqlite::{FileMark, Options, SqliteQueue};
-use crate::queue::{BatchLimit, Delivery, Depth, Failure, Lane, Queue, QueueError};
+use crate::queue::{
+    BatchLimit, Delivery, Depth, Failure, Hastened, Lane, Queue, QueueError, RetryChoice, Retrying,
+};
 use crate::telemetry::cause::{self, Causes};
 use crate::webhook::Webhook;
 
@@ -139,6 +141,18 @@ impl Queue for LateQueue {
         after: Duration,
     ) -> Result<(), QueueError> {
         self.file().await?.retry(delivery, failure, after).await
+    }
+
+    async fn retrying(&self, count_max: usize) -> Result<Retrying, QueueError> {
+        self.file().await?.retrying(count_max).await
+    }
+
+    async fn retry_now(
+        &self,
+        choice: RetryChoice,
+        count_max: usize,
+    ) -> Result<Hastened, QueueError> {
+        self.file().await?.retry_now(choice, count_max).await
     }
 
     async fn depth(&self) -> Result<Depth, QueueError> {

@@ -37,6 +37,12 @@ pub(super) enum Command {
         after_ms: i64,
         reply: Reply<()>,
     },
+    /// Those that wait for their next attempt come now.
+    Hasten {
+        seqs: Vec<i64>,
+        /// How many did.
+        reply: Reply<u64>,
+    },
     /// Damage was met beside the thread, or what is open can't be written.
     Mend {
         found: rusqlite::Error,
@@ -63,7 +69,11 @@ impl Command {
     pub(super) fn bytes(&self) -> u64 {
         match self {
             Self::Publish { webhook, stored, .. } => stored_bytes(webhook, &stored.headers),
-            Self::Claim { .. } | Self::Ack { .. } | Self::Retry { .. } | Self::Mend { .. } => 0,
+            Self::Claim { .. }
+            | Self::Ack { .. }
+            | Self::Retry { .. }
+            | Self::Hasten { .. }
+            | Self::Mend { .. } => 0,
         }
     }
 
@@ -80,6 +90,9 @@ impl Command {
                 let _ = reply.send(Err(error));
             }
             Self::Claim { reply, .. } => {
+                let _ = reply.send(Err(error));
+            }
+            Self::Hasten { reply, .. } => {
                 let _ = reply.send(Err(error));
             }
             // Whoever met it has its own error.

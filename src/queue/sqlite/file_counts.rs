@@ -1,11 +1,13 @@
 //! Exact counts, for the equation that `status` prints.
 //!
-//! Called through `SqliteQueue::census` and `census_frozen`. Invariant: all figures of one
-//! census are of one instant.
+//! Called through `SqliteQueue::census` and `freeze`. Invariant: all figures of one census are of one
+//! instant.
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::file_mark::{self, FileMark};
+use super::{SqliteQueue, blocking, schema};
+use crate::queue::QueueError;
 use crate::webhook::{Receipt, WebhookKey};
 
 /// What the queue file holds at one instant.
@@ -41,24 +43,67 @@ impl FileCounts {
     }
 }
 
-/// Keeps a queue file as it is: nobody publishes, claims or ends anything until this is dropped.
+impl SqliteQueue {
+    /// Counts at one instant, while the queue moves on.
+    pub async fn census(&self) -> Result<FileCounts, QueueError> {
+        self.read(read).await
+    }
+
+    /// Keeps the file as it is until [`Frozen`] is let go, so that something else can be looked at at the
+    /// same instant. Holds up all processes that use the file.
+    pub async fn freeze(&self) -> Result<Frozen, QueueError> {
+        let (path, held) = (self.0.path.clone(), self.0.held.clone());
+        blocking(move || {
+            held.check(&path)?;
+            let (lock, reader) = (schema::open_again(&path)?, schema::open_again(&path)?);
+            Ok(Frozen::take(lock, reader)?)
+        })
+        .await
+    }
+
+    /// Counts at an instant that is over, while the queue moves on.
+    pub async fn census_of(&self, instant: FileInstant) -> Result<FileCounts, QueueError> {
+        let counted = blocking(move || Ok(instant.census()?)).await;
+        self.notice(&counted);
+        counted
+    }
+}
+
+/// Keeps a queue file as it is: nobody publishes, claims or ends anything until this is dropped or let go.
 ///
 /// Whoever tries waits, for five seconds at most: hold it for as short as possible.
 #[must_use = "dropped, the queue moves on"]
 pub struct Frozen {
     /// Holds the write lock of a transaction that is never committed; closing it ends that.
+    lock: Connection,
+    instant: FileInstant,
+}
+
+/// A queue file as it was at one instant, however it has moved on since.
+pub struct FileInstant {
+    /// In a transaction that reads; nobody waits for it.
     connection: Connection,
 }
 
 impl Frozen {
-    /// Takes the write lock.
-    pub(super) fn take(connection: Connection) -> rusqlite::Result<Self> {
-        connection.execute_batch("BEGIN IMMEDIATE")?;
-        Ok(Self { connection })
+    /// Takes the write lock, then looks, so that nothing is in between.
+    fn take(lock: Connection, reader: Connection) -> rusqlite::Result<Self> {
+        lock.execute_batch("BEGIN IMMEDIATE")?;
+        reader.execute_batch("BEGIN")?;
+        counter(&reader, "accepted")?;
+        Ok(Self { lock, instant: FileInstant { connection: reader } })
     }
 
-    /// Counts while nothing moves.
-    pub(super) fn census(&self) -> rusqlite::Result<FileCounts> {
+    /// Lets the queue move on, and keeps what it was.
+    pub fn let_go(self) -> FileInstant {
+        drop(self.lock);
+        self.instant
+    }
+}
+
+impl FileInstant {
+    /// Counts, which takes the longer the more waits.
+    fn census(&self) -> rusqlite::Result<FileCounts> {
         count(&self.connection)
     }
 }

@@ -14,6 +14,7 @@ use super::fault;
 use super::file_mark::FileMark;
 use super::lease::Leases;
 use super::statements::{self, DueTime};
+use super::waiting;
 use crate::queue::{QueueError, Tag};
 use crate::webhook::Webhook;
 
@@ -47,6 +48,8 @@ pub(super) enum Effect {
     Refused(QueueError),
     /// These rows were leased.
     Claimed(Vec<(Tag, Claimed)>),
+    /// So many come now that waited.
+    Hastened(u64),
 }
 
 /// What a transaction did.
@@ -153,6 +156,9 @@ fn execute_one(
             for (tag, hand) in hands.of(ending.tags()) {
                 statements::retry(db, tag, hand, failures, DueTime::after(now_ms, *after_ms))?;
             }
+        }
+        Command::Hasten { seqs, .. } => {
+            return Ok(Effect::Hastened(waiting::hasten(db, seqs, now_ms)?));
         }
         Command::Mend { .. } => {}
     }

@@ -57,7 +57,7 @@ fn make_claimable(
     )?
     .execute(params![
         seq,
-        Lane::of(webhook.event_type()).name(),
+        webhook.event_type().lane().name(),
         DUE_AT_ONCE,
         webhook.is_replay(),
         waits_since_ms,
@@ -185,11 +185,19 @@ pub(super) fn renew(
 
 /// Bytes of the file that hold something: what was deleted is used again.
 pub(super) fn bytes_used(db: &Connection) -> rusqlite::Result<u64> {
-    let bytes: i64 = db
-        .prepare_cached(
-            "SELECT (p.page_count - f.freelist_count) * s.page_size
+    bytes(
+        db,
+        "SELECT (p.page_count - f.freelist_count) * s.page_size
          FROM pragma_page_count p, pragma_freelist_count f, pragma_page_size s",
-        )?
-        .query_row([], |row| row.get(0))?;
+    )
+}
+
+/// Bytes of the file that hold nothing any more.
+pub(super) fn bytes_unused(db: &Connection) -> rusqlite::Result<u64> {
+    bytes(db, "SELECT freelist_count * page_size FROM pragma_freelist_count, pragma_page_size")
+}
+
+fn bytes(db: &Connection, select: &str) -> rusqlite::Result<u64> {
+    let bytes: i64 = db.prepare_cached(select)?.query_row([], |row| row.get(0))?;
     Ok(bytes.unsigned_abs())
 }

@@ -5,6 +5,7 @@
 //! disk that was full, and a file that was damaged or removed, need no restart.
 
 mod keep;
+mod shrink;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -24,7 +25,7 @@ use super::lane_notifier::LaneNotifier;
 use super::lease::Leases;
 use super::rescue::{Holder, rescue};
 use crate::open_files::FileIdentity;
-use crate::queue::{Delivery, Lane, QueueError, Tag};
+use crate::queue::{Delivery, QueueError, Tag};
 use crate::telemetry::cause::Causes;
 use crate::telemetry::outage_log::{DueLine, OutageLog};
 
@@ -55,6 +56,8 @@ pub(super) struct Writer {
     /// When times that are too far ahead were last looked for.
     pub(super) looked_at_ms: i64,
     pub(super) mended_at: Option<Instant>,
+    /// When it was last looked whether the file can be made shorter.
+    pub(super) shrunk_at: Option<Instant>,
     /// For counting beside the thread; what it has open may be the last of a file that was removed.
     pub(super) reader: Arc<Mutex<FileConnection>>,
     pub(super) held: HeldFile,
@@ -85,6 +88,7 @@ impl Writer {
             self.take_returned();
             if waiting.is_empty() {
                 self.execute(Vec::new());
+                self.shrink();
             }
             while let Some(group) = next_group(&mut waiting) {
                 self.execute(group);
@@ -243,15 +247,19 @@ impl Writer {
             match (command, effect) {
                 (command, Effect::Refused(error)) => command.fail(error),
                 (Command::Publish { webhook, reply, .. }, _) => {
-                    self.news.tell(Lane::of(webhook.event_type()));
+                    self.news.tell(webhook.event_type().lane());
                     let _ = reply.send(Ok(()));
                 }
                 (Command::Claim { reply, .. }, Effect::Claimed(rows)) => {
                     // If nobody is there any more, dropping them gives them back.
                     let _ = reply.send(Ok(self.hand_out(rows)));
                 }
-                (Command::Claim { reply, .. }, Effect::Done) => {
+                (Command::Claim { reply, .. }, Effect::Done | Effect::Hastened(_)) => {
                     let _ = reply.send(Ok(Vec::new()));
+                }
+                (Command::Hasten { reply, .. }, effect) => {
+                    let count = if let Effect::Hastened(count) = effect { count } else { 0 };
+                    let _ = reply.send(Ok(count));
                 }
                 (Command::Mend { .. }, _) => {}
                 (Command::Ack { ending, reply } | Command::Retry { ending, reply, .. }, _) => {

@@ -1,5 +1,6 @@
 //! Where messages are written and what they say, whatever the engine.
 
+use super::special::Special;
 use crate::simulate::people::{Form, Group, Person, channel_id};
 
 /// Where a message was written, and under which name.
@@ -40,6 +41,8 @@ pub(crate) enum Content {
         question: String,
         options: Vec<&'static str>,
     },
+    /// What is sent more rarely.
+    Special(Special),
     /// Not a message of its own: a new text for the message with the bare id `target`.
     Edit {
         target: String,
@@ -88,6 +91,7 @@ impl Content {
             Self::Text(text) | Self::Link { text, .. } | Self::Edit { text, .. } => Some(text),
             Self::Image { caption } | Self::Document { caption, .. } => caption.as_deref(),
             Self::Poll { question, .. } => Some(question),
+            Self::Special(special) => special.text(),
             Self::Voice { .. } | Self::Location { .. } | Self::Contact(_) | Self::Revoke { .. } => {
                 None
             }
@@ -99,6 +103,7 @@ impl Content {
             Self::Image { .. } => Some("image/jpeg"),
             Self::Voice { .. } => Some("audio/ogg; codecs=opus"),
             Self::Document { .. } => Some("application/pdf"),
+            Self::Special(special) => special.mimetype(),
             Self::Text(_)
             | Self::Link { .. }
             | Self::Location { .. }

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, SecondsFormat};
 
-use super::parts::{ack_name, vcard};
+use super::parts::vcard;
+use super::special::proto;
 use super::{Chat, Content, Shot};
 use crate::simulate::json::{Null, Obj, obj};
 use crate::simulate::people::Person;
@@ -14,7 +15,7 @@ pub(super) fn payload(shot: &Shot<'_>) -> Obj {
         "to": &head.to, "participant": &head.participant,
         "hasMedia": message.content.mimetype().is_some(), "media": shot.media(),
         "ack": shot.ack, "location": shot.location(), "vCards": shot.vcards(),
-        "ackName": ack_name(shot.ack), "replyTo": shot.reply_to(), "_data": data(shot),
+        "ackName": shot.ack_name(), "replyTo": shot.reply_to(), "_data": data(shot),
     })
 }
 
@@ -26,7 +27,7 @@ pub(super) fn data(shot: &Shot<'_>) -> Obj {
         "IsViewOnceV2": false, "IsViewOnceV2Extension": false, "IsDocumentWithCaption": false,
         "IsLottieSticker": false, "IsBotInvoke": false, "IsEdit": false, "SourceWebMsg": Null,
         "UnavailableRequestID": "", "RetryCount": 0, "NewsletterMeta": Null,
-        "RawMessage": &content, "Status": shot.ack + 1,
+        "RawMessage": &content, "Status": shot.ack.map(|ack| ack + 1),
     }
 }
 
@@ -81,7 +82,9 @@ fn with_device(jid: &str) -> String {
 
 const fn kinds(content: &Content) -> (&'static str, &'static str) {
     match content {
-        Content::Text(_) | Content::Edit { .. } | Content::Revoke { .. } => ("text", ""),
+        Content::Text(_) | Content::Special(_) | Content::Edit { .. } | Content::Revoke { .. } => {
+            ("text", "")
+        }
         Content::Link { .. } => ("media", "url"),
         Content::Image { .. } => ("media", "image"),
         Content::Voice { .. } => ("media", "ptt"),
@@ -102,6 +105,7 @@ fn context(shot: &Shot<'_>) -> Obj {
         },
         "deviceListMetadataVersion": 2, "messageSecret": &keys.secret,
     }
+    .and(&proto::association(shot))
 }
 
 fn content(shot: &Shot<'_>) -> Obj {
@@ -131,6 +135,7 @@ fn content(shot: &Shot<'_>) -> Obj {
             "displayName": person.name(), "vcard": vcard(*person),
         } },
         Content::Poll { question, options } => poll(question, options),
+        Content::Special(special) => proto::content(special, shot, || media(shot)),
         Content::Edit { target, text } => obj! { "protocolMessage": obj! {
             "key": target_key(shot, target), "type": 14,
             "editedMessage": obj! { "conversation": text }, "timestampMS": shot.message.at_ms,

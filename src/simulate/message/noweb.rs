@@ -1,6 +1,7 @@
 //! Messages as NOWEB tells them: a Baileys message in `_data`, its 64-bit numbers as text.
 
-use super::parts::{ack_name, vcard};
+use super::parts::vcard;
+use super::special::{Special, proto};
 use super::{Chat, Content, Shot};
 use crate::simulate::json::{Null, Obj, obj};
 
@@ -13,7 +14,7 @@ pub(super) fn payload(shot: &Shot<'_>) -> Obj {
         .with_some("participant", head.participant.as_ref())
         .and(&obj! {
             "hasMedia": message.content.mimetype().is_some(), "media": shot.media(),
-            "ack": shot.ack, "ackName": ack_name(shot.ack), "location": shot.location(),
+            "ack": shot.ack, "ackName": shot.ack_name(), "location": shot.location(),
             "vCards": shot.vcards(), "replyTo": shot.reply_to(), "_data": data(shot),
         })
 }
@@ -21,10 +22,17 @@ pub(super) fn payload(shot: &Shot<'_>) -> Obj {
 /// The Baileys message.
 pub(super) fn data(shot: &Shot<'_>) -> Obj {
     let message = shot.message;
-    obj! {
+    let data = obj! {
         "key": key(shot), "messageTimestamp": message.seconds(), "pushName": shot.sender_name(),
-        "broadcast": false, "status": shot.ack + 1,
-        "message": content(shot).with("messageContextInfo", context(shot)),
+        "broadcast": false, "status": shot.ack.map(|ack| ack + 1),
+    };
+    match &message.content {
+        // A notice has a type instead of a message.
+        Content::Special(Special::Notice) => data.and(&obj! {
+            "messageStubType": "GROUP_PARTICIPANT_ADD",
+            "messageStubParameters": vec![message.author.jid(message.chat.form())],
+        }),
+        _ => data.with("message", content(shot).with("messageContextInfo", context(shot))),
     }
 }
 
@@ -69,6 +77,7 @@ fn context(shot: &Shot<'_>) -> Obj {
             "initiatedByMe": false,
         },
     }
+    .and(&proto::association(shot))
 }
 
 fn content(shot: &Shot<'_>) -> Obj {
@@ -95,6 +104,7 @@ fn content(shot: &Shot<'_>) -> Obj {
             "displayName": person.name(), "vcard": vcard(*person),
         } },
         Content::Poll { question, options } => poll(question, options),
+        Content::Special(special) => proto::content(special, shot, || media(shot)),
         Content::Edit { target, text } => obj! { "protocolMessage": obj! {
             "key": target_key(shot, target), "type": "MESSAGE_EDIT",
             "editedMessage": obj! { "conversation": text },

@@ -5,7 +5,7 @@ use super::{Content, Message, Shot};
 use crate::simulate::json::{Null, Obj, obj};
 use crate::simulate::people::Person;
 use crate::simulate::seeded_rng::{Purpose, SeededRng};
-use crate::simulate::session::{Age, Engine};
+use crate::simulate::session::{Age, Engine, Session};
 
 /// Random material of one message, the same in each of its events.
 pub(super) struct Keys {
@@ -33,10 +33,11 @@ impl Keys {
             | Content::Voice { .. }
             | Content::Contact(_)
             | Content::Poll { .. }
+            | Content::Special(_)
             | Content::Edit { .. }
             | Content::Revoke { .. } => 0,
         };
-        Self {
+        let mut keys = Self {
             media_key: rng.base64(32),
             sha256: rng.base64(32),
             enc_sha256: rng.base64(32),
@@ -46,32 +47,109 @@ impl Keys {
             thumbnail: rng.base64(usize::try_from(thumbnail_bytes).unwrap_or(0)),
             bytes: 4_000 + rng.below(400_000),
             download: rng.below(1_000),
+        };
+        if let (Some(attached), true) = (&message.file, message.content.mimetype().is_some()) {
+            keys.sha256 = attached.sha256();
+            keys.bytes = attached.file().bytes();
+        }
+        keys
+    }
+
+    pub(super) const fn outcome(&self) -> Download {
+        match self.download {
+            0..=9 => Download::Gone,
+            10..=19 => Download::TimedOut,
+            20..=59 => Download::Skipped,
+            _ => Download::Done,
         }
     }
+}
+
+/// What came of a download when the message came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Download {
+    Done,
+    /// The server is told not to download such files.
+    Skipped,
+    /// It failed, and works when it is tried again.
+    TimedOut,
+    /// It fails for ever: WhatsApp has the file no more.
+    Gone,
+}
+
+/// What is told of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MediaTelling {
+    /// What came of the download when the message came.
+    AsReceived,
+    /// It was not asked for.
+    NotAsked,
+    Link,
+    Skipped,
+    Gone,
 }
 
 impl Shot<'_> {
     /// WAHA's `media`: mostly a link, now and then skipped or failed.
     pub(super) fn media(&self) -> Option<Obj> {
         let mimetype = self.message.content.mimetype()?;
-        let url = (self.keys.download >= 60).then(|| self.media_url());
+        let received = self.media == MediaTelling::AsReceived;
+        let has_link = match self.media {
+            MediaTelling::NotAsked => return None,
+            MediaTelling::AsReceived => self.keys.outcome() == Download::Done,
+            MediaTelling::Link => true,
+            MediaTelling::Skipped | MediaTelling::Gone => false,
+        };
+        let url = has_link.then(|| self.media_url());
         let stored = url.is_some() && self.in_bucket();
         let media = obj! {
             "url": url, "filename": self.message.content.file_name(), "mimetype": mimetype,
         }
         .with_some("s3", stored.then(|| obj! { "Bucket": "waha", "Key": self.file() }));
-        Some(match self.keys.download {
-            0..=19 => media.with("error", obj! { "details": "Error: download timed out" }),
+        Some(match self.keys.outcome() {
+            Download::Gone | Download::TimedOut if received => {
+                media.with("error", obj! { "details": "Error: download timed out" })
+            }
+            _ if self.media == MediaTelling::Gone => media.with("error", self.gone()),
             _ => media,
         })
     }
 
+    /// The engine's own error when WhatsApp has a file no more.
+    fn gone(&self) -> Obj {
+        match self.session.engine {
+            Engine::Gows => obj! {
+                "code": 13, "metadata": Obj::new(),
+                "details": "Error: 13 INTERNAL: failed to download media: download failed with \
+                            status code 403\n    at callErrorFromStatus (...)",
+            },
+            Engine::Noweb | Engine::Webjs | Engine::Wpp => {
+                let payload = obj! {
+                    "statusCode": 410, "error": "Gone",
+                    "message": "Failed to fetch stream from https://mmg.whatsapp.net/...",
+                };
+                let output = obj! { "statusCode": 410, "payload": payload, "headers": Obj::new() };
+                obj! {
+                    "data": obj! { "url": "https://mmg.whatsapp.net/v/t62.7118-24/example.enc" },
+                    "isBoom": true, "isServer": false, "output": output,
+                    "details": "Error: Failed to fetch stream ...",
+                }
+            }
+        }
+    }
+
     /// Whether the session keeps its media in a bucket instead of on WAHA's disk.
     fn in_bucket(&self) -> bool {
+        if let Some(attached) = &self.message.file {
+            return attached.is_in_bucket();
+        }
         self.session.engine == Engine::Gows && self.session.age == Age::Spring
     }
 
     fn media_url(&self) -> String {
+        if let Some(attached) = &self.message.file {
+            return attached.link(&self.file());
+        }
         if self.in_bucket() {
             return format!("https://s3.example.com/waha/{}?X-Amz-Expires=604800", self.file());
         }
@@ -80,17 +158,7 @@ impl Shot<'_> {
 
     /// Folder and name of the file.
     fn file(&self) -> String {
-        let extension = match self.message.content.mimetype() {
-            Some("image/jpeg") => "jpeg",
-            Some("application/pdf") => "pdf",
-            _ => "oga",
-        };
-        let name = if self.session.engine == Engine::Webjs {
-            self.message.head(self.session).id
-        } else {
-            self.message.bare_id.clone()
-        };
-        format!("{}/{name}.{extension}", self.session.name)
+        file_name(self.session, self.message)
     }
 
     /// WAHA's `location`, whose coordinates are text.
@@ -133,6 +201,25 @@ impl Content {
         let Self::Document { name, .. } = self else { return None };
         Some(name)
     }
+}
+
+/// Folder and name of a message's file.
+pub(super) fn file_name(session: &Session, message: &Message) -> String {
+    let extension = match message.content.mimetype() {
+        Some("image/jpeg") => "jpeg",
+        Some("application/pdf") => "pdf",
+        Some("video/mp4") => "mp4",
+        Some("image/webp") => "webp",
+        _ => "oga",
+    };
+    // Without files nobody asks, and what was always told stays.
+    let is_whole = match session.engine {
+        Engine::Webjs => true,
+        Engine::Wpp => message.file.is_some(),
+        Engine::Noweb | Engine::Gows => false,
+    };
+    let name = if is_whole { message.head(session).id } else { message.bare_id.clone() };
+    format!("{}/{name}.{extension}", session.name)
 }
 
 pub(super) fn vcard(person: Person) -> String {

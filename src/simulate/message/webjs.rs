@@ -2,7 +2,8 @@
 
 use std::sync::LazyLock;
 
-use super::parts::{ack_name, vcard};
+use super::parts::vcard;
+use super::special::web;
 use super::{Chat, Content, Head, Message, Shot};
 use crate::simulate::json::{Null, Obj, obj};
 use crate::simulate::people::Form;
@@ -27,7 +28,7 @@ pub(super) fn payload_with(shot: &Shot<'_>, wrap: impl FnOnce(Obj) -> Obj) -> Ob
         .with("hasMedia", message.content.mimetype().is_some())
         .with("media", shot.media())
         .with("ack", shot.ack)
-        .with("ackName", ack_name(shot.ack))
+        .with("ackName", shot.ack_name())
         .with("location", shot.location())
         .with("vCards", shot.vcards().unwrap_or_default())
         .with_some("replyTo", shot.reply_to())
@@ -140,6 +141,7 @@ fn content(shot: &Shot<'_>) -> Obj {
         Content::Poll { question, options } => obj! {
             "pollName": question, "pollOptions": numbered(options), "pollSelectableOptionsCount": 0,
         },
+        Content::Special(special) => web::content(special, shot, || media(shot)),
         Content::Revoke { target } => revoke(shot, target),
     }
 }
@@ -204,6 +206,7 @@ pub(super) const fn kind(content: &Content) -> &'static str {
         Content::Location { .. } => "location",
         Content::Contact(_) => "vcard",
         Content::Poll { .. } => "poll_creation",
+        Content::Special(special) => web::kind(special),
         Content::Revoke { .. } => "revoked",
     }
 }

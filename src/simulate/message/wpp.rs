@@ -2,7 +2,8 @@
 
 use std::sync::LazyLock;
 
-use super::parts::{ack_name, vcard};
+use super::parts::vcard;
+use super::special::web;
 use super::webjs::{kind, numbered, quoted, raw_body};
 use super::{Content, Head, Shot};
 use crate::simulate::json::{Null, Obj, obj};
@@ -13,7 +14,7 @@ pub(super) fn payload(shot: &Shot<'_>) -> Obj {
     shot.common_head(&head).and(&obj! {
         "to": &head.to, "participant": &head.participant, "body": message.content.text(),
         "hasMedia": message.content.mimetype().is_some(), "media": shot.media(),
-        "mediaUrl": Null, "ack": shot.ack, "ackName": ack_name(shot.ack), "location": Null,
+        "mediaUrl": Null, "ack": shot.ack, "ackName": shot.ack_name(), "location": Null,
         "vCards": shot.vcards(), "replyTo": shot.reply_to(), "_data": data(shot, &head),
     })
 }
@@ -90,6 +91,7 @@ fn content(shot: &Shot<'_>) -> Obj {
         Content::Poll { question, options } => {
             obj! { "pollName": question, "pollOptions": numbered(options) }
         }
+        Content::Special(special) => web::content(special, shot, || media(shot)),
     }
 }
 

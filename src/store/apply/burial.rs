@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use entity::dead_letters::Column as C;
 
-use super::ledger::{self, LedgerEntry, LedgerOwners, is_mine};
+use super::ledger::{self, LedgerEntry, LedgerOwner, LedgerOwners, is_mine};
 use super::outcome::Outcome;
 use crate::queue::Failure;
 use crate::store::Store;
@@ -25,6 +25,7 @@ use crate::store::sql::error::StoreError;
 use crate::webhook::{Headers, Webhook, WebhookKey, WebhookParts};
 
 use body_parts::CutBody;
+pub use cause::failure_group;
 use cause::{BurialCause, make};
 use replay_end::{end_in_failure, ids_of};
 use state::DeadLetterState;
@@ -87,7 +88,8 @@ impl Burial {
     fn entry(&self) -> LedgerEntry<'_> {
         let outcome = Outcome::DeadLettered(self.reason);
         let attempts = self.cause.attempts();
-        LedgerEntry { webhook: &self.webhook, outcome, attempts, keeps_body: false }
+        let may_be_known = self.webhook.is_replay();
+        LedgerEntry { webhook: &self.webhook, outcome, attempts, keeps_body: false, may_be_known }
     }
 }
 
@@ -103,9 +105,16 @@ impl Store {
     /// brought back is pending again, with its old failures before the new ones.
     pub async fn bury(&self, burials: &[Burial]) -> Result<Vec<Outcome>, StoreError> {
         let _turn = self.turn().await;
+        let buried = self.bury_in_transaction(burials).await;
+        self.doubt_months(&buried);
+        buried
+    }
+
+    async fn bury_in_transaction(&self, burials: &[Burial]) -> Result<Vec<Outcome>, StoreError> {
+        let layout = self.month_layout(burials.iter().map(|burial| burial.webhook.month())).await?;
         let (db, now) = (self.begin().await?, self.clock.now());
         let entries = burials.iter().map(Burial::entry).collect();
-        let owners = ledger::write_all(&db, self.dialect, entries, now).await?;
+        let owners = ledger::write_all(&db, self.dialect, &layout, entries, now).await?;
         // Delivered twice within a batch it is one letter.
         let mine: BTreeMap<&WebhookKey, &Burial> = burials
             .iter()
@@ -117,7 +126,8 @@ impl Store {
         for burial in mine.values().filter(|burial| burial.webhook.is_replay()) {
             end_in_failure(&db, burial.webhook.key(), burial.reason, now).await?;
         }
-        ledger::write_duplicates(&db, self.dialect, &duplicates(burials, &owners), now).await?;
+        let repeated = duplicates(burials, &owners);
+        ledger::write_duplicates(&db, self.dialect, &layout, &repeated, now).await?;
         db.commit().await?;
         let outcome = |burial: &Burial| {
             if is_mine(&owners, &burial.webhook) {
@@ -184,12 +194,12 @@ impl Store {
 }
 
 /// Repetitions of webhooks that ended before, with the ledger's rows of those.
-fn duplicates<'a>(burials: &'a [Burial], owners: &LedgerOwners) -> Vec<(i64, &'a Webhook)> {
+fn duplicates<'a>(burials: &'a [Burial], owners: &LedgerOwners) -> Vec<(LedgerOwner, &'a Webhook)> {
     burials
         .iter()
         .map(Burial::webhook)
         .filter(|webhook| !is_mine(owners, webhook))
-        .filter_map(|webhook| Some((owners.get(webhook.key())?.0, webhook)))
+        .filter_map(|webhook| Some((*owners.get(webhook.key())?, webhook)))
         .collect()
 }
 

@@ -21,30 +21,44 @@ use sea_orm::ConnectionTrait;
 use sea_orm::sea_query::{Alias, Condition, Expr, ExprTrait, Query, SimpleExpr};
 
 use super::message_rows::{MessageOwner, message_owners, told};
+use super::reread::Tellers;
 use crate::change::{Changes, MessageKey};
 use crate::store::connect::transaction::WriteContext;
 use crate::store::identity::known::KnownRows;
 use crate::store::sql::error::StoreError;
 
 use claims::resolve_claims;
+pub(super) use claims::stored_tellings;
 use shown::derive_shown;
 
 /// Tables whose rows decide about a message, beside its own.
 const AMENDING: [&str; 3] =
     ["waha_message_claims", "waha_message_edits", "waha_message_revocations"];
 
-/// Resolves what is contested or amended in a batch, and the messages of people who were `merged`. Takes
-/// who owns each message that was told, and tells who does then.
+/// Messages that are to be resolved beside those that a batch tells of.
+pub(in crate::store) struct Unresolved {
+    /// Of people who were merged.
+    pub(in crate::store) merged: BTreeSet<MessageKey>,
+    /// Those that show what is not told any more.
+    pub(in crate::store) outdated: BTreeSet<MessageKey>,
+}
+
+/// Resolves what is contested or amended in a batch, and what else is `unresolved`. Takes who owns each
+/// message that was told, and tells who does then.
 pub(in crate::store) async fn resolve_conflicts(
     context: &WriteContext<'_>,
     changes: &Changes,
     mut owners: HashMap<MessageKey, MessageOwner>,
-    merged: BTreeSet<MessageKey>,
+    tellers: &Tellers,
+    also: Unresolved,
     known: &KnownRows,
 ) -> Result<HashMap<MessageKey, String>, StoreError> {
-    let contested = contested(changes, &owners);
+    let Unresolved { mut merged, outdated } = also;
+    let mut contested = contested(changes, &owners);
+    contested.extend(outdated.iter().cloned());
+    merged.extend(outdated);
     if !contested.is_empty() {
-        resolve_claims(context, changes, &contested, known).await?;
+        resolve_claims(context, changes, &contested, tellers, known).await?;
         owners = message_owners(context.db, &told(&changes.messages), known).await?;
     }
     let mut unresolved = contested;
@@ -59,14 +73,16 @@ pub(in crate::store) async fn resolve_conflicts(
     Ok(owners.into_iter().map(|(key, owner)| (key, owner.author)).collect())
 }
 
-/// Messages that somebody told who does not own them.
+/// Messages that somebody told who does not own them, unless WAHA's list says so.
 fn contested(
     changes: &Changes,
     owners: &HashMap<MessageKey, MessageOwner>,
 ) -> BTreeSet<MessageKey> {
     let is_contested = |key: &MessageKey| {
         let owner = owners.get(key).map(|owner| &owner.author);
-        changes.messages[key].told.keys().any(|author| Some(author) != owner)
+        let mut told = changes.messages[key].told.iter();
+        // What WAHA's list tells takes no message from anybody, whenever it was written.
+        told.any(|(author, told)| Some(author) != owner && !told.content.version.is_backfilled())
     };
     changes.messages.keys().filter(|key| is_contested(key)).cloned().collect()
 }

@@ -6,12 +6,13 @@
 //! Nothing but who exists and who is who is said here, which never changes back: it does no harm if
 //! the batch fails after all, and says the same again when it is tried again.
 
+use super::reread::Tellers;
 use super::write::write_changes;
 use crate::change::{Changes, ContactChange};
+use crate::store::Store;
 use crate::store::identity::known::KnownRows;
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::error::StoreError;
-use crate::store::{Store, feed};
 
 impl Store {
     /// Makes rows for whom nobody has told of, and merges who turn out to be one; returns what is
@@ -33,9 +34,9 @@ impl Store {
         }
         let transaction = self.begin().await?;
         let context = self.write_context(&transaction);
-        let written = write_changes(&context, news, known).await?;
-        feed::append(context.db, self.dialect, &context.log, context.now).await?;
-        self.commit(transaction, &written.known).await?;
+        let written = write_changes(&context, news, Tellers::default(), known).await?;
+        let place = self.append_changes(&context).await?;
+        self.commit(transaction, place, &written.known).await?;
         self.ids.learn(written.known.clone());
         Ok(written.known)
     }

@@ -80,9 +80,10 @@ pub(super) async fn of_messages<'a>(
 }
 
 /// How a message is named in every table that knows it.
-const CHAT_AND_ID: (&str, &str) = ("chat_id", "message_id");
+pub(super) const CHAT_AND_ID: (&str, &str) = ("chat_id", "message_id");
 
-async fn rows_of<'a>(
+/// Columns of the rows of a table that belong to these messages.
+pub(super) async fn rows_of<'a>(
     db: &CheckedTransaction,
     table: &'static str,
     columns: &[&str],

@@ -111,6 +111,14 @@ impl Homes {
         self.homes.insert(told, home);
     }
 
+    /// Where what was told of a message may be.
+    pub(super) fn places<'a>(
+        &'a self,
+        key: &'a MessageKey,
+    ) -> impl Iterator<Item = &'a MessageKey> {
+        self.homes.get(key).into_iter().chain([key])
+    }
+
     /// Where a telling of this author went.
     pub(super) fn of<'a>(&'a self, key: &'a MessageKey, author: &str) -> &'a MessageKey {
         self.homes.get(key).filter(|_| author == ME).unwrap_or(key)

@@ -1,6 +1,7 @@
 //! Opens a pool of connections to one server: time-outs, SQLite's settings, what new connections are
 //! asked, and how those that come back are looked at.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use sea_orm::sqlx::pool::PoolOptions;
 use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{ConnectOptions, Database, DatabaseConnection, DbBackend, DbErr};
+use tokio::time::timeout;
 
 use super::hosts::ServerUrl;
 use super::limit::MessageLimit;
@@ -24,6 +26,10 @@ use crate::telemetry::cause::Causes;
 
 /// How long a worker waits for a connection before it takes the database for away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection that comes back may take to answer. A statement that was cut off in the middle of
+/// a packet leaves a connection of MySQL's driver that waits for a rest that never comes, and a connection
+/// that waits is one that the pool has no more.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The name of a relay's socket.
 const MYSQL_SOCKET: &str = "mysql.sock";
 /// Prepared statements that a connection keeps: an upsert has one for each power of two of rows.
@@ -89,6 +95,11 @@ impl ServerPool {
         self.file.as_ref().and_then(SqliteFile::lost).map_or(Ok(()), Err)
     }
 
+    /// Where SQLite's file is.
+    pub(in crate::store) fn folder(&self) -> Option<PathBuf> {
+        Some(self.file.as_ref()?.path().parent()?.to_owned())
+    }
+
     /// Whether SQLite's file has to be opened again to be written.
     pub(super) fn is_file_writable_again(&self) -> bool {
         self.file.as_ref().is_some_and(SqliteFile::is_writable_again)
@@ -97,7 +108,7 @@ impl ServerPool {
     /// Closes all connections to SQLite's file. An error: somebody still uses one.
     pub(super) async fn close_file(&self) -> Result<(), DbErr> {
         let closing = self.db.get_sqlite_connection_pool().close();
-        let closed = tokio::time::timeout(ACQUIRE_TIMEOUT, closing).await;
+        let closed = timeout(ACQUIRE_TIMEOUT, closing).await;
         closed.map_err(|_| driver(sqlx::Error::PoolTimedOut))?;
         match &self.file {
             Some(file) => file.close().await.map_err(driver),
@@ -184,8 +195,11 @@ fn keep_present<DB: sqlx::Database>(
     })
     .after_release(move |connection, meta| {
         let is_kept = !back.is_outdated(meta.age);
-        let rests = is_at_rest(connection);
-        Box::pin(async move { Ok(is_kept && rests.await?) })
+        let rests = timeout(RELEASE_TIMEOUT, is_at_rest(connection));
+        Box::pin(async move {
+            let rests = rests.await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+            Ok(is_kept && rests)
+        })
     })
 }
 

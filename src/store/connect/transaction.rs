@@ -36,6 +36,7 @@ use super::pool::ServerPool;
 use crate::store::feed::{ChangeLog, FollowedTable};
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::error::{COMMIT_MAX, CommitError, StoreError};
+use crate::store::sql::merging::Merging;
 
 use crate::store::sql::upsert::{UPDATED_AT, Upsert};
 
@@ -102,6 +103,10 @@ pub(in crate::store) struct WriteContext<'a> {
     pub(in crate::store) now: DateTime<Utc>,
     /// What it has changed so far of what applications see.
     pub(in crate::store) log: ChangeLog,
+    /// Of a chat that turns out to be another one: so many messages move in one transaction.
+    pub(in crate::store) moved_at_once: u64,
+    /// Whether history is read again.
+    rereads: bool,
 }
 
 impl<'a> WriteContext<'a> {
@@ -109,8 +114,19 @@ impl<'a> WriteContext<'a> {
         db: &'a CheckedTransaction,
         dialect: Dialect,
         now: DateTime<Utc>,
+        moved_at_once: u64,
     ) -> Self {
-        Self { db, dialect, now, log: ChangeLog::default() }
+        Self { db, dialect, now, log: ChangeLog::default(), moved_at_once, rereads: false }
+    }
+
+    /// For webhooks that a newer normalizer reads again.
+    pub(in crate::store) fn rereading(self) -> Self {
+        Self { rereads: true, ..self }
+    }
+
+    /// How what webhooks tell merges with what is stored.
+    pub(in crate::store) fn merging(&self) -> Merging {
+        if self.rereads { Merging::of_history(self.dialect) } else { self.dialect.into() }
     }
 
     /// Writes rows of a table that applications follow.

@@ -73,6 +73,8 @@ kinds! {
     MessageMerged = "message.merged" of waha_messages,
     /// It was deleted because it is old (retention).
     MessageDeleted = "message.deleted" of waha_messages,
+    /// A message's file was stored, or it is known that it will not be.
+    Attachment = "attachment" of waha_attachments,
     /// Which ad or post brought a message.
     Referral = "referral" of waha_message_referrals,
     /// Somebody's reaction to a message, or its end.
@@ -85,6 +87,8 @@ kinds! {
     MemberAck = "message.ack" of waha_message_acks,
     /// A call.
     Call = "call" of waha_calls,
+    /// It was deleted because it is old (retention).
+    CallDeleted = "call.deleted" of waha_calls,
     /// How far somebody has read.
     Read = "read" of chat_reads,
     /// A member of a group.

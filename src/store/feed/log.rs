@@ -99,6 +99,11 @@ impl ChangeLog {
         Ok(())
     }
 
+    /// How many rows were gathered.
+    pub(in crate::store) fn len(&self) -> usize {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// What was gathered, in the order of tables and rows.
     pub(super) fn take(&self) -> BTreeMap<(&'static str, i64), ChangedRow> {
         std::mem::take(&mut *self.rows.lock().unwrap_or_else(PoisonError::into_inner))

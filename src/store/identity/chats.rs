@@ -83,7 +83,7 @@ pub(in crate::store) async fn upsert_chats<'c>(
     known: &KnownRows,
 ) -> Result<(), StoreError> {
     let rows = chat_rows(context, chats, known)?;
-    Ok(context.write(&chat::FOLLOWED, &chat::upsert(context.dialect), rows).await?)
+    Ok(context.write(&chat::FOLLOWED, &chat::upsert(context.merging()), rows).await?)
 }
 
 fn chat_rows<'c>(

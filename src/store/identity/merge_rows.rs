@@ -9,14 +9,16 @@ use entity::{waha_chats, waha_contacts};
 
 use super::canonical::IdentityMerge;
 use super::lids::assign_lids;
-use super::move_keys::{KeyMove, copy_rows, move_keys, update_row};
-use super::move_messages::{move_author, move_messages};
+use super::move_chat::move_chat;
+use super::move_keys::{KeyMove, MoveScope, copy_rows, move_keys, update_row};
+use super::move_messages::move_author;
 use super::retold::RetoldMessages;
 use crate::change::person::is_lid;
 use crate::change::{ChatChange, ChatKey};
 use crate::store::connect::transaction::WriteContext;
 use crate::store::sql::error::StoreError::{self, Vanished};
-use crate::store::tables::{BY_CHAT, BY_PERSON, chat, contact};
+use crate::store::sql::locks::lock_row;
+use crate::store::tables::{BY_PERSON, chat, contact};
 
 pub(super) async fn merge_rows(
     context: &WriteContext<'_>,
@@ -32,7 +34,8 @@ pub(super) async fn merge_rows(
         let (from, to) = (merge.merged.as_str().into(), merge.canonical.as_str().into());
         let (rules, column) = ((table.rules)(context.dialect), table.column);
         let followed = table.followed;
-        KeyMove { rules, column, from, to, session_id: Some(merge.session_id), followed }
+        let session_id = Some(merge.session_id);
+        KeyMove { rules, column, from, to, scope: MoveScope::All, session_id, followed }
     });
     move_keys(context, &moves).await
 }
@@ -74,7 +77,10 @@ async fn merge_chats(
 ) -> Result<(), StoreError> {
     let other = row_id(context, chat::TABLE, "chat_id", merge.session_id, &merge.merged).await?;
     if let Some(other) = other {
-        let rules = chat::upsert(context.dialect).rules();
+        // An application's open transaction that refers to it commits before: what it wrote moves, too. On PostgreSQL
+        // the update below would not wait for that.
+        lock_row(context.db, chat::TABLE, other).await?;
+        let rules = chat::upsert(context.dialect.into()).rules();
         let name = Value::from(merge.canonical.as_str());
         copy_rows(context, &rules, "chat_id", &name, &[other]).await?;
         update_row::<waha_chats::Entity>(context, chat::emptied(), other).await?;
@@ -84,14 +90,7 @@ async fn merge_chats(
     insert_phone_chats(context, merge, members).await?;
     point_chats_to(context, merge.session_id, members, name).await?;
     if let Some(other) = other {
-        move_messages(context, merge, (other, name), retold).await?;
-        let moves = BY_CHAT.map(|table| {
-            let (rules, column) = ((table.rules)(context.dialect), table.column);
-            // That one chat is another stands for all that was in it.
-            let (from, to, followed) = (other.into(), name.into(), None);
-            KeyMove { rules, column, from, to, session_id: None, followed }
-        });
-        move_keys(context, &moves).await?;
+        move_chat(context, merge, (other, name), retold).await?;
     }
     Ok(())
 }
@@ -110,7 +109,7 @@ async fn insert_phone_chats(
         chat::row(merge.session_id, &key, &ChatChange::default(), context.now)
     };
     let rows = phones.into_iter().map(row).collect();
-    Ok(context.write(&chat::FOLLOWED_NEW, &chat::upsert(context.dialect), rows).await?)
+    Ok(context.write(&chat::FOLLOWED_NEW, &chat::upsert(context.dialect.into()), rows).await?)
 }
 
 async fn point_chats_to(

@@ -12,13 +12,47 @@ use crate::store::sql::error::StoreError;
 use crate::store::sql::upsert::MergeRules;
 use crate::store::tables::chat;
 
+/// Which of the rows that have a key move.
+#[derive(Clone, Copy)]
+pub(in crate::store) enum MoveScope<'a> {
+    All,
+    /// Those of these messages, by their bare ids.
+    Messages(&'a [String]),
+    /// Those with these ids.
+    Rows(&'a [i64]),
+}
+
+impl MoveScope<'_> {
+    /// On a table, or what it is called in the statement.
+    pub(super) fn cond(self, table: &'static str) -> Cond {
+        let column = |name: &'static str| Expr::col((Alias::new(table), Alias::new(name)));
+        match self {
+            Self::All => Cond::all().add(Expr::cust("1 = 1")),
+            Self::Messages(ids) => {
+                Cond::all().add(column("message_id").is_in(ids.iter().map(String::as_str)))
+            }
+            Self::Rows(ids) => Cond::all().add(column("id").is_in(ids.iter().copied())),
+        }
+    }
+
+    /// The same of rows that these may meet where they move to. Said as well, because there may be a million.
+    pub(super) fn met(self, table: &'static str) -> Cond {
+        match self {
+            Self::Messages(_) => self.cond(table),
+            Self::All | Self::Rows(_) => Self::All.cond(table),
+        }
+    }
+}
+
 /// From where to where.
-pub(in crate::store) struct KeyMove {
+pub(in crate::store) struct KeyMove<'a> {
     pub(in crate::store) rules: MergeRules,
     /// The column that changes.
     pub(in crate::store) column: &'static str,
     pub(in crate::store) from: Value,
     pub(in crate::store) to: Value,
+    /// Which of them.
+    pub(in crate::store) scope: MoveScope<'a>,
     /// Only rows in chats of this session.
     pub(in crate::store) session_id: Option<i64>,
     /// What applications follow of it.
@@ -28,7 +62,7 @@ pub(in crate::store) struct KeyMove {
 /// Moves all rows of several moves, most of which are empty: one question finds the others.
 pub(in crate::store) async fn move_keys(
     context: &WriteContext<'_>,
-    moves: &[KeyMove],
+    moves: &[KeyMove<'_>],
 ) -> Result<(), StoreError> {
     let name = |number: usize| format!("move{number}");
     let mut select = Query::select();
@@ -44,7 +78,7 @@ pub(in crate::store) async fn move_keys(
     Ok(())
 }
 
-async fn move_key(context: &WriteContext<'_>, key_move: &KeyMove) -> Result<(), StoreError> {
+async fn move_key(context: &WriteContext<'_>, key_move: &KeyMove<'_>) -> Result<(), StoreError> {
     if let Some(followed) = &key_move.followed {
         // Also those that are about to go: whoever reads them finds nothing.
         let mut moving = Query::select();
@@ -81,7 +115,7 @@ async fn move_key(context: &WriteContext<'_>, key_move: &KeyMove) -> Result<(), 
 /// Ids of the rows whose key is taken where they move to.
 async fn colliding_ids(
     context: &WriteContext<'_>,
-    key_move: &KeyMove,
+    key_move: &KeyMove<'_>,
 ) -> Result<Vec<i64>, StoreError> {
     let (moving, there) = (Alias::new("moving"), Alias::new("there"));
     let key = &key_move.rules.key;
@@ -102,7 +136,9 @@ async fn colliding_ids(
         .join_as(sea_orm::sea_query::JoinType::InnerJoin, table, there, same)
         .and_where(
             Expr::col((moving.clone(), Alias::new(key_move.column))).eq(key_move.from.clone()),
-        );
+        )
+        .cond_where(key_move.scope.cond("moving"))
+        .cond_where(key_move.scope.met("there"));
     if let Some(session_id) = key_move.session_id {
         let chat = Expr::col((moving, Alias::new("chat_id")));
         select
@@ -162,19 +198,24 @@ pub(in crate::store) async fn update_row<E: EntityTrait>(
     Ok(())
 }
 
-impl KeyMove {
-    /// The rows that are to be moved.
+impl KeyMove<'_> {
+    /// The rows that are to be moved, whichever they are: of most tables there are none.
     fn rows(&self) -> SelectStatement {
         let mut select = Query::select();
         select
             .expr(Expr::val(1))
             .from(Alias::new(self.rules.table))
-            .cond_where(self.which(&self.from));
+            .cond_where(self.any(&self.from));
         select
     }
 
-    /// The rows with this in the column.
+    /// Those of the scope with this in the column.
     fn which(&self, value: &Value) -> Cond {
+        self.any(value).add(self.scope.cond(self.rules.table))
+    }
+
+    /// The rows with this in the column.
+    fn any(&self, value: &Value) -> Cond {
         let moving = Expr::col(Alias::new(self.column)).eq(value.clone());
         let which = Cond::all().add(moving);
         let Some(session_id) = self.session_id else { return which };

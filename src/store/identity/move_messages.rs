@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use sea_orm::sea_query::{
     Alias, Asterisk, Cond, Expr, ExprTrait, JoinType, Query, SelectStatement, UnionType,
 };
-use sea_orm::{ConnectionTrait, QueryResult};
+use sea_orm::{ConnectionTrait, Order, QueryResult};
 
 use super::canonical::IdentityMerge;
-use super::move_keys::indexed;
+use super::move_keys::{MoveScope, indexed};
 use super::pointers::{point, retire};
 use super::retold::RetoldMessages;
 use crate::change::{ChatKey, MessageChange, MessageKey, MessageStatus, Register, Version};
@@ -22,22 +22,25 @@ use crate::store::sql::locks::lock_row;
 use crate::store::tables::{claim, message};
 
 const MESSAGES: &str = "waha_messages";
-const CLAIMS: &str = "waha_message_claims";
+pub(super) const CLAIMS: &str = "waha_message_claims";
 /// The row that a row meets.
 const THERE: &str = "there_id";
 /// Tables that say who did something to a message, in a column `author`.
 const BY_AUTHOR: [&str; 4] = [MESSAGES, CLAIMS, "waha_message_edits", "waha_message_revocations"];
 
-/// Messages of a chat that becomes one with another.
+/// Messages of a chat that becomes one with another, which is `chat` by now.
 pub(super) async fn move_messages(
     context: &WriteContext<'_>,
-    merge: &IdentityMerge<'_>,
+    chat: &ChatKey,
     (from, to): (i64, i64),
+    scope: MoveScope<'_>,
     retold: &mut RetoldMessages,
 ) -> Result<(), StoreError> {
     let (mut meetings, mut message_ids) = (Vec::new(), Vec::new());
-    let key = |message_id: String| MessageKey { chat: merge.chat(), message_id };
-    for row in context.db.query_all(&meeting(from, to)).await? {
+    let key = |message_id: String| MessageKey { chat: chat.clone(), message_id };
+    let mut meeting = meeting(from, to);
+    meeting.cond_where(scope.cond("moving")).cond_where(scope.met("there"));
+    for row in context.db.query_all(&meeting).await? {
         let message_id: String = row.try_get("", "message_id")?;
         retold.add(key(message_id.clone()), telling(&row, true)?);
         meetings.push((retire(context, &row).await?, row.try_get("", THERE)?));
@@ -59,7 +62,8 @@ pub(super) async fn move_messages(
         update
             .table(Alias::new(table))
             .values([("chat_id", Expr::val(to)), ("updated_at", context.now_value())])
-            .and_where(Expr::col(Alias::new("chat_id")).eq(from));
+            .and_where(Expr::col(Alias::new("chat_id")).eq(from))
+            .cond_where(scope.cond(table));
         context.db.execute(&update).await?;
     }
     Ok(())
@@ -127,6 +131,20 @@ async fn messages_touched(
     Ok(touched)
 }
 
+/// Claims whose message has no row, as hands left them: told again where they belong.
+pub(super) async fn move_claims(
+    context: &WriteContext<'_>,
+    chat: &ChatKey,
+    scope: MoveScope<'_>,
+    retold: &mut RetoldMessages,
+) -> Result<(), StoreError> {
+    for row in take_claims(context, scope.cond(CLAIMS)).await? {
+        let key = MessageKey { chat: chat.clone(), message_id: row.try_get("", "message_id")? };
+        retold.add(key, telling(&row, false)?);
+    }
+    Ok(())
+}
+
 /// Reads claims and takes them away.
 async fn take_claims(
     context: &WriteContext<'_>,
@@ -182,13 +200,33 @@ fn of(table: &'static str, column: &'static str) -> Expr {
     Expr::col((Alias::new(table), Alias::new(column)))
 }
 
+/// Bare ids of messages that have a row in both chats, at most so many, the newest first.
+pub(super) async fn meeting_ids(
+    context: &WriteContext<'_>,
+    (from, to): (i64, i64),
+    limit: u64,
+) -> Result<Vec<String>, StoreError> {
+    let mut select = both(from, to);
+    select
+        .column((Alias::new("moving"), Alias::new("message_id")))
+        .order_by((Alias::new("moving"), Alias::new("sent_at")), Order::Desc)
+        .limit(limit);
+    let rows = context.db.query_all(&select).await?;
+    Ok(rows.iter().map(|row| row.try_get("", "message_id")).collect::<Result<_, _>>()?)
+}
+
 /// Rows of one chat whose message has a row in the other.
 fn meeting(from: i64, to: i64) -> SelectStatement {
+    let mut select = both(from, to);
+    select.column((Alias::new("moving"), Asterisk)).expr_as(of("there", "id"), Alias::new(THERE));
+    select
+}
+
+/// Messages that have a row in both chats.
+fn both(from: i64, to: i64) -> SelectStatement {
     let same = of("there", "message_id").eq(of("moving", "message_id"));
     let mut select = Query::select();
     select
-        .column((Alias::new("moving"), Asterisk))
-        .expr_as(of("there", "id"), Alias::new(THERE))
         .from_as(Alias::new(MESSAGES), Alias::new("moving"))
         .join_as(
             JoinType::InnerJoin,

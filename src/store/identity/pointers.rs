@@ -40,5 +40,18 @@ pub(in crate::store) async fn point(
     update = update.col_expr(Column::MergedInto, Expr::val(to));
     update = update.col_expr(Column::UpdatedAt, context.now_value());
     update.filter(which).exec(context.db).await?;
+    move_file(context, from, to).await
+}
+
+/// The file goes with its message, unless that has one already: then both stay, as two told it.
+async fn move_file(context: &WriteContext<'_>, from: i64, to: i64) -> Result<(), StoreError> {
+    use entity::waha_attachments::{Column, Entity};
+    let there = Entity::find().filter(Column::MessageRowId.is_in([from, to])).all(context.db);
+    let [file] = &*there.await? else { return Ok(()) };
+    let update = Entity::update_many()
+        .col_expr(Column::MessageRowId, Expr::val(to))
+        .col_expr(Column::UpdatedAt, context.now_value())
+        .filter(Column::Id.eq(file.id));
+    update.exec(context.db).await?;
     Ok(())
 }

@@ -26,7 +26,7 @@ use crate::store::sql::error::StoreError;
 use crate::store::sql::upsert::Upsert;
 
 pub use entity::feed_consumers::Model as ConsumerRow;
-pub use operate::ConsumerRefusal;
+pub use operate::{ConsumerRefusal, NextChange};
 
 /// Whether something is delivered to a consumer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,12 +49,21 @@ pub enum ConsumerKind {
 }
 
 /// A session as people call it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SessionName {
     /// Configured WAHA server.
     pub source: String,
     /// WAHA's name of the session.
     pub name: String,
+}
+
+/// What a consumer gets of the feed; what is empty does not restrict.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subscription {
+    /// Only changes of these kinds.
+    pub kinds: Vec<ChangeKind>,
+    /// Only of these sessions.
+    pub sessions: Vec<SessionName>,
 }
 
 impl ConsumerState {
@@ -240,17 +249,16 @@ impl Store {
         Ok(first.one(&self.pool().db).await?.map(|change| change.changed_at))
     }
 
-    /// What passes to a consumer of these kinds and sessions; what is empty does not restrict.
+    /// What passes to a consumer with this subscription.
     pub async fn change_filter(
         &self,
-        kinds: &[ChangeKind],
-        sessions: &[SessionName],
+        subscription: &Subscription,
     ) -> Result<ChangeFilter, StoreError> {
-        let sessions = match sessions {
+        let sessions = match &*subscription.sessions {
             [] => None,
             names => Some(self.session_ids(names).await?),
         };
-        Ok(ChangeFilter { kinds: kinds.to_vec(), sessions })
+        Ok(ChangeFilter { kinds: subscription.kinds.clone(), sessions })
     }
 
     /// Ids of the sessions with these names, as far as there are such.

@@ -1,6 +1,6 @@
 //! How many dead letters and sessions there are, by state and status. Called by `monitor`.
 
-use sea_orm::sea_query::{Alias, Expr, Func, Query};
+use sea_orm::sea_query::{Alias, Asterisk, Expr, Func, Query};
 use sea_orm::{ConnectionTrait, TryGetable};
 
 use crate::store::Store;
@@ -25,7 +25,7 @@ impl Store {
         let mut select = Query::select();
         select
             .column(Alias::new(column))
-            .expr_as(Func::count(Expr::col(Alias::new("id"))), Alias::new("rows"))
+            .expr_as(Func::count(Expr::col(Asterisk)), Alias::new("rows"))
             .from(Alias::new(table))
             .group_by_col(Alias::new(column));
         let mut counts = Vec::new();

@@ -4,21 +4,30 @@
 //! a row of the tables that is read after it is at least as new as its position says.
 
 mod rows;
+mod sizes;
 
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
+use serde_json::json;
 
 use entity::waha_changes::{self, Column};
 use entity::waha_feed;
 
 use crate::store::Store;
-use crate::store::feed::ChangeKind;
+use crate::store::audit::{self, Actor, AuditAction, AuditEntry};
+use crate::store::feed::{ChangeKind, renew_epoch};
 use crate::store::sql::error::StoreError;
 
-pub use rows::ChangeWithRow;
 pub(super) use rows::row_json;
+pub use rows::{ChangeWithRow, PageWithRows};
 
 /// Most changes that are read at once.
 pub const PAGE_MAX: u64 = 1_000;
+/// What the rows of a page hold together at most, but for a page of one: who reads slowly is one of many, and each
+/// has a page in memory.
+pub const ROWS_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Where the feed stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +65,7 @@ pub enum Gone {
     },
     /// The database was restored from a backup, so positions mean something else.
     #[error(
-        "this feed is of epoch {epoch}, as the database was restored: read the position, read the tables, \
+        "this feed is of epoch {epoch}, as the database was restored or has lost its newest history: read the position, read the tables, \
          then follow from that position"
     )]
     OtherEpoch {
@@ -124,10 +133,32 @@ impl ChangeFilter {
 impl Store {
     /// Where the feed stands now.
     pub async fn feed_state(&self) -> Result<FeedState, StoreError> {
-        let row = waha_feed::Entity::find().one(&self.pool().db).await?;
-        let waha_feed::Model { id: _, epoch, position, oldest_position } =
-            row.ok_or(StoreError::Vanished("waha_feed"))?;
-        Ok(FeedState { epoch, position, oldest_position })
+        feed_state(&self.pool().db).await
+    }
+
+    /// Gives the feed another epoch, after a restore from a backup: whoever read further than that is told so.
+    /// Consumers and the search go on where they are. Returns how it stands then.
+    pub async fn renew_feed(&self, actor: &Actor) -> Result<FeedState, StoreError> {
+        let _turn = self.turn().await;
+        let db = self.begin().await?;
+        let now = self.clock.now();
+        // Takes the lock that whoever writes to the feed waits for.
+        let kept = Expr::col(waha_feed::Column::Position);
+        waha_feed::Entity::update_many()
+            .col_expr(waha_feed::Column::Position, kept)
+            .exec(&db)
+            .await?;
+        let before = feed_state(&db).await?;
+        let after =
+            FeedState { epoch: renew_epoch(&db, &before.epoch, now).await?, ..before.clone() };
+        let values =
+            |state: &FeedState| Some(json!({ "epoch": state.epoch, "position": state.position }));
+        let (old_values, new_values) = (values(&before), values(&after));
+        let entry =
+            AuditEntry { old_values, new_values, ..AuditEntry::new(AuditAction::Renew, actor) };
+        audit::insert(&db, &entry, now).await?;
+        db.commit().await?;
+        Ok(after)
     }
 
     /// What changed after a cursor, at most `limit` changes; or why it can't be read on from there. The state,
@@ -169,6 +200,13 @@ impl Store {
         let last = changes.last().map(|change| change.position).filter(|_| is_full);
         Ok(ChangePage { position: last.unwrap_or(state.position), changes })
     }
+}
+
+async fn feed_state(db: &impl ConnectionTrait) -> Result<FeedState, StoreError> {
+    let row = waha_feed::Entity::find().one(db).await?;
+    let waha_feed::Model { id: _, epoch, position, oldest_position } =
+        row.ok_or(StoreError::Vanished("waha_feed"))?;
+    Ok(FeedState { epoch, position, oldest_position })
 }
 
 #[cfg(test)]

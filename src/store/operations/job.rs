@@ -16,15 +16,18 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query, UpdateStatement};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, EntityTrait, FromQueryResult, Order, QueryFilter, QueryOrder, QuerySelect,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use entity::dead_letter_replays as replays;
 use entity::replay_jobs::{Column, Entity};
+use entity::{dead_letter_replays as replays, dead_letters};
 
 use super::dead_letter::DeadLetterFilter;
 use crate::store::Store;
+use crate::store::apply::outcome::Outcome;
 use crate::store::connect::transaction::CheckedTransaction;
 use crate::store::sql::error::StoreError;
 
@@ -75,7 +78,19 @@ impl JobState {
 pub type JobOutcomes = BTreeMap<String, i64>;
 
 /// Stands for the outcome of replays that have none yet.
-const ON_THEIR_WAY: &str = "on_their_way";
+pub const ON_THEIR_WAY: &str = "on_their_way";
+
+/// Groups that are named, the largest.
+const GROUPS_AGAIN_MAX: u64 = 10;
+
+/// Dead letters of one group that a job replayed and that failed again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, FromQueryResult)]
+pub struct GroupAgain {
+    /// Its name.
+    pub group: String,
+    /// How many.
+    pub count: i64,
+}
 
 impl Store {
     /// Jobs below `before_id`, newest first.
@@ -126,6 +141,25 @@ impl Store {
             outcomes.entry(job).or_default().insert(outcome, count);
         }
         Ok(outcomes)
+    }
+
+    /// The groups of those that a job replayed and that are dead letters again, the largest first.
+    pub async fn groups_again(&self, job: i64) -> Result<Vec<GroupAgain>, StoreError> {
+        let mut failed = Query::select();
+        failed
+            .column(replays::Column::DeadLetterId)
+            .from(replays::Entity)
+            .and_where(replays::Column::JobId.eq(job))
+            .and_where(replays::Column::Outcome.eq(Outcome::DeadLettered("").name()));
+        let groups = dead_letters::Entity::find()
+            .select_only()
+            .column_as(dead_letters::Column::Fingerprint, "group")
+            .column_as(dead_letters::Column::Id.count(), "count")
+            .filter(dead_letters::Column::Id.in_subquery(failed))
+            .group_by(dead_letters::Column::Fingerprint)
+            .order_by(Expr::col(Alias::new("count")), Order::Desc)
+            .limit(GROUPS_AGAIN_MAX);
+        Ok(groups.into_model::<GroupAgain>().all(&self.pool().db).await?)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whether the tables could be written now: asked when no webhook was applied for a while.
 //!
-//! Called by `monitor` and by workers that wait for the end of an outage. Leaves nothing behind: the
+//! Called by `monitor`, by workers that wait for the end of an outage, and by `check`. Leaves nothing behind: the
 //! statements on webhooks' tables are of no rows, and their transaction is rolled back. A database that
 //! is read-only, that lacks a right or a table, or that hangs says so all the same. Whether the disk
 //! takes anything shows only at a commit, so the time in one row of `waha_processes` is written.
@@ -10,33 +10,54 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder
 
 use entity::waha_processes::{ActiveModel, Column, Entity};
 
+use super::processes::{ProcessBeat, ProcessIdentity, first_row};
 use crate::store::Store;
 use crate::store::sql::error::StoreError;
 
 /// Tables that neither applying nor burying writes as a rule, so that their state stops no worker.
-const OTHERS: [&str; 7] = [
+const OTHERS: [&str; 9] = [
     "audit_logs",
     "dead_letter_edits",
     "dead_letter_parts",
     "replay_jobs",
+    "retention_cursors",
     "waha_message_words",
     "waha_processes",
     "waha_search",
+    "webhook_dictionaries",
 ];
 
-/// Tables of the feed, whose rows have no time of their last change.
-const OF_FEED: [&str; 2] = ["waha_changes", "waha_feed"];
-const FEED: &str = "INSERT INTO waha_changes SELECT * FROM waha_changes WHERE 1 = 0; \
-                    UPDATE waha_feed SET position = position WHERE 1 = 0";
+/// Tables whose rows have no time of their last change.
+const TIMELESS: [&str; 3] = ["waha_changes", "waha_feed", "webhook_bodies"];
+const OF_TIMELESS: &str = "INSERT INTO waha_changes SELECT * FROM waha_changes WHERE 1 = 0; \
+                           UPDATE waha_feed SET position = position WHERE 1 = 0; \
+                           INSERT INTO webhook_bodies SELECT * FROM webhook_bodies WHERE 1 = 0";
 
 impl Store {
-    /// Tries to insert into and to update every table that webhooks end in.
+    /// Tries to insert into and to update every table that webhooks end in, and whether a commit gets through.
     pub async fn probe(&self) -> Result<(), StoreError> {
         let _turn = self.turn().await;
+        self.try_writing().await?;
+        self.commit_something().await
+    }
+
+    /// The same without a commit, so that nothing is changed: for `check`.
+    pub async fn check_rights(&self) -> Result<(), StoreError> {
+        let _turn = self.turn().await;
+        self.try_writing().await?;
+        let db = self.begin().await?;
+        // A row, which is there within this transaction alone.
+        let row = first_row(&ProcessIdentity::nobody(), &ProcessBeat::default(), self.clock.now());
+        Entity::insert(row).exec(&db).await?;
+        let written = Entity::find().filter(Column::Instance.eq("")).one(&db).await?;
+        db.rollback().await?;
+        written.map(drop).ok_or(StoreError::Vanished("waha_processes"))
+    }
+
+    async fn try_writing(&self) -> Result<(), StoreError> {
         let db = self.begin().await?;
         db.execute_unprepared(&statements()).await?;
-        db.rollback().await?;
-        self.commit_something().await
+        db.rollback().await
     }
 
     async fn commit_something(&self) -> Result<(), StoreError> {
@@ -59,7 +80,7 @@ fn statements() -> String {
              UPDATE {table} SET updated_at = updated_at WHERE 1 = 0"
         )
     };
-    let is_alike = |table: &&str| !OTHERS.contains(table) && !OF_FEED.contains(table);
+    let is_alike = |table: &&str| !OTHERS.contains(table) && !TIMELESS.contains(table);
     let written = migration::tables().filter(is_alike).map(of_table);
-    written.chain([FEED.to_owned()]).collect::<Vec<_>>().join("; ")
+    written.chain([OF_TIMELESS.to_owned()]).collect::<Vec<_>>().join("; ")
 }

@@ -39,6 +39,14 @@ pub struct ProcessIdentity {
     pub started_at: DateTime<Utc>,
 }
 
+impl ProcessIdentity {
+    /// Whose row is never committed.
+    pub(super) fn nobody() -> Self {
+        let (instance, host) = (String::new(), String::new());
+        Self { instance, host, pid: 0, role: "", started_at: DateTime::UNIX_EPOCH }
+    }
+}
+
 /// What a process says when it beats.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProcessBeat {
@@ -114,7 +122,11 @@ fn beat_columns(beat: &ProcessBeat, now: DateTime<Utc>) -> ActiveModel {
     }
 }
 
-fn first_row(process: &ProcessIdentity, beat: &ProcessBeat, now: DateTime<Utc>) -> ActiveModel {
+pub(super) fn first_row(
+    process: &ProcessIdentity,
+    beat: &ProcessBeat,
+    now: DateTime<Utc>,
+) -> ActiveModel {
     ActiveModel {
         instance: Set(process.instance.clone()),
         host: Set(fitting(&process.host)),

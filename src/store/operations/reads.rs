@@ -5,15 +5,15 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use entity::{chat_reads, waha_chats, waha_messages as message};
 
 use super::sessions::SessionReach;
 use crate::change::chat::USER_READER;
 use crate::store::Store;
+use crate::store::apply::chat_moves::chats_of;
 use crate::store::connect::transaction::WriteContext;
-use crate::store::feed;
 use crate::store::sql::error::StoreError;
 use crate::store::sql::locks::lock_row;
 use crate::store::tables::{chat, read};
@@ -75,8 +75,8 @@ impl Store {
             Some(chat) => match mark(&context, &chat, &told.up_to).await? {
                 Some(mark) => {
                     let row = write(&context, chat.id, told, mark).await?;
-                    feed::append(&db, self.dialect, &context.log, context.now).await?;
-                    db.commit().await?;
+                    let place = self.append_changes(&context).await?;
+                    self.commit_changes(db, place).await?;
                     return Ok(Ok(row));
                 }
                 None => ReadRefusal::Message,
@@ -109,45 +109,74 @@ async fn conversation(
     Err(StoreError::Vanished(chat::TABLE))
 }
 
-/// The message up to which is read. A time before all messages is a mark, too; one to come is none, or what
-/// comes until then would be read.
+/// The message up to which is read, and when. A time before all messages is a mark, too; one to come is none,
+/// or what comes until then would be read.
 async fn mark(
     context: &WriteContext<'_>,
     chat: &waha_chats::Model,
     up_to: &ReadUpTo,
 ) -> Result<Option<Mark>, StoreError> {
-    let shown = message::Entity::find()
-        .select_only()
-        .columns([message::Column::MessageId, message::Column::SentAt])
-        .column(message::Column::CreatedAt)
-        .filter(message::Column::SessionId.eq(chat.session_id))
-        .filter(message::Column::ChatId.eq(chat.id))
-        .filter(message::Column::IsStub.eq(false));
+    let chats = chats_of(context.db, chat.id).await?;
     let found = match up_to {
-        ReadUpTo::Message(id) => shown.filter(message::Column::MessageId.eq(id)),
-        ReadUpTo::Time(at) => newest_until(context, shown, *at),
+        ReadUpTo::Message(id) => shown(chat, &chats).filter(message::Column::MessageId.eq(id)),
+        ReadUpTo::Time(at) => newest_until(context, chat, &chats, *at),
     };
     let found: Option<(String, Option<DateTime<Utc>>, DateTime<Utc>)> =
         found.into_tuple().one(context.db).await?;
     Ok(match (found, up_to) {
-        (Some((id, sent_at, created_at)), _) => Some((Some(id), sent_at.unwrap_or(created_at))),
+        (Some((_, Some(sent_at), _)), _) => Some(mark_at(context, chat, &chats, sent_at).await?),
+        (Some((id, None, created_at)), _) => Some((Some(id), created_at)),
         (None, ReadUpTo::Time(at)) => Some((None, Ord::min(*at, context.now))),
         (None, ReadUpTo::Message(_)) => None,
     })
 }
 
-/// As `waha_chats` orders its last messages.
+/// The mark for a message that was sent then. Its time is at most that of the chat's last message: one that
+/// claims a day to come would have what comes until then read. Its message is the newest row of that time, so
+/// that what comes later with the same time, which has whole seconds, is unread.
+async fn mark_at(
+    context: &WriteContext<'_>,
+    chat: &waha_chats::Model,
+    chats: &[i64],
+    sent_at: DateTime<Utc>,
+) -> Result<Mark, StoreError> {
+    let at = chat.last_message_at.map_or(sent_at, |last| Ord::min(sent_at, last));
+    let bound = |at: DateTime<Utc>| Expr::val(context.dialect.bind(at.into()));
+    let newest = shown(chat, chats)
+        .filter(Expr::col(message::Column::SentAt).gte(bound(at)))
+        .filter(Expr::col(message::Column::SentAt).lte(bound(sent_at)))
+        .order_by_desc(message::Column::Id)
+        .limit(1);
+    let newest: Option<(String, Option<DateTime<Utc>>, DateTime<Utc>)> =
+        newest.into_tuple().one(context.db).await?;
+    Ok((newest.map(|(id, _, _)| id), at))
+}
+
+/// Messages of a chat that lists show: bare ids, when they were sent and written. `chats`: the rows that they are in.
+fn shown(chat: &waha_chats::Model, chats: &[i64]) -> sea_orm::Select<message::Entity> {
+    message::Entity::find()
+        .select_only()
+        .columns([message::Column::MessageId, message::Column::SentAt])
+        .column(message::Column::CreatedAt)
+        .filter(message::Column::SessionId.eq(chat.session_id))
+        .filter(message::Column::ChatId.is_in(chats.iter().copied()))
+        .filter(message::Column::IsStub.eq(false))
+}
+
+/// The newest; any, if that is the time of the chat's last message: no other is believed to be newer.
 fn newest_until(
     context: &WriteContext<'_>,
-    shown: sea_orm::Select<message::Entity>,
+    chat: &waha_chats::Model,
+    chats: &[i64],
     at: DateTime<Utc>,
 ) -> sea_orm::Select<message::Entity> {
+    let is_all = chat.last_message_at.is_some_and(|last| at >= last);
     let until = Expr::val(context.dialect.bind(at.into()));
-    let id = Expr::cust(context.dialect.by_bytes("message_id"));
-    shown
-        .filter(Expr::col(message::Column::SentAt).lte(until))
+    let until = Expr::col(message::Column::SentAt).lte(until);
+    let has_time = message::Column::SentAt.is_not_null();
+    shown(chat, chats)
+        .filter(if is_all { has_time } else { until })
         .order_by_desc(message::Column::SentAt)
-        .order_by(id, Order::Desc)
         .limit(1)
 }
 

@@ -1,11 +1,25 @@
-//! Lets go of bodies in the ledger, and of the old end of the feed. The ledger's rows stay: repetitions are
-//! known for ever, and counted.
+//! Lets go of bodies (`bodies`), of the ledger's rows (`ledger`) or whole months (`parts`) whose counts stay (`sums`), of messages and calls
+//! (`messages`), of the old end of the feed, and of what is settled (`settled`); says how much that would be (`removable`); moves bodies out of the
+//! ledger (`moving`).
 //!
-//! Called by `retention`. Dead letters keep bodies of their own.
+//! Called by `retention` and `packing`. Dead letters keep bodies of their own.
+
+mod bodies;
+mod cursor;
+mod lag;
+mod ledger;
+mod messages;
+pub mod month;
+mod moving;
+pub(super) mod parts;
+mod pass;
+mod removable;
+mod settled;
+pub(super) mod sums;
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, Query};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use entity::{waha_changes, waha_feed};
 
@@ -13,47 +27,23 @@ use super::processes::AHEAD_MAX;
 use crate::store::Store;
 use crate::store::sql::error::StoreError;
 
-const TABLE: &str = "webhook_events";
+pub use ledger::OldWebhooks;
+pub use messages::{AgedTable, MESSAGE_TABLES};
+pub use parts::{DuePart, PartLimit};
+pub use pass::AgedPass;
+pub use removable::RemovableRows;
+
+/// What some tables hold of persons, by kind.
+pub fn personal_kinds(tables: &[&str]) -> Vec<&'static str> {
+    let kinds = entity::personal::kinds(tables.iter().copied());
+    kinds.into_iter().map(entity::personal::PersonalData::name).collect()
+}
 
 impl Store {
-    /// Empties up to `rows_max` bodies of webhooks that were received before `before`, in the order of
-    /// their ids, from after `after` on. Returns the last id; none when there is nothing left.
-    pub async fn forget_bodies(
-        &self,
-        before: DateTime<Utc>,
-        after: i64,
-        rows_max: u64,
-    ) -> Result<Option<i64>, StoreError> {
-        let column = |name: &'static str| Expr::col(Alias::new(name));
-        let mut select = Query::select();
-        select
-            .column(Alias::new("id"))
-            .from(Alias::new(TABLE))
-            .and_where(column("id").gt(after))
-            .and_where(column("received_at").lt(Expr::val(self.dialect.bind(before.into()))))
-            .and_where(column("body").is_not_null())
-            .order_by(Alias::new("id"), sea_orm::Order::Asc)
-            .limit(rows_max);
-        let rows = self.pool().db.query_all(&select).await?;
-        let ids: Vec<i64> =
-            rows.iter().map(|row| row.try_get("", "id")).collect::<Result<_, _>>()?;
-        let Some(last) = ids.last().copied() else { return Ok(None) };
-        let mut update = Query::update();
-        update
-            .table(Alias::new(TABLE))
-            .value("body", Option::<Vec<u8>>::None)
-            .and_where(column("id").is_in(ids));
-        let _turn = self.turn().await;
-        let db = self.begin().await?;
-        db.execute(&update).await?;
-        db.commit().await?;
-        Ok(Some(last))
-    }
-
     /// Deletes up to `rows_max` changes from the old end of the feed, up to the first one that is not from
-    /// before `before`. The newest change stays. Returns whether there may be more.
-    pub async fn cut_feed(&self, before: DateTime<Utc>, rows_max: u64) -> Result<bool, StoreError> {
-        let Some(last) = self.last_to_cut(before, rows_max).await? else { return Ok(false) };
+    /// before `before`. The newest change stays. Returns how many.
+    pub async fn cut_feed(&self, before: DateTime<Utc>, rows_max: u64) -> Result<u64, StoreError> {
+        let Some(last) = self.last_to_cut(before, rows_max).await? else { return Ok(0) };
         let _turn = self.turn().await;
         let db = self.begin().await?;
         let old = waha_changes::Column::Position.lte(last);
@@ -65,7 +55,7 @@ impl Store {
             .exec(&db)
             .await?;
         db.commit().await?;
-        Ok(cut.rows_affected == rows_max)
+        Ok(cut.rows_affected)
     }
 
     /// The last of the oldest changes that are all old. One that claims to be of the time to come, by a clock

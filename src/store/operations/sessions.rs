@@ -5,17 +5,22 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use sea_orm::{
     ColumnTrait, Condition, EntityTrait, FromQueryResult, Order, QueryFilter, QueryOrder,
     QuerySelect,
 };
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use entity::{waha_sessions as session, webhook_events as webhook};
+use entity::{
+    waha_session_statuses as status, waha_sessions as session, webhook_events as webhook,
+};
 
 use crate::store::Store;
 use crate::store::sql::error::StoreError;
+use crate::webhook::BACKFILL_PREFIX;
 
 /// The status of a session that should hear from WhatsApp.
 const WORKING: &str = "WORKING";
@@ -23,6 +28,13 @@ const WORKING: &str = "WORKING";
 const FAILED: &str = "FAILED";
 /// Tells that a session changed its status: the end of an interruption rather than of a pause.
 const STATUS_EVENT: &str = "session.status";
+
+/// Webhooks among which the one that was told last is looked for: repetitions come out of order.
+const LAST_TOLD: u64 = 20;
+/// A clock that is ahead by more counts as ahead by this.
+const AHEAD_MAX: TimeDelta = TimeDelta::hours(1);
+/// States of a session that are told.
+const STATUSES_MAX: u64 = 50;
 
 /// Sessions read at a time.
 const PAGE: u64 = 1000;
@@ -49,7 +61,7 @@ impl SessionReach {
         (self != Self::default()).then_some(self)
     }
 
-    fn condition(&self) -> Condition {
+    pub(super) fn condition(&self) -> Condition {
         let among = |column: session::Column, names: &[String]| {
             (!names.is_empty()).then(|| column.is_in(names))
         };
@@ -76,6 +88,26 @@ pub struct SessionRow {
     pub last_webhook_at: Option<DateTime<Utc>>,
 }
 
+/// What runs a session, and its states.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SessionHistory {
+    /// `WEBJS`, `NOWEB`, `GOWS` or `WPP`.
+    pub engine: Option<String>,
+    /// Release of WAHA.
+    pub waha_version: Option<String>,
+    /// The last that WAHA told, newest first; at most 50.
+    pub statuses: Vec<SessionStatus>,
+}
+
+/// A state of a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SessionStatus {
+    /// WAHA's word.
+    pub status: String,
+    /// Since when, by WAHA's clock.
+    pub at: DateTime<Utc>,
+}
+
 impl SessionRow {
     /// Whether somebody must look after it.
     pub fn is_failed(&self) -> bool {
@@ -92,7 +124,31 @@ impl Store {
         limit: u64,
     ) -> Result<Vec<SessionRow>, StoreError> {
         let rows = select(after_id, limit).filter(reach.condition()).into_model::<SessionRow>();
-        Ok(rows.all(&self.pool().db).await?)
+        Ok(rows.all(&self.reading()).await?)
+    }
+
+    /// One session within reach.
+    pub async fn session(
+        &self,
+        reach: &SessionReach,
+        id: i64,
+    ) -> Result<Option<SessionRow>, StoreError> {
+        let row = reports().filter(session::Column::Id.eq(id)).filter(reach.condition());
+        Ok(row.into_model::<SessionRow>().one(&self.reading()).await?)
+    }
+
+    /// What runs a session, and the last states that WAHA told of it, newest first.
+    pub async fn session_history(&self, id: i64) -> Result<SessionHistory, StoreError> {
+        let db = self.reading();
+        let row = session::Entity::find_by_id(id).one(&db).await?;
+        let statuses = status::Entity::find()
+            .filter(status::Column::SessionId.eq(id))
+            .order_by_desc(status::Column::At)
+            .limit(STATUSES_MAX);
+        let statuses = statuses.all(&db).await?.into_iter();
+        let (engine, waha_version) = row.map_or((None, None), |row| (row.engine, row.waha_version));
+        let statuses = statuses.map(|row| SessionStatus { status: row.status, at: row.at });
+        Ok(SessionHistory { engine, waha_version, statuses: statuses.collect() })
     }
 
     /// Ids of the sessions within reach.
@@ -166,22 +222,52 @@ impl Store {
             .columns([received_at, webhook::Column::EventType])
             .filter(webhook::Column::Source.eq(&row.source))
             .filter(webhook::Column::Session.eq(&row.name))
+            .filter(webhook::Column::WebhookId.not_like(made_here()))
             .filter(side)
             .order_by(received_at, order)
             .limit(1);
         Ok(found.into_tuple().one(&self.pool().db).await?)
     }
+
+    /// When the last webhooks of a session were told, by WAHA's clock; one that is ahead by more than an hour counts as
+    /// an hour ahead.
+    pub async fn last_told_at(&self, session_id: i64) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let pool = self.pool();
+        let found = session::Entity::find_by_id(session_id).one(&pool.db).await?;
+        let Some(found) = found else { return Ok(None) };
+        let last = webhook::Entity::find()
+            .select_only()
+            .columns([webhook::Column::WebhookAt, webhook::Column::ReceivedAt])
+            .filter(webhook::Column::Source.eq(found.source))
+            .filter(webhook::Column::Session.eq(found.name))
+            .filter(webhook::Column::WebhookId.not_like(made_here()))
+            .order_by_desc(webhook::Column::ReceivedAt)
+            .limit(LAST_TOLD);
+        let last: Vec<(DateTime<Utc>, DateTime<Utc>)> = last.into_tuple().all(&pool.db).await?;
+        let told =
+            |(told, received): (DateTime<Utc>, DateTime<Utc>)| Ord::min(told, received + AHEAD_MAX);
+        Ok(last.into_iter().map(told).max())
+    }
 }
 
+/// A page of them by their ids.
 fn select(after_id: i64, limit: u64) -> sea_orm::Select<session::Entity> {
+    let page = reports().filter(session::Column::Id.gt(after_id));
+    page.order_by_asc(session::Column::Id).limit(limit)
+}
+
+fn reports() -> sea_orm::Select<session::Entity> {
     session::Entity::find()
         .select_only()
         .columns([session::Column::Id, session::Column::Source, session::Column::Name])
         .columns([session::Column::Status, session::Column::StatusAt])
         .column_as(Expr::from(last_webhook_at()), "last_webhook_at")
-        .filter(session::Column::Id.gt(after_id))
-        .order_by_asc(session::Column::Id)
-        .limit(limit)
+}
+
+/// What was made from WAHA's list is no sign of life: it is left out. It stands in the ledger under the times of its
+/// messages, so as many rows are read at most as were missing in the last silence.
+fn made_here() -> String {
+    format!("{BACKFILL_PREFIX}%")
 }
 
 /// The end of the index, not a maximum: MariaDB would read all of a session for that.
@@ -193,6 +279,7 @@ fn last_webhook_at() -> SelectStatement {
         .from(webhook::Entity)
         .and_where(of_webhook(webhook::Column::Source).eq(of_session(session::Column::Source)))
         .and_where(of_webhook(webhook::Column::Session).eq(of_session(session::Column::Name)))
+        .and_where(of_webhook(webhook::Column::WebhookId).not_like(made_here()))
         .order_by((webhook::Entity, webhook::Column::ReceivedAt), Order::Desc)
         .limit(1)
         .take()

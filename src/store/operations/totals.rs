@@ -1,17 +1,22 @@
-//! How many webhooks ended, and how: counted rows, not kept sums. One half of the equation of
-//! `status`; the other half is the queue's.
+//! How many webhooks ended, and how: rows that are counted, and the sums of those that retention let go of. One
+//! half of the equation of `status`; the other half is the queue's.
 
 use sea_orm::ConnectionTrait;
-use sea_orm::sea_query::{Alias, Expr, ExprTrait, Func, Query, SelectStatement};
+use sea_orm::sea_query::{Alias, Asterisk, Expr, ExprTrait, Func, Query, SelectStatement};
 
 use super::dead_letter::big_integer;
 use super::history::LedgerOutcome;
+use super::retention::parts::count_leaving;
+use super::retention::sums;
 use crate::store::Store;
 use crate::store::apply::ledger::{LedgerOwners, owners};
 use crate::store::audit::AuditAction;
 use crate::store::connect::transaction::CheckedTransaction;
+use crate::store::months::MonthTable;
 use crate::store::sql::error::StoreError;
 use crate::webhook::{Receipt, WebhookKey};
+
+const LEDGER: &str = "webhook_events";
 
 /// What the ledger says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,7 +29,7 @@ pub struct LedgerTotals {
     pub ignored: u64,
     /// Webhooks that are kept as dead letters.
     pub dead_lettered: u64,
-    /// Webhooks that no door took in but an import of dead letters, by its own count.
+    /// Webhooks that no door took in but an import or a reconciliation, by their own counts.
     pub imported: u64,
 }
 
@@ -35,20 +40,47 @@ impl LedgerTotals {
     }
 }
 
+/// The ledger as it is at one moment, to be counted later while others write.
+pub struct LedgerMoment {
+    db: CheckedTransaction,
+}
+
 impl Store {
-    /// The totals, and how many of the requests in hand are already among them, at one moment.
-    ///
-    /// A request is in both the queue and the ledger between its transaction and its ack, or after
-    /// a kill between the two.
+    /// Prepares a look at one moment, which [`LedgerMoment::fix`] chooses.
+    pub async fn ledger_moment(&self) -> Result<LedgerMoment, StoreError> {
+        Ok(LedgerMoment { db: self.snapshot().await? })
+    }
+
+    /// [`LedgerMoment::totals`] of now.
     pub async fn totals(
         &self,
         in_hand: &[(WebhookKey, Receipt)],
     ) -> Result<(LedgerTotals, u64), StoreError> {
-        let db = self.snapshot().await?;
-        let totals = count(&db).await?;
-        let owners = owners(&db, in_hand.iter().map(|(key, _)| key)).await?;
-        let ended = count_ended(&db, in_hand, &owners).await?;
-        db.rollback().await?;
+        self.ledger_moment().await?.totals(in_hand).await
+    }
+}
+
+impl LedgerMoment {
+    /// Chooses this moment: one row is read, because databases take their snapshot with the first.
+    pub async fn fix(&self) -> Result<(), StoreError> {
+        let mut select = Query::select();
+        select.column(Alias::new("id")).from(Alias::new("waha_feed"));
+        self.db.query_one(&select).await?;
+        Ok(())
+    }
+
+    /// The totals, and how many of the requests in hand are already among them.
+    ///
+    /// A request is in both the queue and the ledger between its transaction and its ack, or after
+    /// a kill between the two.
+    pub async fn totals(
+        self,
+        in_hand: &[(WebhookKey, Receipt)],
+    ) -> Result<(LedgerTotals, u64), StoreError> {
+        let totals = count(&self.db).await?;
+        let owners = owners(&self.db, in_hand.iter().map(|(key, _)| key)).await?;
+        let ended = count_ended(&self.db, in_hand, &owners).await?;
+        self.db.rollback().await?;
         Ok((totals, ended))
     }
 }
@@ -86,12 +118,10 @@ impl Store {
     }
 }
 
-/// Counts the rows of a table.
-fn from(table: &'static str) -> SelectStatement {
+/// Counts the rows of a table: not those that have an id, because few indexes hold that.
+fn from(table: &str) -> SelectStatement {
     let mut select = Query::select();
-    select
-        .expr_as(Func::count(Expr::col(Alias::new("id"))), Alias::new("rows"))
-        .from(Alias::new(table));
+    select.expr_as(Func::count(Expr::col(Asterisk)), Alias::new("rows")).from(Alias::new(table));
     select
 }
 
@@ -102,38 +132,86 @@ async fn number(db: &impl ConnectionTrait, select: &SelectStatement) -> Result<u
 }
 
 async fn count(db: &CheckedTransaction) -> Result<LedgerTotals, StoreError> {
+    let mut totals = count_ledger(db, LEDGER).await?;
+    totals.duplicate = count_duplicates(db, None).await?;
+    add_leaving(db, &mut totals).await?;
+    totals.imported = count_imported(db).await? + count_backfilled(db).await?;
+    add_gone(db, &mut totals).await?;
+    Ok(totals)
+}
+
+/// Counts the rows of a table by outcome.
+async fn count_ledger(db: &CheckedTransaction, table: &str) -> Result<LedgerTotals, StoreError> {
+    let mut totals = count_others(db, table).await?;
+    let all = number(db, &from(table)).await?;
+    totals.applied = all.saturating_sub(totals.ended());
+    Ok(totals)
+}
+
+/// Adds what is being let go of, and is in no table that others see.
+async fn add_leaving(db: &CheckedTransaction, totals: &mut LedgerTotals) -> Result<(), StoreError> {
+    if let Some(table) = count_leaving(db, MonthTable::Ledger).await? {
+        let leaving = count_ledger(db, &table).await?;
+        totals.applied += leaving.applied;
+        totals.ignored += leaving.ignored;
+        totals.dead_lettered += leaving.dead_lettered;
+    }
+    if let Some(table) = count_leaving(db, MonthTable::Duplicates).await? {
+        totals.duplicate += number(db, &from(&table)).await?;
+    }
+    Ok(())
+}
+
+/// Adds what retention let go of.
+async fn add_gone(db: &CheckedTransaction, totals: &mut LedgerTotals) -> Result<(), StoreError> {
+    for (outcome, rows) in sums::gone(db).await? {
+        let total = match LedgerOutcome::of(&outcome) {
+            Some(LedgerOutcome::Applied) => &mut totals.applied,
+            Some(LedgerOutcome::Ignored) => &mut totals.ignored,
+            Some(LedgerOutcome::DeadLettered) => &mut totals.dead_lettered,
+            None => &mut totals.duplicate,
+        };
+        *total += rows;
+    }
+    Ok(())
+}
+
+/// Those that did not end as applied, which an index holds apart; its condition stands here as it does there.
+async fn count_others(db: &CheckedTransaction, table: &str) -> Result<LedgerTotals, StoreError> {
+    let outcome = || Alias::new("outcome");
+    let mut select = from(table);
+    select.column(outcome()).and_where(Expr::cust("outcome <> 'applied'")).group_by_col(outcome());
     let mut totals = LedgerTotals::default();
-    let mut select = Query::select();
-    select
-        .column(Alias::new("outcome"))
-        .expr_as(Func::count(Expr::col(Alias::new("id"))), Alias::new("rows"))
-        .from(Alias::new("webhook_events"))
-        .group_by_col(Alias::new("outcome"));
     for row in db.query_all(&select).await? {
         let rows = u64::try_from(row.try_get::<i64>("", "rows")?).unwrap_or_default();
         match row.try_get("", "outcome")? {
-            LedgerOutcome::Applied => totals.applied = rows,
+            LedgerOutcome::Applied => {}
             LedgerOutcome::Ignored => totals.ignored = rows,
             LedgerOutcome::DeadLettered => totals.dead_lettered = rows,
         }
     }
-    totals.duplicate = count_duplicates(db, None).await?;
-    totals.imported = count_imported(db).await?;
     Ok(totals)
 }
 
 /// By the audit log, which counts apart from the ledger: an import that got lost would show.
 async fn count_imported(db: &CheckedTransaction) -> Result<u64, StoreError> {
-    let backend = db.get_database_backend();
-    let sum = Func::sum(Expr::col(Alias::new("affected")));
-    let sum =
-        Func::cast_as(Func::coalesce([sum.into(), Expr::val(0)]), Alias::new(big_integer(backend)));
-    let mut select = Query::select();
-    select
-        .expr_as(sum, Alias::new("rows"))
-        .from(Alias::new("audit_logs"))
-        .and_where(Expr::col(Alias::new("action")).eq(AuditAction::Import.name()));
+    let mut select = sum(db, "audit_logs", "affected");
+    select.and_where(Expr::col(Alias::new("action")).eq(AuditAction::Import.name()));
     number(db, &select).await
+}
+
+/// By the rows of the reconciliations: a few for each session.
+async fn count_backfilled(db: &CheckedTransaction) -> Result<u64, StoreError> {
+    number(db, &sum(db, "reconciliations", "accepted")).await
+}
+
+fn sum(db: &CheckedTransaction, table: &'static str, column: &'static str) -> SelectStatement {
+    let sum = Func::sum(Expr::col(Alias::new(column)));
+    let number = Alias::new(big_integer(db.get_database_backend()));
+    let sum = Func::cast_as(Func::coalesce([sum.into(), Expr::val(0)]), number);
+    let mut select = Query::select();
+    select.expr_as(sum, Alias::new("rows")).from(Alias::new(table));
+    select
 }
 
 async fn count_ended(
@@ -144,8 +222,8 @@ async fn count_ended(
     let mut ended = 0;
     for (key, receipt) in in_hand {
         ended += match owners.get(key) {
-            Some((_, owner)) if owner == receipt => 1,
-            Some((id, _)) => count_duplicates(db, Some((*id, *receipt))).await?,
+            Some(owner) if owner.receipt == *receipt => 1,
+            Some(owner) => count_duplicates(db, Some((owner.id, *receipt))).await?,
             None => 0,
         };
     }

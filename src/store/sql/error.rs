@@ -10,7 +10,7 @@
 //! | Conflict | Somebody else's transaction won: the batch is tried again at once, some times; after that it is an outage |
 //! | Too large | The batch is split. What is too large alone becomes a dead letter, its body kept in pieces |
 //! | Contradiction | The batch is split. What the tables refuse alone, by its values, becomes a dead letter |
-//! | Unknown | The batch is split. What fails alone is tried again up the ladder, then becomes a dead letter. Of a foreign key the name is told, and that a row is missing which somebody may have deleted |
+//! | Unknown | The batch is split. What fails alone is tried again up the ladder, then becomes a dead letter. Of a foreign key the name is told, and whether a row is missing which somebody may have deleted, or an application refers to one that goes (`error/foreign_key.rs`) |
 //!
 //! PostgreSQL's codes are those of its appendix A (`errcodes.txt`), by class or whole; the longest that
 //! fits counts. MySQL's and MariaDB's are in `messages_to_clients.txt` and `errmsg-utf8.txt`; up to 1880
@@ -30,11 +30,11 @@
 //! | somebody stops it | 57 | 1053, 1077–1080, 1317, 1927, 1969, 3024, 3032, 3168, 3169, 3781–3783, 4031, 4094 | ABORT, INTERRUPT |
 //! | disk, server or cluster fails | 58, 72, F0, HV | 1–99, 1004, 1011–1019, 1023–1028, 1030, 1033, 1039, 1180–1183, 1297, 1534, 1810, 1811, 3100, 3185, 3796–3799 | IOERR, CANTOPEN, NOTADB |
 //! | the session is not what it was | 0B, 24, 25, 26, 2D, 34, 3B | 1179, 1192, 1243, 1568 | ERROR "cannot … transaction …" |
-//! | **Conflict** | 40 | 1020, 1213, 1412, 1614, 1615, 1689, 3101 | BUSY_SNAPSHOT, SCHEMA, ERROR_RETRY, ERROR_SNAPSHOT |
+//! | **Conflict** | 40, 42P10 | 1020, 1213, 1412, 1526, 1614, 1615, 1689, 3101 | BUSY_SNAPSHOT, SCHEMA, ERROR_RETRY, ERROR_SNAPSHOT |
 //! | **Too large**: for one message, row, index, stack or transaction | 54 | 1118, 1119, 1153, 1162, 1197, 1301, 1390, 1436, 1705, 1713, 3150, 3151, 3170, 3186, 3231, 4082 | TOOBIG, ERROR "too many SQL variables" |
 //! | **Contradiction**: values | 22 | 1264, 1265, 1292, 1300, 1365–1367, 1406, 1411, 1441, 1525, 1690, 1977, 3140, 3141, 3156, 3157, 3854, 3988 | MISMATCH |
 //! | constraints on values | 23502, 23514, 44 | 1048, 1369, 3673, 3819, 4025 | CONSTRAINT_NOTNULL, CONSTRAINT_CHECK, CONSTRAINT_DATATYPE |
-//! | **Unknown**: duplicates, foreign keys, partitions | 23, 40002 | 1022, 1062, 1169, 1216, 1217, 1451, 1452, 1526, 1569, 1586, 1748 | CONSTRAINT |
+//! | **Unknown**: duplicates, foreign keys, partitions | 23, 40002 | 1022, 1062, 1169, 1216, 1217, 1451, 1452, 1569, 1586, 1748 | CONSTRAINT |
 //! | somebody's trigger or function | 09, 20, 27, 2F, 38, 39, P0 | 1644 | CONSTRAINT_TRIGGER, CONSTRAINT_FUNCTION |
 //! | damage, which some rows have and others have not | XX | 1034, 1035, 1194, 1195, 1712, 1817, 1877 | CORRUPT, IOERR_CORRUPTFS, IOERR_DATA |
 //! | our own mistakes, and all else | 00, 01, 02, 03, 0F, 0Z, 21, 42601 | 1064, 1105 | ERROR, INTERNAL, NOTFOUND, EMPTY, MISUSE, FORMAT, RANGE, NOTICE, WARNING |
@@ -43,6 +43,9 @@
 //! CONSTRAINT_NOTNULL; MySQL has 1364 for it): somebody added it to a table of ours (`driver_error/foreign_column.rs`). It is an outage on all
 //! three, told with table, column and remedy.
 //!
+//! That the ledger is divided by month otherwise than it was thought to be (no such key, no part for a month) is a
+//! conflict, whatever its code (`error/layout.rs`).
+//!
 //! Errors of the driver are outages if they are about the connection, else unknown. Whatever refuses a
 //! connection, under any code, is an outage: no webhook was there.
 
@@ -50,6 +53,8 @@
 
 mod commit;
 mod file;
+mod foreign_key;
+mod layout;
 mod mysql;
 mod postgres;
 mod sqlite;
@@ -59,11 +64,12 @@ mod tests;
 use sea_orm::sqlx::error::{DatabaseError, ErrorKind};
 use sea_orm::{DbErr, SqlxMySqlError, SqlxPostgresError, SqlxSqliteError, sqlx};
 
-use crate::driver_error::{ForeignColumn, code, driver_error};
+use crate::driver_error::{ForeignColumn, code, driver_error, missing_name};
 
 pub(in crate::store) use commit::COMMIT_MAX;
 pub use commit::CommitError;
 pub use file::{FileChange, FileLost};
+pub(in crate::store) use layout::CHECK;
 
 /// Why the tables could not be read or written. Nothing of the batch was written.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +100,9 @@ pub enum StoreError {
     /// Another server took the place of the one whose ids were used.
     #[error("another database server has taken over")]
     Switched,
+    /// The tables were divided by month while they were written.
+    #[error("the ledger's tables were divided by month meanwhile")]
+    Divided,
     /// The filter of a job can't be read: a newer release wrote it.
     #[error("the filter of job {0} can't be read by this release")]
     Filter(i64),
@@ -144,9 +153,22 @@ impl StoreError {
             Self::ReadOnly | Self::NoPrimary(_) | Self::File(_) | Self::Switched => {
                 ErrorClass::Outage
             }
+            Self::Divided => ErrorClass::Conflict,
             Self::Vanished(_) | Self::Commit(CommitError::Poisoned) => ErrorClass::Unknown,
             Self::Filter(_) => ErrorClass::Contradiction,
             Self::Database(error) => classify(error),
+        }
+    }
+
+    /// Whether it says that the tables are not divided by month as they were thought to be.
+    pub(in crate::store) fn is_of_layout(&self) -> bool {
+        match self {
+            Self::Divided => true,
+            Self::Database(error) => match driver_error(error) {
+                Some(sqlx::Error::Database(error)) => layout::is_other(error.as_ref()),
+                _ => false,
+            },
+            _ => false,
         }
     }
 
@@ -160,6 +182,7 @@ impl StoreError {
             | Self::NoPrimary(_)
             | Self::File(_)
             | Self::Switched
+            | Self::Divided
             | Self::Filter(_) => self.to_string(),
             Self::Database(error) => match driver_error(error) {
                 Some(sqlx::Error::Database(error)) => refusal(error.as_ref()),
@@ -180,12 +203,11 @@ fn refusal(error: &dyn DatabaseError) -> String {
     let name = error.constraint().or_else(|| mysql::constraint(error.message()));
     let constraint = name.map(|name| format!(", constraint {name}")).unwrap_or_default();
     let meaning = match error.kind() {
-        ErrorKind::ForeignKeyViolation => {
-            ": a row that another one refers to is missing, as when somebody deletes rows by hand"
-        }
-        _ => "",
+        ErrorKind::ForeignKeyViolation => format!(": {}", foreign_key::meaning(error)),
+        _ => String::new(),
     };
-    format!("the database refused: code {code}{constraint}{meaning}")
+    let missing = missing_name(error).map(|text| format!(", {text}")).unwrap_or_default();
+    format!("the database refused: code {code}{missing}{constraint}{meaning}")
 }
 
 /// Whether no webhook can be to blame.
@@ -217,6 +239,9 @@ fn classify(error: &DbErr) -> ErrorClass {
 }
 
 fn classify_database(error: &dyn DatabaseError) -> ErrorClass {
+    if layout::is_other(error) {
+        return ErrorClass::Conflict;
+    }
     if let Some(mysql) = error.try_downcast_ref::<SqlxMySqlError>() {
         return mysql::classify(mysql.number());
     }

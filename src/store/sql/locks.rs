@@ -49,15 +49,25 @@ pub(in crate::store) async fn lock_row(
     table: &'static str,
     id: i64,
 ) -> Result<(), StoreError> {
+    lock_rows(db, table, &[id]).await
+}
+
+/// Locks rows until the transaction ends, in the order of their ids.
+pub(in crate::store) async fn lock_rows(
+    db: &impl ConnectionTrait,
+    table: &'static str,
+    ids: &[i64],
+) -> Result<(), StoreError> {
     let backend = db.get_database_backend();
-    if backend == DbBackend::Sqlite {
+    if backend == DbBackend::Sqlite || ids.is_empty() {
         return Ok(());
     }
     let mut select = Query::select();
     select
         .column(Alias::new("id"))
         .from(Alias::new(table))
-        .and_where(Expr::col(Alias::new("id")).eq(id));
+        .and_where(Expr::col(Alias::new("id")).is_in(ids.iter().copied()))
+        .order_by(Alias::new("id"), sea_orm::Order::Asc);
     let mut statement = backend.build(&select);
     statement.sql.push_str(" FOR UPDATE");
     db.query_all_raw(statement).await?;

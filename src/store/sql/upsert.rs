@@ -22,6 +22,7 @@ use sea_orm::{
 use super::arrays::{arrays, nullable, unnest};
 use super::chunks::fitting;
 use super::dialect::Dialect;
+use super::merging::Merging;
 use difference::Rule;
 
 pub(in crate::store) use changed::UPDATED_AT;
@@ -32,7 +33,7 @@ const FILLED: &str = "created_at";
 
 /// An upsert into the table of an entity.
 pub(in crate::store) struct Upsert<E: EntityTrait> {
-    dialect: Dialect,
+    merging: Merging,
     key: &'static [E::Column],
     columns: Vec<E::Column>,
     rules: Vec<Rule<E::Column>>,
@@ -54,7 +55,8 @@ pub(in crate::store) struct MergeRules {
 impl<E: EntityTrait> Upsert<E> {
     /// Inserts all columns but those that the database fills; those of `key` are unique. Without rules
     /// a row that is there stays as is.
-    pub(in crate::store) fn new(dialect: Dialect, key: &'static [E::Column]) -> Self {
+    pub(in crate::store) fn new(merging: impl Into<Merging>, key: &'static [E::Column]) -> Self {
+        let merging = merging.into();
         let primary: Vec<&str> =
             E::PrimaryKey::iter().map(|key| key.into_column().as_str()).collect();
         let is_filled = |column: &E::Column| {
@@ -62,7 +64,7 @@ impl<E: EntityTrait> Upsert<E> {
             name == FILLED || (primary.contains(&name) && !contains(key, column))
         };
         let columns = E::Column::iter().filter(|column| !is_filled(column)).collect();
-        Self { dialect, key, columns, rules: Vec::new(), touched: None }
+        Self { merging, key, columns, rules: Vec::new(), touched: None }
     }
 
     /// Leaves columns to others.
@@ -88,8 +90,19 @@ impl<E: EntityTrait> Upsert<E> {
 
     /// A register: a higher version replaces its columns, then the version itself.
     pub(in crate::store) fn register(self, version: E::Column, columns: &[E::Column]) -> Self {
-        let newer = format!("{} > {}", self.new_value(version), self.old_value(version));
+        let newer = self.is_newer(version, &self.old_value(version));
         self.when(&newer, columns).when(&newer, &[version])
+    }
+
+    /// Whether a telling under the new version replaces one under `old`.
+    pub(in crate::store) fn is_newer(&self, version: E::Column, old: &str) -> String {
+        format!("{} {} {old}", self.new_value(version), self.merging.newer())
+    }
+
+    /// The same where the earliest telling stays.
+    pub(in crate::store) fn is_earlier(&self, version: E::Column) -> String {
+        let (new, old) = (self.new_value(version), self.old_value(version));
+        format!("{new} {} {old}", self.merging.earlier())
     }
 
     /// A register that was part of another one: in rows of a release before, `version` is null and that of
@@ -102,7 +115,7 @@ impl<E: EntityTrait> Upsert<E> {
     ) -> Self {
         let new = self.new_value(version);
         let old = self.version_once_in(version, former);
-        let newer = format!("{new} > {old}");
+        let newer = self.is_newer(version, &old);
         self.when(&newer, columns)
             .assign(version, format!("CASE WHEN {newer} THEN {new} ELSE {old} END"))
     }
@@ -133,8 +146,11 @@ impl<E: EntityTrait> Upsert<E> {
     pub(in crate::store) fn is_further(&self, time: E::Column, id: E::Column) -> String {
         let [new, old] = [self.new_value(time), self.old_value(time)];
         let [new_id, old_id] = [self.new_value(id), self.old_value(id)];
-        let larger =
-            format!("{} > {}", self.dialect.by_bytes(&new_id), self.dialect.by_bytes(&old_id));
+        let larger = format!(
+            "{} > {}",
+            self.merging.dialect.by_bytes(&new_id),
+            self.merging.dialect.by_bytes(&old_id)
+        );
         format!(
             "{old} IS NULL OR {new} > {old} OR ({new} = {old} AND ({old_id} IS NULL OR {larger}))"
         )
@@ -179,12 +195,12 @@ impl<E: EntityTrait> Upsert<E> {
 
     /// The value that was to be inserted, in SQL.
     pub(in crate::store) fn new_value(&self, column: E::Column) -> String {
-        self.dialect.incoming(column.as_str())
+        self.merging.dialect.incoming(column.as_str())
     }
 
     /// The value that is there, in SQL.
     pub(in crate::store) fn old_value(&self, column: E::Column) -> String {
-        self.dialect.stored(E::default().table_name(), column.as_str())
+        self.merging.dialect.stored(E::default().table_name(), column.as_str())
     }
 
     /// Writes rows; fails with `AttrNotSet` if one lacks a column that is to be written.
@@ -222,7 +238,7 @@ impl<E: EntityTrait> Upsert<E> {
     ) -> Result<impl Iterator<Item = Vec<Vec<Value>>>, DbErr> {
         let mut rest: Vec<Vec<Value>> =
             rows.into_iter().map(|row| self.values(row)).collect::<Result<_, _>>()?;
-        let dialect = self.dialect;
+        let dialect = self.merging.dialect;
         Ok(std::iter::from_fn(move || {
             let count = match dialect {
                 Dialect::Postgres => fitting(&rest),
@@ -246,16 +262,17 @@ impl<E: EntityTrait> Upsert<E> {
     fn statement(&self, rows: Vec<Vec<Value>>, end: &str) -> Statement {
         let table = E::default().table_name();
         let columns = names(&self.columns).join(", ");
-        let (source, values) = match self.dialect {
+        let (source, values) = match self.merging.dialect {
             Dialect::Postgres => (self.from_arrays(), arrays(rows)),
             Dialect::Sqlite | Dialect::MySql => {
                 let source = self.from_list(rows.len());
-                let values = rows.into_iter().flatten().map(|value| self.dialect.bind(value));
+                let values =
+                    rows.into_iter().flatten().map(|value| self.merging.dialect.bind(value));
                 (source, values.collect())
             }
         };
         let sql = format!("INSERT INTO {table} ({columns}) {source} {}{end}", self.conflict());
-        Statement::from_sql_and_values(self.dialect.backend(), sql, values)
+        Statement::from_sql_and_values(self.merging.dialect.backend(), sql, values)
     }
 
     fn from_arrays(&self) -> String {
@@ -276,7 +293,7 @@ impl<E: EntityTrait> Upsert<E> {
     fn conflict(&self) -> String {
         let key = names(self.key);
         let rules = self.assignments();
-        match self.dialect {
+        match self.merging.dialect {
             // Naming a column makes MySQL assign it to itself: its IGNORE would hide other errors.
             Dialect::MySql if rules.is_empty() => {
                 format!("ON DUPLICATE KEY UPDATE {0} = {0}", key[0])

@@ -11,7 +11,7 @@ use crate::change::{
     AnswerKey, EventResponseChange, MemberAckChange, MessageStatus, ReactionChange, VoteChange,
 };
 use crate::store::feed::{ChangeKind, FollowedTable};
-use crate::store::sql::dialect::Dialect;
+use crate::store::sql::merging::Merging;
 use crate::store::sql::upsert::Upsert;
 
 pub(in crate::store) const REACTIONS: FollowedTable =
@@ -23,9 +23,9 @@ pub(in crate::store) const EVENT_RESPONSES: FollowedTable =
 pub(in crate::store) const MEMBER_ACKS: FollowedTable =
     FollowedTable::in_chat(ChangeKind::MemberAck, "message_id");
 
-pub(in crate::store) fn reactions(dialect: Dialect) -> Upsert<waha_reactions::Entity> {
+pub(in crate::store) fn reactions(merging: Merging) -> Upsert<waha_reactions::Entity> {
     use waha_reactions::Column as C;
-    Upsert::new(dialect, &[C::ChatId, C::MessageId, C::Reactor])
+    Upsert::new(merging, &[C::ChatId, C::MessageId, C::Reactor])
         .register(C::ReactionVersion, &[C::ReactorJid, C::Text, C::ReactedAt])
         .touch(C::UpdatedAt)
 }
@@ -51,9 +51,9 @@ pub(in crate::store) fn reaction(
     }
 }
 
-pub(in crate::store) fn votes(dialect: Dialect) -> Upsert<waha_poll_votes::Entity> {
+pub(in crate::store) fn votes(merging: Merging) -> Upsert<waha_poll_votes::Entity> {
     use waha_poll_votes::Column as C;
-    Upsert::new(dialect, &[C::ChatId, C::MessageId, C::Voter])
+    Upsert::new(merging, &[C::ChatId, C::MessageId, C::Voter])
         .register(C::VoteVersion, &[C::VoterJid, C::Selected, C::VotedAt])
         .touch(C::UpdatedAt)
 }
@@ -80,10 +80,10 @@ pub(in crate::store) fn vote(
     }
 }
 
-pub(in crate::store) fn event_responses(dialect: Dialect) -> Upsert<waha_event_responses::Entity> {
+pub(in crate::store) fn event_responses(merging: Merging) -> Upsert<waha_event_responses::Entity> {
     use waha_event_responses::Column as C;
     let told = [C::ResponderJid, C::Response, C::ExtraGuests, C::RespondedAt];
-    Upsert::new(dialect, &[C::ChatId, C::MessageId, C::Responder])
+    Upsert::new(merging, &[C::ChatId, C::MessageId, C::Responder])
         .register(C::ResponseVersion, &told)
         .touch(C::UpdatedAt)
 }
@@ -110,9 +110,9 @@ pub(in crate::store) fn event_response(
     }
 }
 
-pub(in crate::store) fn member_acks(dialect: Dialect) -> Upsert<waha_message_acks::Entity> {
+pub(in crate::store) fn member_acks(merging: Merging) -> Upsert<waha_message_acks::Entity> {
     use waha_message_acks::Column as C;
-    Upsert::new(dialect, &[C::ChatId, C::MessageId, C::Participant])
+    Upsert::new(merging, &[C::ChatId, C::MessageId, C::Participant])
         .register(C::StatusRank, &[C::Status, C::Ack])
         .earliest(C::DeliveredAt)
         .earliest(C::ReadAt)

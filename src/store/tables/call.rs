@@ -8,7 +8,7 @@ use entity::waha_calls::{ActiveModel, Column as C, Entity};
 use super::{cut, cut_option, value, version};
 use crate::change::{CallChange, CallKey, CallState};
 use crate::store::feed::{ChangeKind, FollowedTable};
-use crate::store::sql::dialect::Dialect;
+use crate::store::sql::merging::Merging;
 use crate::store::sql::upsert::Upsert;
 
 pub(in crate::store) const FOLLOWED: FollowedTable = FollowedTable {
@@ -16,9 +16,9 @@ pub(in crate::store) const FOLLOWED: FollowedTable = FollowedTable {
     ..FollowedTable::in_session(ChangeKind::Call, "call_id")
 };
 
-pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
+pub(in crate::store) fn upsert(merging: Merging) -> Upsert<Entity> {
     let details = [C::ChatId, C::FromJid, C::ToJid, C::GroupJid, C::IsGroup];
-    Upsert::new(dialect, &[C::SessionId, C::CallId])
+    Upsert::new(merging, &[C::SessionId, C::CallId])
         .register(C::StateRank, &[C::Type])
         .register(C::DetailsVersion, &details)
         .register(C::IsVideoVersion, &[C::IsVideo])

@@ -9,6 +9,7 @@ use super::{cut, cut_option, value, version};
 use crate::change::{ChatChange, ChatKey};
 use crate::store::feed::{ChangeKind, FollowedTable};
 use crate::store::sql::dialect::Dialect;
+use crate::store::sql::merging::Merging;
 use crate::store::sql::upsert::Upsert;
 use crate::waha::jid::ChatKind;
 
@@ -26,8 +27,8 @@ pub(in crate::store) const FOLLOWED_NEW: FollowedTable =
 pub(in crate::store) const FOLLOWED_POINTERS: FollowedTable =
     FollowedTable { kind: ChangeKind::ChatMerged, ..FOLLOWED };
 
-pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
-    make(dialect)
+pub(in crate::store) fn upsert(merging: Merging) -> Upsert<Entity> {
+    make(merging)
         .register(C::NameVersion, &[C::Name])
         .register(C::DescriptionVersion, &[C::Description])
         .register(C::ArchivedVersion, &[C::Archived])
@@ -38,8 +39,8 @@ pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
 }
 
 /// Makes rows that are not there.
-pub(in crate::store) fn make(dialect: Dialect) -> Upsert<Entity> {
-    Upsert::new(dialect, &[C::SessionId, C::ChatId]).without(&[C::MergedInto])
+pub(in crate::store) fn make(merging: impl Into<Merging>) -> Upsert<Entity> {
+    Upsert::new(merging, &[C::SessionId, C::ChatId]).without(&[C::MergedInto])
 }
 
 pub(in crate::store) fn row(

@@ -100,5 +100,7 @@ fn read_media(row: &QueryResult) -> Result<Media, DbErr> {
         mime_type: row.try_get("", "media_mime_type")?,
         file_name: row.try_get("", "media_file_name")?,
         error: row.try_get("", "media_error")?,
+        // Known to its row of `waha_attachments`, which keeps what was told.
+        sha256: None,
     })
 }

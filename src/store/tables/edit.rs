@@ -8,15 +8,15 @@ use entity::{waha_message_edits, waha_message_revocations};
 
 use super::cut;
 use crate::change::{EditChange, EditKey, Revocation, RevocationKey};
-use crate::store::sql::dialect::Dialect;
+use crate::store::sql::merging::Merging;
 use crate::store::sql::upsert::Upsert;
 
 pub(in crate::store) const EDITS: &str = "waha_message_edits";
 pub(in crate::store) const REVOCATIONS: &str = "waha_message_revocations";
 
-pub(in crate::store) fn edits(dialect: Dialect) -> Upsert<waha_message_edits::Entity> {
+pub(in crate::store) fn edits(merging: Merging) -> Upsert<waha_message_edits::Entity> {
     use waha_message_edits::Column as C;
-    Upsert::new(dialect, &[C::ChatId, C::MessageId, C::Author, C::EditId])
+    Upsert::new(merging, &[C::ChatId, C::MessageId, C::Author, C::EditId])
         .register(C::EditVersion, &[C::Content, C::EditedAt])
         .touch(C::UpdatedAt)
 }
@@ -41,13 +41,11 @@ pub(in crate::store) fn edit(
     }
 }
 
-pub(in crate::store) fn revocations(dialect: Dialect) -> Upsert<waha_message_revocations::Entity> {
+pub(in crate::store) fn revocations(merging: Merging) -> Upsert<waha_message_revocations::Entity> {
     use waha_message_revocations::Column as C;
-    let upsert = Upsert::new(dialect, &[C::ChatId, C::MessageId, C::Author]);
-    let (new, old) =
-        (upsert.new_value(C::RevocationVersion), upsert.old_value(C::RevocationVersion));
+    let upsert = Upsert::new(merging, &[C::ChatId, C::MessageId, C::Author]);
     let is_verified = upsert.new_value(C::IsVerified);
-    let earlier = format!("{new} < {old}");
+    let earlier = upsert.is_earlier(C::RevocationVersion);
     upsert
         .when(&earlier, &[C::RevokedBy, C::RevokedAt])
         .when(&earlier, &[C::RevocationVersion])

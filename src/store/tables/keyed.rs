@@ -22,7 +22,7 @@ macro_rules! keyed {
     };
     ($upsert:expr, $column:literal, $followed:expr) => {
         KeyedTable {
-            rules: |dialect| $upsert(dialect).rules(),
+            rules: |dialect| $upsert(dialect.into()).rules(),
             column: $column,
             followed: $followed,
         }

@@ -8,7 +8,7 @@ use entity::{waha_chat_labels, waha_labels};
 use super::{cut, cut_option, value, version};
 use crate::change::{ChatLabelChange, ChatLabelKey, LabelChange, LabelKey};
 use crate::store::feed::{ChangeKind, FollowedTable};
-use crate::store::sql::dialect::Dialect;
+use crate::store::sql::merging::Merging;
 use crate::store::sql::upsert::Upsert;
 
 pub(in crate::store) const FOLLOWED: FollowedTable =
@@ -16,9 +16,9 @@ pub(in crate::store) const FOLLOWED: FollowedTable =
 pub(in crate::store) const FOLLOWED_ON_CHAT: FollowedTable =
     FollowedTable::in_chat(ChangeKind::ChatLabel, "label_id");
 
-pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<waha_labels::Entity> {
+pub(in crate::store) fn upsert(merging: Merging) -> Upsert<waha_labels::Entity> {
     use waha_labels::Column as C;
-    Upsert::new(dialect, &[C::SessionId, C::LabelId])
+    Upsert::new(merging, &[C::SessionId, C::LabelId])
         .register(C::LookVersion, &[C::Name, C::Color, C::ColorHex])
         .register(C::DeletedVersion, &[C::Deleted])
         .touch(C::UpdatedAt)
@@ -47,9 +47,9 @@ pub(in crate::store) fn row(
     }
 }
 
-pub(in crate::store) fn upsert_on_chat(dialect: Dialect) -> Upsert<waha_chat_labels::Entity> {
+pub(in crate::store) fn upsert_on_chat(merging: Merging) -> Upsert<waha_chat_labels::Entity> {
     use waha_chat_labels::Column as C;
-    Upsert::new(dialect, &[C::ChatId, C::LabelId])
+    Upsert::new(merging, &[C::ChatId, C::LabelId])
         .register(C::Version, &[C::IsSet])
         .touch(C::UpdatedAt)
 }

@@ -13,6 +13,7 @@ use crate::change::own::is_person;
 use crate::change::{MessageChange, MessageKey, MessageStatus};
 use crate::store::feed::{ChangeKind, FollowedTable};
 use crate::store::sql::dialect::Dialect;
+use crate::store::sql::merging::Merging;
 use crate::store::sql::upsert::Upsert;
 
 pub(in crate::store) const FOLLOWED: FollowedTable = FollowedTable {
@@ -91,23 +92,23 @@ macro_rules! told_row {
 pub(super) use told_row;
 
 /// Inserts what is told; what edits and revocations make of it is derived later.
-fn make(dialect: Dialect) -> Upsert<Entity> {
-    Upsert::new(dialect, &KEY).without(&[C::EditedAt, C::RevokedAt, C::RevokedBy, C::MergedInto])
+fn make(merging: impl Into<Merging>) -> Upsert<Entity> {
+    Upsert::new(merging, &KEY).without(&[C::EditedAt, C::RevokedAt, C::RevokedBy, C::MergedInto])
 }
 
 /// Adds what is told to what is there, as long as it is the same author's or nobody's.
-pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
-    let upsert = make(dialect);
+pub(in crate::store) fn upsert(merging: Merging) -> Upsert<Entity> {
+    let upsert = make(merging);
     let old = |column| upsert.old_value(column);
     let new = |column| upsert.new_value(column);
     let told = format!("{} IS NOT NULL", new(C::Author));
     let first = format!("{told} AND {}", old(C::IsStub));
     let free = format!("{told} AND {} IS NULL", old(C::Author));
     let mine = format!("({told} AND ({} IS NULL OR {0} = {}))", old(C::Author), new(C::Author));
-    let newer = |version| format!("{mine} AND {} > {}", new(version), old(version));
+    let newer = |version| format!("{mine} AND {}", upsert.is_newer(version, &old(version)));
     let (content, media) = (newer(C::ContentVersion), newer(C::MediaVersion));
     let once = |version| upsert.version_once_in(version, C::ContentVersion);
-    let apart = |version| format!("{mine} AND {} > {}", new(version), once(version));
+    let apart = |version| format!("{mine} AND {}", upsert.is_newer(version, &once(version)));
     let kept = |version| {
         let (newer, new) = (apart(version), new(version));
         format!("CASE WHEN {newer} THEN {new} ELSE {} END", once(version))

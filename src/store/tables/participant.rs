@@ -1,14 +1,14 @@
-//! `waha_participants` and `waha_join_requests`: one register per person and group.
+//! `waha_participants`: one register per person and group. `waha_join_requests`: two.
 
 use chrono::{DateTime, Utc};
 use sea_orm::{NotSet, Set};
 
 use entity::{waha_join_requests, waha_participants};
 
-use super::{cut, cut_option};
+use super::{cut, cut_option, value, version};
 use crate::change::{JoinRequestChange, JoinRequestKey, ParticipantChange, ParticipantKey};
 use crate::store::feed::{ChangeKind, FollowedTable};
-use crate::store::sql::dialect::Dialect;
+use crate::store::sql::merging::Merging;
 use crate::store::sql::upsert::Upsert;
 
 pub(in crate::store) const FOLLOWED: FollowedTable =
@@ -16,9 +16,9 @@ pub(in crate::store) const FOLLOWED: FollowedTable =
 pub(in crate::store) const FOLLOWED_REQUEST: FollowedTable =
     FollowedTable::in_chat(ChangeKind::JoinRequest, "jid");
 
-pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<waha_participants::Entity> {
+pub(in crate::store) fn upsert(merging: Merging) -> Upsert<waha_participants::Entity> {
     use waha_participants::Column as C;
-    Upsert::new(dialect, &[C::ChatId, C::Jid])
+    Upsert::new(merging, &[C::ChatId, C::Jid])
         .register(C::Version, &[C::Role, C::IsMember])
         .touch(C::UpdatedAt)
 }
@@ -41,10 +41,11 @@ pub(in crate::store) fn row(
     }
 }
 
-pub(in crate::store) fn upsert_request(dialect: Dialect) -> Upsert<waha_join_requests::Entity> {
+pub(in crate::store) fn upsert_request(merging: Merging) -> Upsert<waha_join_requests::Entity> {
     use waha_join_requests::Column as C;
-    Upsert::new(dialect, &[C::ChatId, C::Jid])
-        .register(C::Version, &[C::State, C::Method])
+    Upsert::new(merging, &[C::ChatId, C::Jid])
+        .register_once_in(C::MethodVersion, C::Version, &[C::Method])
+        .register(C::Version, &[C::State])
         .touch(C::UpdatedAt)
 }
 
@@ -54,13 +55,15 @@ pub(in crate::store) fn request_row(
     change: &JoinRequestChange,
     now: DateTime<Utc>,
 ) -> waha_join_requests::ActiveModel {
+    let JoinRequestChange { state, method } = change;
     waha_join_requests::ActiveModel {
         id: NotSet,
         chat_id: Set(chat_id),
         jid: Set(cut(&key.jid, 255)),
-        state: Set(cut(&change.value.state, 16)),
-        method: Set(cut_option(change.value.method.as_deref(), 32)),
-        version: Set(change.version.get()),
+        state: Set(cut(&state.value, 16)),
+        version: Set(state.version.get()),
+        method: Set(cut_option(value(method.as_ref()).map(String::as_str), 32)),
+        method_version: Set(Some(version(method.as_ref()))),
         created_at: NotSet,
         updated_at: Set(now),
     }

@@ -11,6 +11,7 @@ use crate::change::chat::USER_READER;
 use crate::change::{ReadChange, ReadKey};
 use crate::store::feed::{ChangeKind, FollowedTable};
 use crate::store::sql::dialect::Dialect;
+use crate::store::sql::merging::Merging;
 use crate::store::sql::upsert::Upsert;
 
 pub(in crate::store) const FOLLOWED: FollowedTable =
@@ -20,22 +21,25 @@ pub(in crate::store) const FOLLOWED: FollowedTable =
 const MARK: [C; 2] = [C::LastReadMessageId, C::LastReadAt];
 
 /// `user_id` is the applications'.
-pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
-    let upsert = Upsert::new(dialect, &[C::ChatId, C::Reader]).without(&[C::UserId]);
+pub(in crate::store) fn upsert(merging: Merging) -> Upsert<Entity> {
+    let upsert = Upsert::new(merging, &[C::ChatId, C::Reader]).without(&[C::UserId]);
     let [new, old] = [upsert.new_value(C::ReadVersion), upsert.old_value(C::ReadVersion)];
-    let newer = format!("{new} > {old}");
+    let newer = upsert.is_newer(C::ReadVersion, &old);
     let further = upsert.is_further(C::LastReadAt, C::LastReadMessageId);
-    let wins = format!("{newer} OR ({new} = 0 AND {old} = 0 AND ({further}))");
+    let newer = format!("{newer} AND {new} > 0");
+    let wins = format!("({newer}) OR ({new} = 0 AND {old} = 0 AND ({further}))");
     upsert.when(&wins, &MARK).when(&newer, &[C::ReadVersion]).touch(C::UpdatedAt)
 }
 
-/// Marks of an application's users: only forward, unless the user goes back.
+/// Marks of an application's users: only forward, unless the user goes back. Of one time the later one stays: it
+/// is of all that was there by then.
 pub(in crate::store) fn upsert_of_user(dialect: Dialect, goes_back: bool) -> Upsert<Entity> {
     let upsert = Upsert::new(dialect, &[C::ChatId, C::Reader]).replace(C::UserId);
     let upsert = if goes_back {
         MARK.into_iter().fold(upsert, Upsert::replace)
     } else {
-        upsert.further(C::LastReadAt, C::LastReadMessageId)
+        let [new, old] = [upsert.new_value(C::LastReadAt), upsert.old_value(C::LastReadAt)];
+        upsert.when(&format!("{old} IS NULL OR {new} >= {old}"), &MARK)
     };
     upsert.touch(C::UpdatedAt)
 }

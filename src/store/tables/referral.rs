@@ -8,7 +8,7 @@ use entity::waha_message_referrals::{ActiveModel, Column as C, Entity};
 use super::{cut, cut_option};
 use crate::change::{AnswerKey, Referral, ReferralChange};
 use crate::store::feed::{ChangeKind, FollowedTable};
-use crate::store::sql::dialect::Dialect;
+use crate::store::sql::merging::Merging;
 use crate::store::sql::upsert::Upsert;
 
 const TOLD: [C; 10] = [
@@ -27,8 +27,8 @@ const TOLD: [C; 10] = [
 pub(in crate::store) const FOLLOWED: FollowedTable =
     FollowedTable::in_chat(ChangeKind::Referral, "message_id");
 
-pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
-    Upsert::new(dialect, &[C::ChatId, C::MessageId, C::Author])
+pub(in crate::store) fn upsert(merging: Merging) -> Upsert<Entity> {
+    Upsert::new(merging, &[C::ChatId, C::MessageId, C::Author])
         .register(C::ReferralVersion, &TOLD)
         .touch(C::UpdatedAt)
 }

@@ -8,20 +8,20 @@ use entity::waha_sessions::{ActiveModel, Column as C, Entity};
 use super::{cut, cut_option, value, version};
 use crate::change::{Identity, Metadata, SessionChange, SessionKey, Software};
 use crate::store::feed::{ChangeKind, FollowedTable};
-use crate::store::sql::dialect::Dialect;
+use crate::store::sql::merging::Merging;
 use crate::store::sql::upsert::Upsert;
 
 pub(in crate::store) const FOLLOWED: FollowedTable =
     FollowedTable { session: Some("id"), ..FollowedTable::in_session(ChangeKind::Session, "name") };
 
 /// Makes rows that are not there.
-pub(in crate::store) fn make(dialect: Dialect) -> Upsert<Entity> {
-    Upsert::new(dialect, &[C::Source, C::Name]).without(&[C::Config])
+pub(in crate::store) fn make(merging: impl Into<Merging>) -> Upsert<Entity> {
+    Upsert::new(merging, &[C::Source, C::Name]).without(&[C::Config])
 }
 
-pub(in crate::store) fn upsert(dialect: Dialect) -> Upsert<Entity> {
+pub(in crate::store) fn upsert(merging: Merging) -> Upsert<Entity> {
     let former = C::IdentityVersion;
-    make(dialect)
+    make(merging)
         .register_once_in(C::MeIdVersion, former, &[C::MeId])
         .register_once_in(C::MeLidVersion, former, &[C::MeLid])
         .register_once_in(C::MeJidVersion, former, &[C::MeJid])

@@ -13,33 +13,35 @@ type TableColumn = (String, String);
 #[test]
 fn a_column_has_a_rule_or_stays_on_purpose() {
     let dialect = Dialect::Sqlite;
+    let merging = dialect.into();
     let none: [&str; 0] = [];
-    assert_eq!(answer::reactions(dialect).without_rule(), none);
-    assert_eq!(answer::votes(dialect).without_rule(), none);
-    assert_eq!(answer::event_responses(dialect).without_rule(), none);
-    assert_eq!(answer::member_acks(dialect).without_rule(), none);
-    assert_eq!(call::upsert(dialect).without_rule(), none);
-    assert_eq!(chat::upsert(dialect).without_rule(), ["kind"]);
+    assert_eq!(answer::reactions(merging).without_rule(), none);
+    assert_eq!(answer::votes(merging).without_rule(), none);
+    assert_eq!(answer::event_responses(merging).without_rule(), none);
+    assert_eq!(answer::member_acks(merging).without_rule(), none);
+    assert_eq!(call::upsert(merging).without_rule(), none);
+    assert_eq!(chat::upsert(merging).without_rule(), ["kind"]);
     assert_eq!(claim::upsert(dialect).without_rule(), none);
     assert_eq!(contact::upsert(dialect).without_rule(), ["phone", "lid"]);
-    assert_eq!(edit::edits(dialect).without_rule(), none);
-    assert_eq!(edit::revocations(dialect).without_rule(), none);
-    assert_eq!(label::upsert(dialect).without_rule(), none);
-    assert_eq!(label::upsert_on_chat(dialect).without_rule(), none);
+    assert_eq!(edit::edits(merging).without_rule(), none);
+    assert_eq!(edit::revocations(merging).without_rule(), none);
+    assert_eq!(label::upsert(merging).without_rule(), none);
+    assert_eq!(label::upsert_on_chat(merging).without_rule(), none);
     // What edits make of it is derived after it.
-    assert_eq!(message::upsert(dialect).without_rule(), ["edited_version"]);
+    assert_eq!(message::upsert(merging).without_rule(), ["edited_version"]);
     assert_eq!(message::shown(dialect).without_rule(), none);
     assert_eq!(own_message::replace(dialect).without_rule(), none);
-    assert_eq!(participant::upsert(dialect).without_rule(), none);
-    assert_eq!(participant::upsert_request(dialect).without_rule(), none);
-    assert_eq!(read::upsert(dialect).without_rule(), none);
-    assert_eq!(referral::upsert(dialect).without_rule(), none);
-    assert_eq!(session::upsert(dialect).without_rule(), none);
+    assert_eq!(participant::upsert(merging).without_rule(), none);
+    assert_eq!(participant::upsert_request(merging).without_rule(), none);
+    assert_eq!(read::upsert(merging).without_rule(), none);
+    assert_eq!(referral::upsert(merging).without_rule(), none);
+    assert_eq!(session::upsert(merging).without_rule(), none);
     assert_eq!(status::upsert(dialect).without_rule(), ["updated_at"]);
 }
 
 /// What moves when two ids turn out to be one person, beside what is in the lists: messages and claims are
-/// told again, groups have no other name, and chats that point to a chat point to the one it points to.
+/// told again, groups have no other name, chats that point to a chat point to the one it points to, and a move tells
+/// of the chat that is left.
 #[tokio::test]
 async fn a_table_with_a_chat_or_a_person_moves_with_it() {
     let db = migrated().await;
@@ -51,6 +53,7 @@ async fn a_table_with_a_chat_or_a_person_moves_with_it() {
         ("waha_participants", "chat_id"),
         ("waha_join_requests", "chat_id"),
         ("waha_chats", "merged_into"),
+        ("waha_chat_moves", "chat_id"),
     ];
     assert_eq!(pairs(&db, chats).await, listed(&BY_CHAT, &otherwise));
     let people = "SELECT DISTINCT m.name AS a, i.name AS b FROM sqlite_master m, \

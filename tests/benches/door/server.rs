@@ -10,7 +10,9 @@ use tempfile::TempDir;
 use waha_ingest::clock::SystemClock;
 use waha_ingest::config::Config;
 use waha_ingest::metrics::door::DoorMetrics;
-use waha_ingest::queue::{BatchLimit, Delivery, Depth, Failure, Lane, Queue, QueueError};
+use waha_ingest::queue::{
+    BatchLimit, Delivery, Depth, Failure, Hastened, Lane, Queue, QueueError, RetryChoice, Retrying,
+};
 use waha_ingest::server::{Door, listen, serve_public};
 use waha_ingest::webhook::Webhook;
 use waha_ingest::webhook::source::Source;
@@ -34,10 +36,17 @@ pub enum Variant {
     Ours,
     /// `waha-ingest serve`.
     Serve,
+    /// That of another release, if `OTHER` names its binary.
+    Other,
 }
 
 impl Variant {
-    pub const ALL: [Self; 4] = [Self::Verify, Self::Plain, Self::Ours, Self::Serve];
+    pub const ALL: [Self; 5] = [Self::Verify, Self::Plain, Self::Ours, Self::Serve, Self::Other];
+}
+
+/// The binary of another release that is compared.
+pub fn other() -> Option<String> {
+    setting("OTHER")
 }
 
 /// A process that takes webhooks; dropped, it is killed.
@@ -54,7 +63,8 @@ impl Server {
     /// Starts one of each, in the order of [`Variant::ALL`]. They may need some seconds to connect.
     pub async fn start_all(url: &str) -> Vec<Self> {
         let mut all = Vec::new();
-        for variant in Variant::ALL {
+        let is_there = |variant: &Variant| *variant != Variant::Other || other().is_some();
+        for variant in Variant::ALL.into_iter().filter(is_there) {
             all.push(Self::start(variant, url).await);
         }
         all
@@ -67,7 +77,8 @@ impl Server {
         drop(bare::ours(url, &prefix).await);
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut command = match variant {
-            Variant::Serve => serve(port, url, &prefix),
+            Variant::Serve => serve(env!("CARGO_BIN_EXE_waha-ingest"), port, url, &prefix),
+            Variant::Other => serve(&other().expect("a binary"), port, url, &prefix),
             Variant::Verify | Variant::Plain | Variant::Ours => child(variant, port, url, &prefix),
         };
         let log = std::fs::File::create(folder.path().join("log")).expect("a log");
@@ -108,8 +119,8 @@ impl Drop for Server {
     }
 }
 
-fn serve(port: u16, url: &str, prefix: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_waha-ingest"));
+fn serve(binary: &str, port: u16, url: &str, prefix: &str) -> Command {
+    let mut command = Command::new(binary);
     command
         .arg("serve")
         .env_clear()
@@ -141,7 +152,7 @@ pub async fn be_a_child(url: &str) {
         Some(Variant::Verify) => verify(listener).await,
         Some(Variant::Plain) => bare::serve(listener, url, &prefix, Target::Plain).await,
         Some(Variant::Ours) => bare::serve(listener, url, &prefix, Target::Ours).await,
-        Some(Variant::Serve) | None => unreachable!("no variant of this program"),
+        Some(Variant::Serve | Variant::Other) | None => unreachable!("no variant of this program"),
     }
 }
 
@@ -191,6 +202,14 @@ impl Queue for Discard {
 
     async fn retry(&self, _: Delivery, _: Failure, _: Duration) -> Result<(), QueueError> {
         Ok(())
+    }
+
+    async fn retrying(&self, _: usize) -> Result<Retrying, QueueError> {
+        Ok(Retrying::default())
+    }
+
+    async fn retry_now(&self, _: RetryChoice, _: usize) -> Result<Hastened, QueueError> {
+        Ok(Hastened::default())
     }
 
     async fn depth(&self) -> Result<Depth, QueueError> {

@@ -64,6 +64,7 @@ async fn tables(db: &DatabaseConnection, told: &[Changes]) -> Vec<Box<dyn Table>
     }
     vec![
         table!(webhook_events(Source, Session, EventType, WebhookId), |_| BATCH),
+        table!(webhook_bodies(WebhookEventId), |_| BATCH),
         table!(waha_contacts(SessionId, Jid), |told| told.contacts.len()),
         table!(waha_own_messages(SessionId, MessageId), |told| told.own_messages.len()),
         table!(waha_messages(SessionId, ChatId, MessageId), |told| told.messages.len()),

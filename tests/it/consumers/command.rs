@@ -113,6 +113,60 @@ async fn a_configured_consumer_is_delivered_to_and_handled() {
     assert!(["resume", "rewind", "skip", "pause", "keys"].iter().all(|it| actions.contains(it)));
 }
 
+/// Its task has ended with its process, which has not given it back: the next one on the folder goes on at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_process_is_followed_at_once_and_a_removed_consumer_is_forgotten() {
+    let (folder, receiver) = (tempfile::tempdir().unwrap(), Receiver::start());
+    // A request may take a minute, so another process would wait three.
+    let file = format!(
+        "[consumers.crm]\nurl = \"{}\"\nsecret = \"{SECRET}\"\ntimeout_ms = 60000\n",
+        receiver.url
+    );
+    let path = folder.path().join("waha-ingest.toml");
+    std::fs::write(&path, file).unwrap();
+    let url = format!("sqlite://{}", folder.path().join("waha.db").display());
+    let setting = Setting::new(folder.path(), &url);
+    let mut up = setting.up().await;
+    let consumer = || lines(&setting, &["consumers", "list", "--json"]).pop();
+    wait_for("the consumer", PATIENCE, || async { consumer() }).await;
+    post(&setting, 1).await;
+    wait_for("a delivery", PATIENCE, || async { receiver.got().pop() }).await;
+    up.kill();
+    let mut up = setting.up().await;
+    let count = receiver.got().len();
+    post(&setting, 2).await;
+    wait_for("the next", PATIENCE, || async { (receiver.got().len() > count).then_some(()) }).await;
+
+    let said = |arguments: &[&str]| {
+        let output = setting.run(arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let paused = said(&["consumers", "pause", "crm"]);
+    assert!(paused.starts_with("crm is paused at position "), "{paused}");
+    let remove = ["consumers", "remove", "crm", "--yes"];
+    assert!(refused(&setting, &remove).contains("consumer crm is configured"));
+    post(&setting, 3).await;
+    let skip = ["consumers", "skip", "crm", "--yes"];
+    let skipped = wait_for("something to skip", PATIENCE, || async {
+        let output = setting.run(&skip);
+        output.status.success().then(|| String::from_utf8(output.stdout).unwrap())
+    });
+    let skipped = skipped.await;
+    assert!(skipped.starts_with("left out ") && skipped.contains(" at position "), "{skipped}");
+    let rewound = said(&["consumers", "rewind", "crm", "--to", "0", "--yes"]);
+    assert!(
+        rewound.contains("crm gets what came after position 0 once it is resumed"),
+        "{rewound}"
+    );
+    assert_eq!(up.terminate(), Some(0));
+
+    std::fs::write(&path, "").unwrap();
+    assert_eq!(consumer().unwrap()["state"], "removed");
+    assert_eq!(said(&remove), "crm is forgotten\n");
+    assert_eq!(consumer(), None);
+}
+
 fn check(folder: &Path, file: &str) -> String {
     std::fs::write(folder.join("waha-ingest.toml"), file).unwrap();
     let output = run(folder, &[("SOURCES__DEFAULT__HMAC_KEYS", "hush")], &["check"]);
@@ -132,9 +186,9 @@ fn what_can_not_be_configured_is_told() {
         "consumers.exchange: this name is that of the exchange",
         "consumers.exchange.url: must be an http:// or https:// URL",
         "consumers.exchange.secret: no secret",
-        "consumers.exchange.kinds: there is no kind \"message.made\"",
+        "consumers.exchange.kinds: there is no kind \"message.made\"; near it: message.",
         "consumers.exchange.sessions: \"shop\" is not SOURCE/SESSION",
-        "consumers.exchange.batch_max: must be between 1 and 1000",
+        "consumers.exchange.batch_max: must be a whole number from 1 to 1000; it is 0",
     ] {
         assert!(said.contains(part), "{part} is missing in {said}");
     }
@@ -142,4 +196,12 @@ fn what_can_not_be_configured_is_told() {
     let said = check(folder.path(), file);
     assert!(said.contains("consumers.crm.secret: what follows whsec_ must be base64"), "{said}");
     assert!(!said.contains("hidden"), "{said}");
+    let said =
+        check(folder.path(), "[consumers.\"A B\"]\nurl = \"https://crm\"\nsecret = \"hush\"\n");
+    let about: Vec<&str> = said.lines().filter(|line| line.contains("consumers")).collect();
+    assert!(about.len() == 1 && about[0].contains("consumers.A B: "), "{said}");
+    let missing = "[consumers.crm]\nurl = \"https://crm\"\nsecret = \"a secret of some length\"\n\
+                   ca_file = \"nowhere.pem\"\n";
+    let said = check(folder.path(), missing);
+    assert!(said.contains("consumers.crm.ca_file: nowhere.pem can't be read"), "{said}");
 }

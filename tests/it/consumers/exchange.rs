@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use waha_ingest::consumers::{Consumer, ExchangeWay, Way};
 use waha_ingest::queue::rabbitmq::{Options, RabbitmqQueue};
 use waha_ingest::store::operations::consumers::ConsumerKind;
+use waha_ingest::store::operations::feed::ROWS_BYTES_MAX;
 
 use super::{PATIENCE, Running, until_delivered, write};
 use crate::app::{TestApp, clock, open_store};
@@ -23,8 +24,9 @@ const NAME: &str = "exchange";
 fn consumer(options: &Options) -> (RabbitmqQueue, Consumer) {
     let queue = RabbitmqQueue::open(options.clone());
     let way = Way::Exchange(ExchangeWay::new(queue.feed_exchange()));
-    let (kinds, sessions) = (Vec::new(), Vec::new());
-    (queue, Consumer { name: NAME.into(), way, kinds, sessions, batch_max: 50 })
+    let subscription = waha_ingest::store::operations::consumers::Subscription::default();
+    let batch_bytes_max = ROWS_BYTES_MAX;
+    (queue, Consumer { name: NAME.into(), way, subscription, batch_max: 50, batch_bytes_max })
 }
 
 /// Two workers deliver, and the one that has the lease is killed.

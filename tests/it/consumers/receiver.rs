@@ -1,6 +1,6 @@
 //! An application that gets webhooks: it keeps what came, and answers as a test wants.
 
-use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU16, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use actix_web::dev::ServerHandle;
@@ -39,6 +39,8 @@ struct State {
     status: AtomicU16,
     /// Each so-many-th request is answered 503; 0: none.
     fails_each: AtomicUsize,
+    /// What has this position is answered 422; 0: nothing.
+    refused: AtomicI64,
     location: Mutex<String>,
 }
 
@@ -73,6 +75,11 @@ impl Receiver {
 
     pub fn fail_each(&self, number: usize) {
         self.state.fails_each.store(number, Ordering::SeqCst);
+    }
+
+    /// Takes nothing with this position.
+    pub fn refuse(&self, position: i64) {
+        self.state.refused.store(position, Ordering::SeqCst);
     }
 
     pub fn redirect(&self, to: &str) {
@@ -118,7 +125,12 @@ async fn receive(request: HttpRequest, body: String, state: web::Data<State>) ->
     let mut got = state.got.lock().unwrap();
     let each = state.fails_each.load(Ordering::SeqCst);
     let fails = each > 0 && got.len() % each == each - 1;
-    let status = if fails { 503 } else { state.status.load(Ordering::SeqCst) };
+    let refused = state.refused.load(Ordering::SeqCst);
+    let status = match state.status.load(Ordering::SeqCst) {
+        _ if fails => 503,
+        _ if refused > 0 && body.contains(&format!("\"position\":{refused},")) => 422,
+        status => status,
+    };
     got.push(Got {
         id: header("webhook-id"),
         timestamp: header("webhook-timestamp"),

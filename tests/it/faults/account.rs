@@ -202,18 +202,21 @@ fn problems(
     problems
 }
 
-/// Tables of what happened. Rows of all others hold who is who, or became one where two were one person.
-const EVENTS: [&str; 10] = [
-    "waha_sessions",
-    "waha_messages",
-    "waha_message_edits",
-    "waha_message_revocations",
-    "waha_reactions",
-    "waha_poll_votes",
-    "waha_event_responses",
-    "waha_calls",
-    "waha_session_statuses",
-    "waha_join_requests",
+/// Tables whose rows hold who is who, or became one where two were one person. Those of all others hold what
+/// happened.
+const IDENTITIES: [&str; 12] = [
+    "waha_chats",
+    "waha_contacts",
+    "waha_participants",
+    "waha_own_messages",
+    "waha_message_claims",
+    "waha_message_acks",
+    "waha_message_referrals",
+    "waha_labels",
+    "waha_chat_labels",
+    "chat_reads",
+    "user_waha",
+    "webhook_events",
 ];
 
 /// Rows of what happened, whoever is who: links between ids are committed before the webhooks that told
@@ -223,7 +226,7 @@ fn without_identities(rows: &Rows, known: &Rows) -> Rows {
         known["waha_contacts"].iter().filter_map(|it| link(it)).collect();
     let named =
         |row: &String| links.iter().fold(row.clone(), |row, (lid, phone)| row.replace(lid, phone));
-    let events = rows.iter().filter(|(table, _)| EVENTS.contains(&table.as_str()));
+    let events = rows.iter().filter(|(table, _)| !IDENTITIES.contains(&table.as_str()));
     events.map(|(table, rows)| (table.clone(), rows.iter().map(named).collect())).collect()
 }
 

@@ -13,6 +13,7 @@ use waha_ingest::sender::Report;
 use waha_ingest::simulate::{Plan, Sent, history, shuffled};
 
 use super::account::{Account, Permitted, take};
+use super::followers::Followers;
 use super::watch::Watch;
 use crate::fleet::Fleet;
 use crate::load::{Load, at_rate};
@@ -109,7 +110,7 @@ impl Round {
         let started = Instant::now();
         let disturbed = shuffled(self.seed, 200, 0.1, webhooks.clone().into_iter());
         let load = Load::start(at_rate(fleet.urls(), self.rate, RETRIES), disturbed);
-        let watch = Watch::default();
+        let (watch, followers) = (Watch::default(), Followers::default());
         let acting = async {
             load.reaches(1, PATIENCE).await;
             tokio::time::sleep(pause).await;
@@ -118,10 +119,17 @@ impl Round {
             let report = load.report().await;
             let status = self::settle(fleet, permitted).await;
             watch.stop();
+            followers.stop();
             (report, status)
         };
-        let ((report, status), ()) = tokio::join!(acting, watch.look(fleet));
-        self.count(fleet, webhooks, &report, &status, permitted, &watch).await
+        let ((report, status), (), ()) =
+            tokio::join!(acting, watch.look(fleet), followers.follow(fleet));
+        let mut account = self.count(fleet, webhooks, &report, &status, permitted, &watch).await;
+        // What was destroyed, or is of other tables, has no place in one feed.
+        if !permitted.destroys && !permitted.other_tables {
+            account.problems.extend(followers.problem(fleet).await);
+        }
+        account
     }
 
     async fn count(

@@ -3,19 +3,26 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, IdenStatic, Iterable, Statement,
-};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+use waha_ingest::clock::FixedClock;
 use waha_ingest::store::Store;
 
-use crate::app::{clock, open_store};
+use crate::app::{Extras, clock, open_store_with};
 use crate::database::{Database, Kind};
+use crate::migrations_with_rows::columns;
+use crate::rows::TABLES;
+
+use super::steps;
 
 /// One database of a test, made for it.
 pub(super) struct Tables {
     /// Two workers, each with a cache of its own.
     pub(super) workers: [Arc<Store>; 2],
-    connection: DatabaseConnection,
+    /// Of both.
+    pub(super) clock: Arc<FixedClock>,
+    /// Whether chats move in steps.
+    pub(super) moves: bool,
+    pub(super) connection: DatabaseConnection,
     _database: Database,
 }
 
@@ -24,10 +31,24 @@ const BOOKKEEPING: [&str; 4] = ["id", "created_at", "updated_at", "stored_at"];
 
 impl Tables {
     pub(super) async fn create(kind: Kind) -> Self {
+        Self::with(kind, None).await
+    }
+
+    /// The same where a chat with more messages moves in steps of so many.
+    pub(super) async fn moving(kind: Kind, moved_at_once: u64) -> Self {
+        Self::with(kind, Some(moved_at_once)).await
+    }
+
+    async fn with(kind: Kind, moved_at_once: Option<u64>) -> Self {
         let database = Database::create(kind).await;
-        let one = open_store(&database, clock()).await;
-        let workers = [Arc::clone(&one), open_store(&database, clock()).await];
-        Self { workers, connection: one.connection(), _database: database }
+        let clock = clock();
+        let open = || {
+            let extras = Extras { moved_at_once, ..Extras::default() };
+            open_store_with(extras, &database.url, Arc::clone(&clock))
+        };
+        let workers = [open().await, open().await];
+        let connection = workers[0].connection();
+        Self { workers, clock, moves: moved_at_once.is_some(), connection, _database: database }
     }
 
     /// Takes every row away; the workers have seen nothing.
@@ -40,30 +61,15 @@ impl Tables {
         }
     }
 
-    /// Every row of every table, without ids and times of bookkeeping; sorted.
+    /// Every row of every table, without ids and times of bookkeeping; sorted. What moves has moved then.
     pub(super) async fn dump(&self) -> Vec<String> {
-        use entity::prelude as e;
+        steps::move_all(self).await;
         let ids = Ids::read(self).await;
-        let mut rows = self.rows::<e::WahaSessions>(&ids).await;
-        rows.extend(self.rows::<e::WahaSessionStatuses>(&ids).await);
-        rows.extend(self.rows::<e::UserWaha>(&ids).await);
-        rows.extend(self.rows::<e::WahaContacts>(&ids).await);
-        rows.extend(self.rows::<e::WahaChats>(&ids).await);
-        rows.extend(self.rows::<e::WahaMessages>(&ids).await);
-        rows.extend(self.rows::<e::WahaOwnMessages>(&ids).await);
-        rows.extend(self.rows::<e::WahaCalls>(&ids).await);
-        rows.extend(self.rows::<e::ChatReads>(&ids).await);
-        rows.extend(self.rows::<e::WahaMessageClaims>(&ids).await);
-        rows.extend(self.rows::<e::WahaMessageEdits>(&ids).await);
-        rows.extend(self.rows::<e::WahaMessageRevocations>(&ids).await);
-        rows.extend(self.rows::<e::WahaMessageAcks>(&ids).await);
-        rows.extend(self.rows::<e::WahaReactions>(&ids).await);
-        rows.extend(self.rows::<e::WahaPollVotes>(&ids).await);
-        rows.extend(self.rows::<e::WahaEventResponses>(&ids).await);
-        rows.extend(self.rows::<e::WahaParticipants>(&ids).await);
-        rows.extend(self.rows::<e::WahaJoinRequests>(&ids).await);
-        rows.extend(self.rows::<e::WahaLabels>(&ids).await);
-        rows.extend(self.rows::<e::WahaChatLabels>(&ids).await);
+        let mut rows = Vec::new();
+        // The ledger has a row for each telling.
+        for (table, _) in TABLES.into_iter().filter(|(table, _)| *table != "webhook_events") {
+            rows.extend(self.rows(table, &ids).await);
+        }
         rows.sort_unstable();
         rows
     }
@@ -85,12 +91,10 @@ impl Tables {
         format!("CAST({column} AS {})", if is_mysql { "CHAR" } else { "TEXT" })
     }
 
-    async fn rows<E: EntityTrait>(&self, ids: &Ids) -> Vec<String> {
-        let table = E::default().table_name().to_owned();
-        let names: Vec<String> = E::Column::iter()
-            .map(|column| column.as_str().to_owned())
-            .filter(|name| !BOOKKEEPING.contains(&name.as_str()))
-            .collect();
+    async fn rows(&self, table: &str, ids: &Ids) -> Vec<String> {
+        let columns = columns(&self.connection, table).await.into_iter().map(|(name, _)| name);
+        let names: Vec<String> =
+            columns.filter(|name| !BOOKKEEPING.contains(&name.as_str())).collect();
         let quote =
             if self.connection.get_database_backend() == DbBackend::MySql { '`' } else { '"' };
         let columns: Vec<String> =
@@ -100,7 +104,7 @@ impl Tables {
         let rows = self.query(&format!("SELECT {} FROM {table} {which}", columns.join(", "))).await;
         let line = |row: Vec<Option<String>>| {
             let values = names.iter().zip(row).filter_map(|(name, value)| {
-                Some(format!("{name}={}", ids.natural(&table, name, value?)))
+                Some(format!("{name}={}", ids.natural(table, name, value?)))
             });
             format!("{table}: {}", values.collect::<Vec<_>>().join(" "))
         };

@@ -13,6 +13,13 @@ pub struct Size {
     pub history: u32,
 }
 
+impl Size {
+    /// Of all that is in the tables, which have some 25,000 messages of other sessions.
+    pub const fn is_small_part(self) -> bool {
+        self.chats * self.messages + self.history < 25_000
+    }
+}
+
 /// Messages of one second in a chat.
 const OF_SECOND: u32 = 4;
 /// What the ids of bulk chats begin with: numbers that nobody has.
@@ -30,10 +37,14 @@ pub async fn fill(db: &DatabaseConnection, size: Size, session_id: i64, chat_id:
         sql.people(session_id, size.chats),
         sql.messages(&bulk, size.messages),
         sql.messages(&format!("c.id = {chat_id}"), size.history),
+        // Else MariaDB reads the session's messages for each chat.
+        sql.analyze("waha_messages"),
         Sql::last_messages(session_id),
         format!(
-            "INSERT INTO chat_reads (chat_id, reader, user_id, last_read_at) \
-             SELECT c.id, 'user:7', '7', {} FROM waha_chats c WHERE {bulk} AND c.id % 2 = 0",
+            "INSERT INTO chat_reads (chat_id, reader, user_id, last_read_message_id, last_read_at) \
+             SELECT c.id, 'user:7', '7', CASE WHEN c.id % 4 = 0 THEN c.last_message_id END, \
+             CASE WHEN c.id % 4 = 0 THEN c.last_message_at ELSE {} END \
+             FROM waha_chats c WHERE {bulk} AND c.id % 2 = 0",
             sql.time("5")
         ),
     ];
@@ -94,6 +105,13 @@ impl Sql {
             newest("m.sent_at", " AND m.from_me = FALSE"),
             newest("m.sent_at", " AND m.from_me = TRUE"),
         )
+    }
+
+    fn analyze(&self, table: &str) -> String {
+        match self.0 {
+            DbBackend::MySql => format!("ANALYZE TABLE {table}"),
+            _ => format!("ANALYZE {table}"),
+        }
     }
 
     fn concat(&self, one: &str, other: &str, end: &str) -> String {

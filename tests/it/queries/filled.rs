@@ -36,6 +36,8 @@ pub async fn fill(app: &TestApp, size: Size) -> Values {
     let plan = Plan { messages: 700, people: 20, groups: 4, sessions: 2, ..Plan::default() };
     app.publish_all(history(&plan)).await;
     app.work_until_idle().await;
+    // In some histories all labels are deleted in the end.
+    app.db().execute_unprepared("UPDATE waha_labels SET deleted = FALSE").await.unwrap();
     let values = values(app).await;
     for copy in 1..=COPIES {
         for sql in copies(copy) {
@@ -98,6 +100,11 @@ async fn values(app: &TestApp) -> Values {
          VALUES ({chat_id}, '{sent}', 'me-too', 'fine')"
     );
     app.db().execute_unprepared(&react).await.unwrap();
+    let timeless = format!(
+        "INSERT INTO waha_messages (session_id, chat_id, message_id, is_stub, is_amended, from_me, type, content, \
+         status_rank) VALUES ({session_id}, {chat_id}, 'timeless', FALSE, FALSE, FALSE, 'text', 'a text', -1)"
+    );
+    app.db().execute_unprepared(&timeless).await.unwrap();
     let quoted = |column: &str| format!("'{}'", chat.try_get::<String>("", column).unwrap());
     let messages =
         format!("SELECT id FROM waha_messages WHERE chat_id = {chat_id} AND is_stub = FALSE");

@@ -28,7 +28,7 @@ impl Broker {
     }
 
     fn open(&mut self) {
-        let (prefix, rungs) = (self.prefix.clone(), vec![DELAY]);
+        let (prefix, rungs) = (self.prefix.clone(), vec![DELAY, LONG_DELAY]);
         // As many as one check holds at a time.
         // The checks hold everything while they receive, which no worker does: that needs room.
         let options = Options { prefix, rungs, prefetch: 2000, bytes_max: 1 << 40, ..options() };

@@ -62,6 +62,7 @@ pub async fn all_tables(db: &DatabaseConnection) -> Vec<Table> {
         DeadLetterReplays,
         WahaProcesses,
         AuditLogs,
+        ConsoleSessions,
     )
 }
 

@@ -1,24 +1,42 @@
 //! Waiting for the feed to go on: however many wait, the database is asked once in a while.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
+use crate::admin::CONNECTIONS_MAX;
+use crate::admin::api::ApiError;
 use crate::store::operations::feed::FeedState;
 use crate::store::{Store, StoreError};
 
 /// All who wait share what was read within this time.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// Where the feed was when somebody last looked.
-#[derive(Default)]
+/// Who follow at a time, half of the listener's connections: probes, scrapers and operators have the others.
+pub(super) const FOLLOWERS_MAX: usize = CONNECTIONS_MAX / 2;
+
+/// Where the feed was when somebody last looked, and room for those who wait.
 pub struct FeedWatch {
     last: Mutex<Option<(Instant, FeedState)>>,
+    places: Arc<Semaphore>,
+}
+
+impl Default for FeedWatch {
+    fn default() -> Self {
+        Self { last: Mutex::default(), places: Arc::new(Semaphore::new(FOLLOWERS_MAX)) }
+    }
 }
 
 impl FeedWatch {
+    /// Room for one more; an error if there is none.
+    pub(super) fn place(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        place.map_err(|_| ApiError::TooManyFollowers(FOLLOWERS_MAX))
+    }
+
     /// Where the feed is, once it is beyond a position, it is time, or the process stops.
     pub(super) async fn newer_than(
         &self,

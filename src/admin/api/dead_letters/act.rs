@@ -15,6 +15,7 @@ use crate::operations::{Preview, forecast};
 use crate::replay;
 use crate::store::Store;
 use crate::store::apply::burial::state::DeadLetterState;
+use crate::store::audit::Actor;
 use crate::store::operations::dead_letter::{DeadLetterFilter, DeadLetterResolution};
 use crate::store::operations::job::{JobStart, ReplayJob, ReplayRequest};
 use crate::strict_json::{Object, object};
@@ -69,13 +70,13 @@ pub(in crate::admin::api) struct ResolutionBody {
 
 /// A job that was started.
 #[derive(Serialize, ToSchema)]
-pub(in crate::admin::api) struct StartedJob {
+pub(in crate::admin) struct StartedJob {
     /// Its number, for `replay-jobs`.
-    job: i64,
+    pub(in crate::admin) job: i64,
     /// How many it will replay.
-    total: i64,
+    pub(in crate::admin) total: i64,
     /// How many it has replayed before it was interrupted.
-    replayed: i64,
+    pub(in crate::admin) replayed: i64,
 }
 
 /// How many were changed. Describes nothing that holds more, such as a forecast.
@@ -106,18 +107,34 @@ pub(in crate::admin::api) async fn replay(
 ) -> Result<HttpResponse, ApiError> {
     let Object(request_body) = request_body.into_inner();
     let filter = named(request_body.filter, request_body.all, DeadLetterState::Pending)?;
-    check_note(request_body.note.as_deref())?;
-    check_rate(request_body.rate)?;
+    let rate = request_body.rate;
+    let note = request_body.note.as_deref();
+    check_replay(rate, note)?;
     if request_body.dry_run {
         return foresee(&admin, &filter).await;
     }
+    let started = start_replay(&admin, &actor(&caller, &request), &filter, rate, note).await?;
+    Ok(HttpResponse::Accepted().json(started))
+}
+
+fn check_replay(rate: Option<f64>, note: Option<&str>) -> Result<(), ApiError> {
+    check_note(note)?;
+    check_rate(rate)
+}
+
+/// Starts a job on behalf of somebody, or goes on with one; it runs after this returns.
+pub(in crate::admin) async fn start_replay(
+    admin: &Admin,
+    actor: &Actor,
+    filter: &DeadLetterFilter,
+    rate: Option<f64>,
+    note: Option<&str>,
+) -> Result<StartedJob, ApiError> {
+    check_replay(rate, note)?;
     let store = Arc::clone(admin.store()?);
-    let actor = actor(&caller, &request);
     let owner = format!("{:016x}", Receipt::new().0);
-    let rate = request_body.rate;
-    let note = request_body.note.as_deref();
-    let request_body = ReplayRequest { filter: &filter, rate, actor: &actor, note, owner: &owner };
-    let job = match store.start_job(&request_body).await? {
+    let request = ReplayRequest { filter, rate, actor, note, owner: &owner };
+    let job = match store.start_job(&request).await? {
         JobStart::Started(job) | JobStart::Resumed(job) => job,
         JobStart::Busy(job) => {
             let detail = format!("job {} replays the same, or did a moment ago", job.id);
@@ -125,8 +142,8 @@ pub(in crate::admin::api) async fn replay(
         }
     };
     let started = StartedJob { job: job.id, total: job.total, replayed: job.replayed };
-    go_on(&admin, store, job);
-    Ok(HttpResponse::Accepted().json(started))
+    go_on(admin, store, job);
+    Ok(started)
 }
 
 /// Runs a job beside the request; at a stop it is given back.
@@ -197,22 +214,41 @@ async fn resolve(
     from: DeadLetterState,
 ) -> Result<HttpResponse, ApiError> {
     let filter = named(request_body.filter, request_body.all, from)?;
-    if request_body.note.trim().is_empty() {
-        return Err(ApiError::BadRequest("note is empty".to_owned()));
-    }
-    check_note(Some(&request_body.note))?;
+    check_reason(&request_body.note)?;
     if request_body.dry_run {
         return foresee(admin, &filter).await;
     }
-    let resolution = DeadLetterResolution {
-        filter: &filter,
-        actor: &actor(caller, request),
-        note: &request_body.note,
-        gives_up: from == DeadLetterState::Pending,
-        last_id: i64::MAX,
-    };
-    let count = admin.store()?.resolve_letters(&resolution, |_| ()).await?;
+    let actor = actor(caller, request);
+    let count = resolve_all(admin, &actor, &filter, &request_body.note, from, i64::MAX).await?;
     Ok(HttpResponse::Ok().json(Resolved { count }))
+}
+
+fn check_reason(note: &str) -> Result<(), ApiError> {
+    if note.trim().is_empty() {
+        return Err(ApiError::BadRequest("note is empty".to_owned()));
+    }
+    check_note(Some(note))
+}
+
+/// Gives up what is pending, or takes back what was given up, on behalf of somebody; returns how many. Nothing
+/// above `last_id` is touched.
+pub(in crate::admin) async fn resolve_all(
+    admin: &Admin,
+    actor: &Actor,
+    filter: &DeadLetterFilter,
+    note: &str,
+    from: DeadLetterState,
+    last_id: i64,
+) -> Result<u64, ApiError> {
+    check_reason(note)?;
+    let resolution = DeadLetterResolution {
+        filter,
+        actor,
+        note,
+        gives_up: from == DeadLetterState::Pending,
+        last_id,
+    };
+    Ok(admin.store()?.resolve_letters(&resolution, |_| ()).await?)
 }
 
 async fn foresee(admin: &Admin, filter: &DeadLetterFilter) -> Result<HttpResponse, ApiError> {
@@ -221,7 +257,7 @@ async fn foresee(admin: &Admin, filter: &DeadLetterFilter) -> Result<HttpRespons
 }
 
 /// A filter that says which, in the state that the action is for.
-fn named(
+pub(in crate::admin) fn named(
     filter: DeadLetterFilter,
     all: bool,
     state: DeadLetterState,

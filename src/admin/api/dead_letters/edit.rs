@@ -10,6 +10,7 @@ use crate::admin::api::validation::check_note;
 use crate::admin::api::{ApiError, Problem, actor};
 use crate::admin::{Admin, Caller};
 use crate::operations::{DryRun, EditError, edit};
+use crate::store::audit::Actor;
 use crate::strict_json::Object;
 
 /// A mended body.
@@ -44,22 +45,33 @@ pub(in crate::admin::api) async fn replace_body(
     new: web::Json<Object<NewBody>>,
 ) -> Result<web::Json<DryRun>, ApiError> {
     let Object(NewBody { body, note }) = new.into_inner();
-    check_note(note.as_deref())?;
-    let letter = find(&admin, *id).await?;
-    let store = admin.store()?;
     let actor = actor(&caller, &request);
-    let edited =
-        edit(store, &admin.rules, &letter, body.into_bytes(), &actor, note.as_deref()).await;
-    Ok(web::Json(edited.map_err(refused)?))
+    Ok(web::Json(replace(&admin, &actor, *id, body, note.as_deref()).await?))
 }
 
-fn refused(error: EditError) -> ApiError {
+/// Replaces it on behalf of somebody.
+pub(in crate::admin) async fn replace(
+    admin: &Admin,
+    actor: &Actor,
+    id: i64,
+    body: String,
+    note: Option<&str>,
+) -> Result<DryRun, ApiError> {
+    check_note(note)?;
+    let letter = find(admin, id).await?;
+    let store = admin.store()?;
+    let edited = edit(store, &admin.rules, &letter, body.into_bytes(), actor, note).await;
+    edited.map_err(refused)
+}
+
+/// In words for whoever edits.
+pub(in crate::admin) fn refused(error: EditError) -> ApiError {
     match error {
         EditError::Envelope(cause) => ApiError::BadRequest(format!("{error}: {cause}")),
         EditError::Other { field, .. } => {
             ApiError::BadRequest(format!("the new body tells of another {field}"))
         }
-        EditError::Useless(_) => ApiError::BadRequest(error.to_string()),
+        EditError::Useless(_) | EditError::Broken { .. } => ApiError::BadRequest(error.to_string()),
         EditError::NotPending(_) => ApiError::Conflict(error.to_string()),
         EditError::Store(error) => ApiError::Store(error),
     }

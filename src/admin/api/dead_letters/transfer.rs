@@ -17,7 +17,7 @@ use crate::admin::api::{ApiError, actor, read};
 use crate::admin::{Admin, Caller};
 use crate::operations::{self, LineError, Transferred};
 use crate::store::apply::burial::state::DeadLetterState;
-use crate::store::audit::{AuditAction, AuditEntry};
+use crate::store::audit::{Actor, AuditAction, AuditEntry};
 use crate::store::operations::dead_letter::DeadLetterFilter;
 use crate::strict_json::Object;
 
@@ -46,8 +46,17 @@ pub(in crate::admin::api) async fn export(
     request: HttpRequest,
     FilterQuery(filter, _): FilterQuery<DeadLetterFilter, NoPage>,
 ) -> Result<HttpResponse, ApiError> {
+    export_lines(&admin, &actor(&caller, &request), filter).await
+}
+
+/// The lines, for somebody who may read bodies.
+pub(in crate::admin) async fn export_lines(
+    admin: &Admin,
+    actor: &Actor,
+    filter: DeadLetterFilter,
+) -> Result<HttpResponse, ApiError> {
     let filter = filter.or_states(&[DeadLetterState::Pending]);
-    read::log(&admin, &caller, &request, json!({ "dead_letters": &filter })).await?;
+    read::log(admin, actor, json!({ "dead_letters": &filter })).await?;
     let store = Arc::clone(admin.store()?);
     let pages = try_unfold(Some(0), move |after| {
         let (store, filter) = (store.clone(), filter.clone());

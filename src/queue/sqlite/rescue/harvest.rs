@@ -11,9 +11,9 @@ use rusqlite::{Connection, params};
 use super::page_file::PageContent;
 use super::record::Cell;
 use super::row::{DeliveryRow, IndexEntry, StoredRow, WebhookRow};
+use crate::queue::Tag;
 use crate::queue::sqlite::damaged_row::DamagedRow;
 use crate::queue::sqlite::lease::LeasedRow;
-use crate::queue::{Lane, Tag};
 use crate::webhook::EventType;
 
 /// Rows that came over, and traces of those that did not.
@@ -30,10 +30,13 @@ pub(super) struct Harvest<'a> {
 const TRACES: &str =
     "CREATE TEMP TABLE traces (seq INTEGER PRIMARY KEY, lane TEXT NOT NULL) STRICT";
 
+/// Whole webhooks that were found, whatever their numbers; kept as the traces are.
+const SEEN: &str = "CREATE TEMP TABLE seen (receipt INTEGER, checksum INTEGER, PRIMARY KEY (receipt, checksum)) STRICT, WITHOUT ROWID";
+
 impl<'a> Harvest<'a> {
     /// Into a fresh queue file.
     pub(super) fn new(db: &'a Connection, now_ms: i64) -> rusqlite::Result<Self> {
-        db.execute_batch(TRACES)?;
+        db.execute_batch(&format!("{TRACES}; {SEEN}"))?;
         Ok(Self { db, counters: BTreeMap::new(), damaged: BTreeMap::new(), now_ms })
     }
 
@@ -65,13 +68,31 @@ impl<'a> Harvest<'a> {
 
     fn take_webhook(&mut self, seq: i64, row: &WebhookRow) -> rusqlite::Result<()> {
         match row.problem() {
-            None => row.insert(self.db, seq),
+            None => self.take_whole(seq, row),
             Some(problem) => {
                 let row = row.damaged(seq, problem, self.now_ms);
                 self.damaged.insert(seq, row);
                 Ok(())
             }
         }
+    }
+
+    /// No checksum is over the number of a row: a damaged one may be another webhook's, which must not be lost for it.
+    fn take_whole(&self, seq: i64, row: &WebhookRow) -> rusqlite::Result<()> {
+        let (receipt, checksum) = row.identity();
+        let sql = "INSERT OR IGNORE INTO seen VALUES (?1, ?2)";
+        if self.db.prepare_cached(sql)?.execute(params![receipt, checksum])? == 0 {
+            return Ok(());
+        }
+        if row.insert(self.db, seq)? {
+            return Ok(());
+        }
+        let free = self.number("SELECT max(seq) + 1 FROM webhooks")?;
+        row.insert(self.db, free)?;
+        // So that it is not taken for one that was ended.
+        let sql = "INSERT OR IGNORE INTO traces VALUES (?1, ?2)";
+        self.db.prepare_cached(sql)?.execute(params![free, row.lane().name()])?;
+        Ok(())
     }
 
     fn take_entry(&mut self, cell: &Cell) -> rusqlite::Result<()> {
@@ -104,7 +125,7 @@ impl<'a> Harvest<'a> {
         let mut rows = self.damaged_rows(&in_hand)?;
         rows.extend(self.rows_without_body(&in_hand)?);
         rows.extend(self.rows_without_trace(&rows)?);
-        self.db.execute_batch("DROP TABLE traces")?;
+        self.db.execute_batch("DROP TABLE traces; DROP TABLE seen")?;
         let carried: i64 = self.number("SELECT count(*) FROM deliveries")?;
         let is_count_known = self.counters.contains_key("held");
         let (set_aside, missing) = self.gone(carried, &rows);
@@ -149,7 +170,7 @@ impl<'a> Harvest<'a> {
         let without: Vec<(i64, DeliveryRow)> = statement
             .query_map([], |row| {
                 let event_type: String = row.get(1)?;
-                let lane = Lane::of(EventType::parse(&event_type));
+                let lane = EventType::parse(&event_type).lane();
                 Ok((row.get(0)?, DeliveryRow::anew(lane, row.get(2)?, row.get(3)?)))
             })?
             .collect::<rusqlite::Result<_>>()?;

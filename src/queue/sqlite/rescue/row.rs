@@ -9,7 +9,7 @@ use super::record::{Cell, Value};
 use crate::queue::Lane;
 use crate::queue::sqlite::checksum::checksum;
 use crate::queue::sqlite::damaged_row::{DamagedRow, DamagedWebhook, encode_body};
-use crate::webhook::{Headers, Receipt, WebhookKey, WebhookParts};
+use crate::webhook::{EventType, Headers, Receipt, WebhookKey, WebhookParts};
 
 /// A row of one of our tables.
 pub(super) enum StoredRow {
@@ -123,10 +123,19 @@ impl WebhookRow {
         Some((parts, headers))
     }
 
-    /// The first that is found stays.
-    pub(super) fn insert(&self, db: &Connection, seq: i64) -> rusqlite::Result<()> {
+    /// Receipt and checksum: together of one webhook only.
+    pub(super) fn identity(&self) -> (i64, i64) {
+        (self.receipt, self.checksum.unwrap_or(-1))
+    }
+
+    pub(super) fn lane(&self) -> Lane {
+        EventType::parse(&String::from_utf8_lossy(&self.texts[2])).lane()
+    }
+
+    /// False: the number is taken, and who has it stays.
+    pub(super) fn insert(&self, db: &Connection, seq: i64) -> rusqlite::Result<bool> {
         let text = |at: usize| String::from_utf8_lossy(&self.texts[at]);
-        db.prepare_cached(
+        let inserted = db.prepare_cached(
             "INSERT OR IGNORE INTO webhooks VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?
         .execute(params![
@@ -143,7 +152,7 @@ impl WebhookRow {
             self.body,
             self.checksum,
         ])?;
-        Ok(())
+        Ok(inserted > 0)
     }
 
     /// What can be told of it.

@@ -121,6 +121,11 @@ fn fingerprint(reason: &str, event_type: &str, error: &str) -> String {
     format!("{:016x}", hash_texts([reason, event_type, &without_numbers(error)]))
 }
 
+/// Names a group of webhooks that failed and may pass by themselves, whose reason is not decided yet.
+pub fn failure_group(event_type: &str, error: &str) -> String {
+    fingerprint("", event_type, error)
+}
+
 /// Each run of digits becomes `#`.
 fn without_numbers(text: &str) -> String {
     let mut normal = String::with_capacity(text.len());

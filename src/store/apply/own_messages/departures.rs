@@ -6,28 +6,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
-use sea_orm::sea_query::{Alias, Cond, Expr, ExprTrait, Func, JoinType, Query, SelectStatement};
-use sea_orm::{ConnectionTrait, Order, QueryResult};
+use sea_orm::QueryResult;
 
-use crate::change::merge::forward;
 use crate::change::{Changes, ME, Merge, MessageChange, MessageKey};
+use crate::store::apply::last_message::{Sides, refresh_last_message};
 use crate::store::apply::message_rows::of_messages;
 use crate::store::connect::transaction::WriteContext;
 use crate::store::identity::known::KnownRows;
 use crate::store::identity::move_keys::copy_rows;
 use crate::store::identity::move_messages::{delete_rows, telling};
 use crate::store::identity::pointers;
-use crate::store::sql::dialect::Dialect;
 use crate::store::sql::error::StoreError;
 use crate::store::sql::locks::lock_row;
 use crate::store::sql::upsert::MergeRules;
-use crate::store::tables::{chat, edit, own_message};
+use crate::store::tables::edit;
 
 const MESSAGES: &str = "waha_messages";
 const CLAIMS: &str = "waha_message_claims";
-/// When a message was sent.
-const LAST: &str = "last";
 /// Tables whose rows name a message and need its row.
 const DEPENDENT: [&str; 6] = [
     edit::EDITS,
@@ -58,6 +53,11 @@ struct Departure<'a> {
 impl Departures {
     pub(super) fn new(left: BTreeMap<MessageKey, MessageKey>) -> Self {
         Self { left, shortened: BTreeSet::new(), retired: Vec::new() }
+    }
+
+    /// Where they are.
+    pub(in crate::store::apply) fn places(&self) -> impl Iterator<Item = &MessageKey> {
+        self.left.iter().flat_map(|(place, home)| [place, home])
     }
 
     /// Takes their rows away and adds what these held to the changes; returns the messages that are to be
@@ -135,24 +135,7 @@ impl Departures {
         context: &WriteContext<'_>,
     ) -> Result<(), StoreError> {
         for id in &self.shortened {
-            // Whoever has written a message here has committed it, or tells the chat after this.
-            lock_row(context.db, chat::TABLE, *id).await?;
-            let (last_at, last_id) = last_message(context, *id, false).await?.unzip();
-            let (outbound_at, _) = last_message(context, *id, true).await?.unzip();
-            let time = |at: Option<DateTime<Utc>>| Expr::val(context.dialect.bind(at.into()));
-            let mut update = Query::update();
-            update
-                .table(Alias::new(chat::TABLE))
-                .values([
-                    ("last_message_at", time(last_at)),
-                    ("last_message_id", Expr::val(last_id)),
-                    ("last_outbound_at", time(outbound_at)),
-                    ("updated_at", context.now_value()),
-                ])
-                .and_where(Expr::col(Alias::new("id")).eq(*id));
-            context.db.execute(&update).await?;
-            let conversation = Cond::all().add(Expr::col(Alias::new("id")).eq(*id));
-            context.log_written(&chat::FOLLOWED, conversation).await?;
+            refresh_last_message(context, *id, Sides::Mine).await?;
         }
         Ok(())
     }
@@ -165,56 +148,6 @@ fn may_hold_own(row: &QueryResult) -> Result<bool, StoreError> {
     let received: Option<i16> = row.try_get("", "received_rank")?;
     let is_own_status = row.try_get::<i16>("", "status_rank")? > received.unwrap_or(-1);
     Ok(author.as_deref() == Some(ME) || is_own_status || row.try_get("", "is_amended")?)
-}
-
-/// The last message in a chat, or of those that are `mine`, by time and id: of an own one the time as its row
-/// of `waha_own_messages` knows it, of the others as sent, but of those only that do not claim more than the
-/// chat was told.
-async fn last_message(
-    context: &WriteContext<'_>,
-    chat: i64,
-    mine: bool,
-) -> Result<Option<(DateTime<Utc>, String)>, StoreError> {
-    let mut last = None;
-    for table in [MESSAGES, CLAIMS] {
-        let mut select = select_last(context.dialect, table, chat);
-        if mine {
-            select.and_where(Expr::col((Alias::new(table), Alias::new("author"))).eq(ME));
-        }
-        if let Some(row) = context.db.query_one(&select).await? {
-            forward(&mut last, Some((row.try_get("", LAST)?, row.try_get("", "message_id")?)));
-        }
-    }
-    Ok(last)
-}
-
-/// The newest first, and of one time that with the largest id, as `change::LastMessage` says.
-fn select_last(dialect: Dialect, table: &'static str, chat: i64) -> SelectStatement {
-    let of = |table: &'static str, column: &'static str| {
-        Expr::col((Alias::new(table), Alias::new(column)))
-    };
-    let (sent, told) = (of(table, "sent_at"), of(own_message::TABLE, "told_at"));
-    let own = of(own_message::TABLE, "session_id").eq(of(chat::TABLE, "session_id"));
-    let own = own.and(of(own_message::TABLE, "message_id").eq(of(table, "message_id")));
-    let own = own.and(of(table, "author").eq(ME));
-    let here = of(table, "chat_id").eq(of(chat::TABLE, "id"));
-    let is_bounded = sent.clone().lte(of(chat::TABLE, "last_message_at"));
-    let message_id = dialect.by_bytes(&format!("{table}.message_id"));
-    let mut select = Query::select();
-    select
-        .expr_as(Func::coalesce([told.clone(), sent]), Alias::new(LAST))
-        .column((Alias::new(table), Alias::new("message_id")))
-        .from(Alias::new(chat::TABLE))
-        .join(JoinType::InnerJoin, Alias::new(table), here)
-        .join(JoinType::LeftJoin, Alias::new(own_message::TABLE), own)
-        .and_where(of(chat::TABLE, "id").eq(chat))
-        // A notice is nobody's last message.
-        .and_where(of(table, "is_notice").eq(false))
-        .and_where(told.is_not_null().or(is_bounded))
-        .order_by(Alias::new(LAST), Order::Desc)
-        .order_by_expr(Expr::cust(message_id), Order::Desc)
-        .limit(1);
-    select
 }
 
 impl Departure<'_> {
@@ -232,8 +165,8 @@ impl Departure<'_> {
         }
         // Its status is known to its own row.
         telling.own_status = None;
-        self.move_mine(edit::edits(self.context.dialect).rules()).await?;
-        self.move_mine(edit::revocations(self.context.dialect).rules()).await?;
+        self.move_mine(edit::edits(self.context.dialect.into()).rules()).await?;
+        self.move_mine(edit::revocations(self.context.dialect.into()).rules()).await?;
         unresolved.insert(self.to.clone());
         if telling != MessageChange::default() || self.is_needed().await? {
             for key in &self.from {

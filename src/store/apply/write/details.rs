@@ -10,13 +10,13 @@ use crate::change::{CallChange, CallKey, Changes, InChat, LabelChange, LabelKey}
 use crate::store::connect::transaction::WriteContext;
 use crate::store::feed::FollowedTable;
 use crate::store::identity::known::KnownRows;
-use crate::store::sql::dialect::Dialect;
 use crate::store::sql::error::StoreError;
+use crate::store::sql::merging::Merging;
 use crate::store::sql::upsert::Upsert;
 use crate::store::tables::{answer, call, edit, label, participant, read, referral};
 
 /// How the rows of a table merge.
-type UpsertOf<E> = fn(Dialect) -> Upsert<E>;
+type UpsertOf<E> = fn(Merging) -> Upsert<E>;
 /// A change in a chat as its row.
 type RowOf<K, V, E> = fn(i64, &K, &V, DateTime<Utc>) -> <E as EntityTrait>::ActiveModel;
 
@@ -32,6 +32,7 @@ pub(super) async fn write_details(
         chats: _,
         messages: _,
         own_messages: _,
+        acts: _,
         contacts: _,
         links: _,
         edits,
@@ -98,7 +99,7 @@ impl Destination<'_> {
         for (key, change) in told {
             rows.push(row(self.known.chat(key.chat())?, key, change, self.context.now));
         }
-        let upsert = upsert(self.context.dialect);
+        let upsert = upsert(self.context.merging());
         match table {
             Some(table) => self.context.write(table, &upsert, rows).await?,
             None => upsert.run(self.context.db, rows).await?,
@@ -115,7 +116,7 @@ impl Destination<'_> {
             let chat = chat.map(|chat| known.chat(chat)).transpose()?;
             rows.push(call::row(known.session(&key.session)?, chat, key, change, context.now));
         }
-        Ok(context.write(&call::FOLLOWED, &call::upsert(context.dialect), rows).await?)
+        Ok(context.write(&call::FOLLOWED, &call::upsert(context.merging()), rows).await?)
     }
 
     async fn write_labels(
@@ -127,6 +128,6 @@ impl Destination<'_> {
         for (key, change) in labels {
             rows.push(label::row(known.session(&key.session)?, key, change, context.now));
         }
-        Ok(context.write(&label::FOLLOWED, &label::upsert(context.dialect), rows).await?)
+        Ok(context.write(&label::FOLLOWED, &label::upsert(context.merging()), rows).await?)
     }
 }

@@ -50,7 +50,7 @@ pub(super) async fn update_sessions(
     known: &mut KnownRows,
 ) -> Result<(), StoreError> {
     let rows = told.iter().map(|key| session::row(key, &sessions[key], context.now)).collect();
-    context.write(&session::FOLLOWED, &session::upsert(context.dialect), rows).await?;
+    context.write(&session::FOLLOWED, &session::upsert(context.merging()), rows).await?;
     let mut identified = Vec::new();
     for key in told {
         let identity = &sessions[key].identity;

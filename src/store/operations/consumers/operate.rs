@@ -2,11 +2,12 @@
 
 use sea_orm::sea_query::ExprTrait;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Set};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use entity::feed_consumers::{ActiveModel, Column, Entity};
+use entity::waha_changes;
 
-use super::{ConsumerRow, ConsumerState, cursor};
+use super::{ConsumerRow, ConsumerState, as_read, cursor};
 use crate::store::Store;
 use crate::store::audit::{self, Actor, AuditAction, AuditEntry};
 use crate::store::operations::feed::{ChangeFilter, Cursor, FeedState, Gone};
@@ -24,9 +25,21 @@ pub enum ConsumerRefusal {
     /// Nothing waits.
     #[error("nothing waits for consumer {0}")]
     NothingToSkip(String),
+    /// It would be made again.
+    #[error("consumer {0} is configured: take it out of the configuration of all processes first")]
+    Configured(String),
     /// A worker moved it meanwhile.
     #[error("consumer {0} got further meanwhile: look at it again")]
     Moved(String),
+}
+
+/// What a consumer is to be told next.
+#[derive(Clone, Debug)]
+pub struct NextChange {
+    /// The consumer as it was then.
+    pub consumer: ConsumerRow,
+    /// The change.
+    pub change: waha_changes::Model,
 }
 
 type Operated = Result<Result<ConsumerRow, ConsumerRefusal>, StoreError>;
@@ -70,21 +83,54 @@ impl Store {
         self.operate(&row, after, AuditAction::Rewind, actor, None).await
     }
 
-    /// Leaves out the next change that passes the filter: the one that a consumer hangs on.
-    pub async fn skip_change(&self, name: &str, filter: &ChangeFilter, actor: &Actor) -> Operated {
-        let Some(row) = self.consumer(name).await? else { return Ok(Err(unknown(name))) };
+    /// The next change that passes the filter: the one that a consumer hangs on, if it does.
+    pub async fn next_change_of(
+        &self,
+        name: &str,
+        filter: &ChangeFilter,
+    ) -> Result<Result<NextChange, ConsumerRefusal>, StoreError> {
+        let Some(consumer) = self.consumer(name).await? else { return Ok(Err(unknown(name))) };
         let feed: FeedState = self.feed_state().await?;
-        let page = match self.changes_after(&feed, cursor(&row), filter, 1).await? {
+        let page = match self.changes_after(&feed, cursor(&consumer), filter, 1).await? {
             Ok(page) => page,
             Err(gone) => return Ok(Err(ConsumerRefusal::Gone(gone))),
         };
-        let Some(skipped) = page.changes.first() else {
-            return Ok(Err(ConsumerRefusal::NothingToSkip(name.to_owned())));
-        };
-        let mut after = fresh(&row);
+        let next = page.changes.into_iter().next();
+        let next = next.map(|change| NextChange { consumer, change });
+        Ok(next.ok_or_else(|| ConsumerRefusal::NothingToSkip(name.to_owned())))
+    }
+
+    /// Leaves out a change that was the next one.
+    pub async fn skip_change(&self, next: &NextChange, actor: &Actor) -> Operated {
+        let NextChange { consumer: row, change } = next;
+        let mut after = fresh(row);
         (after.state, after.reason) = (row.state.clone(), row.reason.clone());
-        after.position = skipped.position;
-        self.operate(&row, after, AuditAction::Skip, actor, None).await
+        after.position = change.position;
+        self.operate(row, after, AuditAction::Skip, actor, None).await
+    }
+
+    /// Forgets a consumer that is not configured any more. Refused if something moved it meanwhile.
+    pub async fn remove_consumer(
+        &self,
+        row: &ConsumerRow,
+        actor: &Actor,
+    ) -> Result<Result<(), ConsumerRefusal>, StoreError> {
+        let _turn = self.turn().await;
+        let db = self.begin().await?;
+        let deleted = Entity::delete_many().filter(as_read(row)).exec(&db).await?;
+        if deleted.rows_affected == 0 {
+            db.rollback().await?;
+            return Ok(Err(ConsumerRefusal::Moved(row.name.clone())));
+        }
+        let entry = AuditEntry {
+            filter: Some(json!({ "consumer": row.name }).to_string()),
+            affected: 1,
+            old_values: Some(values(row)),
+            ..AuditEntry::new(AuditAction::Remove, actor)
+        };
+        audit::insert(&db, &entry, self.clock.now()).await?;
+        db.commit().await?;
+        Ok(Ok(()))
     }
 
     /// Writes what an operator changes of a row, with an entry of the audit log.
@@ -123,7 +169,6 @@ impl Store {
             db.rollback().await?;
             return Ok(Err(ConsumerRefusal::Moved(row.name.clone())));
         }
-        let values = |row: &ConsumerRow| json!({ "position": row.position, "generation": row.generation, "state": row.state });
         let entry = AuditEntry {
             filter: Some(json!({ "consumer": row.name }).to_string()),
             affected: 1,
@@ -136,6 +181,11 @@ impl Store {
         db.commit().await?;
         Ok(Ok(after))
     }
+}
+
+/// What the audit log says of a row.
+fn values(row: &ConsumerRow) -> Value {
+    json!({ "position": row.position, "generation": row.generation, "state": row.state })
 }
 
 fn unknown(name: &str) -> ConsumerRefusal {

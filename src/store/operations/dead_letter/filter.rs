@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use clap::Args;
-use sea_orm::sea_query::{Condition, Expr, ExprTrait, Func, SimpleExpr};
-use sea_orm::{ColumnTrait, DbBackend, Value};
+use sea_orm::sea_query::{Condition, Expr, ExprTrait};
+use sea_orm::{ColumnTrait, DbBackend};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use utoipa::{IntoParams, ToSchema};
@@ -13,10 +13,10 @@ use entity::dead_letters::{Column, Entity};
 use crate::clock::parse_time;
 use crate::store::apply::burial::body_parts;
 use crate::store::apply::burial::state::DeadLetterState;
+use crate::store::operations::naming::{holds, namings};
 use crate::store::operations::page::SINCE;
 use crate::store::sql::dialect::Dialect;
 use crate::strict_json::names;
-use crate::waha::jid::spellings;
 
 /// Which dead letters; what is empty or none does not restrict, and of a list any value will do.
 #[derive(
@@ -142,15 +142,9 @@ impl DeadLetterFilter {
         if self.chats.is_empty() { all } else { all.add(self.names_chat(backend)) }
     }
 
-    /// A chat stands in quotes, or in a message's id between underscores.
     fn names_chat(&self, backend: DbBackend) -> Condition {
-        let mut any = Condition::any();
-        for spelling in self.chats.iter().flat_map(|chat| spellings(chat)) {
-            for before in ['"', '_'] {
-                any = any.add(body_holds(&format!("{before}{spelling}"), backend));
-            }
-        }
-        any
+        let namings = self.chats.iter().flat_map(|chat| namings(chat));
+        namings.fold(Condition::any(), |any, naming| any.add(body_holds(&naming, backend)))
     }
 }
 
@@ -160,17 +154,6 @@ fn body_holds(text: &str, backend: DbBackend) -> Condition {
     Condition::any()
         .add(holds(Expr::col((Entity, Column::Body)), text, backend))
         .add(body_parts::any_holds(id, |part| holds(part, text, backend)))
-}
-
-/// Whether a column holds these bytes. Each database has a function that compares byte by byte.
-fn holds(column: SimpleExpr, text: &str, backend: DbBackend) -> SimpleExpr {
-    let name = match backend {
-        // In quotes it takes its arguments as any function does.
-        DbBackend::Postgres => "\"position\"",
-        _ => "instr",
-    };
-    let bytes = Expr::val(Value::from(text.as_bytes().to_vec()));
-    Expr::expr(Func::cust(name).arg(column).arg(bytes)).gt(0)
 }
 
 fn sort<T: Ord>(list: &mut Vec<T>) {

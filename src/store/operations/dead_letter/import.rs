@@ -43,6 +43,7 @@ impl DeadLetterImport {
             outcome: Outcome::DeadLettered(REASON),
             attempts: u32::try_from(self.attempts).unwrap_or(u32::MAX),
             keeps_body: false,
+            may_be_known: true,
         }
     }
 }
@@ -64,6 +65,7 @@ impl Store {
         log: i64,
     ) -> Result<ImportCounts, StoreError> {
         let _turn = self.turn().await;
+        let layout = self.month_layout(letters.iter().map(|it| it.webhook.month())).await?;
         let db = self.begin().await?;
         let now = self.clock.now();
         let mut seen = HashSet::new();
@@ -73,7 +75,7 @@ impl Store {
         let webhooks: Vec<&Webhook> = first.iter().map(|letter| &letter.webhook).collect();
         let counted = counted_before(&db, log, &webhooks).await?;
         let entries: Vec<LedgerEntry<'_>> = first.iter().map(|letter| letter.entry()).collect();
-        let owners = ledger::write(&db, self.dialect, &entries, now).await?;
+        let owners = ledger::write(&db, self.dialect, &layout, &entries, now).await?;
         first.retain(|letter| is_mine(&owners, &letter.webhook));
         let row = |letter: &&DeadLetterImport| -> ActiveModel {
             let DeadLetterImport { webhook, reason, error, failures, attempts } = letter;

@@ -35,11 +35,11 @@ pub struct DeadLetterSummary {
     /// The last error.
     pub error: String,
     /// Its group.
+    #[serde(rename = "group")]
     pub fingerprint: String,
     /// How often it was tried.
     pub attempts: i32,
     /// Where it stands.
-    #[schema(inline)]
     pub state: DeadLetterState,
     /// How often it was replayed.
     pub replays: i32,

@@ -2,6 +2,8 @@
 //!
 //! Called by every way out of the feed but SQL. The row is read when it is told, as it then is, so it is at
 //! least as new as the position; one statement reads all of a table.
+//!
+//! Invariant: no more rows are read than have room in what the caller allows, but for a single one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -17,6 +19,8 @@ use serde_json::{Map, Value as Json};
 
 use entity::{waha_changes, waha_messages, waha_visible_messages};
 
+use super::ChangePage;
+use super::sizes::{Measure, OTHER_BYTES, SizesById};
 use crate::store::Store;
 use crate::store::feed::{ChangeKind, EntityUse};
 use crate::store::sql::error::StoreError;
@@ -34,24 +38,73 @@ pub struct ChangeWithRow {
     pub merged_into: Option<i64>,
 }
 
+/// A part of the feed with rows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PageWithRows {
+    /// What changed, in the order of positions.
+    pub changes: Vec<ChangeWithRow>,
+    /// From where to read on.
+    pub position: i64,
+}
+
 /// Rows of one table by their ids.
 type RowsById = HashMap<i64, Json>;
 
+/// Ids of the rows of each table, with a kind of its changes.
+type IdsByTable = BTreeMap<&'static str, (ChangeKind, BTreeSet<i64>)>;
+
 impl Store {
-    /// Reads the rows of changes, as they are now. At most [`PAGE_MAX`](super::PAGE_MAX) changes.
+    /// Reads the rows of changes, as they are now: as many as hold `bytes_max` together, and at least one. The
+    /// page ends behind the last of them. At most [`PAGE_MAX`](super::PAGE_MAX) changes.
     pub async fn with_rows(
+        &self,
+        page: ChangePage,
+        bytes_max: u64,
+    ) -> Result<PageWithRows, StoreError> {
+        let ChangePage { mut changes, mut position } = page;
+        let count = self.fitting(&changes, bytes_max).await?;
+        if count < changes.len() {
+            changes.truncate(count);
+            position = changes.last().map_or(position, |change| change.position);
+        }
+        Ok(PageWithRows { changes: self.read_rows(changes).await?, position })
+    }
+
+    /// How many of them, from the first on, have rows that hold no more than that; at least one.
+    async fn fitting(
+        &self,
+        changes: &[waha_changes::Model],
+        bytes_max: u64,
+    ) -> Result<usize, StoreError> {
+        if changes.len() < 2 {
+            return Ok(changes.len());
+        }
+        let db = &self.pool().db;
+        let mut sizes: HashMap<&str, SizesById> = HashMap::new();
+        for (table, (kind, ids)) in &ids_by_table(changes) {
+            sizes.insert(*table, use_of(*kind, Measure { db, ids }).await?);
+        }
+        let size = |change: &waha_changes::Model| {
+            let (kind, change) = known(change)?;
+            sizes.get(kind.table())?.get(&change.row_id).copied()
+        };
+        let mut sum = 0_u64;
+        let fits = changes.iter().take_while(|change| {
+            sum = sum.saturating_add(OTHER_BYTES + size(change).unwrap_or_default());
+            sum <= bytes_max
+        });
+        Ok(fits.count().max(1))
+    }
+
+    async fn read_rows(
         &self,
         changes: Vec<waha_changes::Model>,
     ) -> Result<Vec<ChangeWithRow>, StoreError> {
         let db = &self.pool().db;
-        let mut ids: BTreeMap<&str, (ChangeKind, BTreeSet<i64>)> = BTreeMap::new();
-        for (kind, change) in changes.iter().filter_map(known) {
-            ids.entry(kind.table()).or_insert((kind, BTreeSet::new())).1.insert(change.row_id);
-        }
         let mut rows: HashMap<&str, RowsById> = HashMap::new();
         let mut pointers = HashMap::new();
-        for (table, (kind, ids)) in ids {
-            let found = read(db, kind, &ids).await?;
+        for (table, (kind, ids)) in ids_by_table(&changes) {
+            let found = use_of(kind, Select { db, ids: &ids }).await?;
             if table == ChangeKind::MessageMerged.table() {
                 let hidden = ids.into_iter().filter(|id| !found.contains_key(id)).collect();
                 pointers = read_pointers(db, hidden).await?;
@@ -69,22 +122,26 @@ impl Store {
     }
 }
 
+fn ids_by_table(changes: &[waha_changes::Model]) -> IdsByTable {
+    let mut ids = IdsByTable::new();
+    for (kind, change) in changes.iter().filter_map(known) {
+        ids.entry(kind.table()).or_insert((kind, BTreeSet::new())).1.insert(change.row_id);
+    }
+    ids
+}
+
 /// A change of a kind that this release knows.
 fn known(change: &waha_changes::Model) -> Option<(ChangeKind, &waha_changes::Model)> {
     Some((ChangeKind::of(&change.kind)?, change))
 }
 
-async fn read(
-    db: &DatabaseConnection,
-    kind: ChangeKind,
-    ids: &BTreeSet<i64>,
-) -> Result<RowsById, StoreError> {
-    let select = Select { db, ids };
-    // Lists show fewer messages than the table has.
+/// Uses the entity that a kind's rows are told by: lists show fewer messages than the table has.
+fn use_of<U: EntityUse>(kind: ChangeKind, that: U) -> U::Output {
     if kind.table() == ChangeKind::MessageCreated.table() {
-        return select.with::<waha_visible_messages::Entity>().await;
+        that.with::<waha_visible_messages::Entity>()
+    } else {
+        kind.with_entity(that)
     }
-    kind.with_entity(select).await
 }
 
 /// Rows with these ids.
@@ -127,7 +184,7 @@ async fn read_pointers(
 }
 
 /// The key of every table that the feed tells of.
-const ID: &str = "id";
+pub(super) const ID: &str = "id";
 
 /// A row as an object. Times are RFC 3339 with microseconds; JSON texts stay texts, as in the tables.
 pub(in crate::store::operations) fn row_json<M: ModelTrait>(model: &M) -> Json {

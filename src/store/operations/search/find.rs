@@ -15,6 +15,7 @@ use entity::{waha_chats, waha_sessions};
 use super::word_table;
 use crate::search::SearchQuery;
 use crate::store::Store;
+use crate::store::apply::chat_moves::chats_of;
 use crate::store::operations::feed::row_json;
 use crate::store::sql::error::StoreError;
 
@@ -109,7 +110,7 @@ impl Store {
         let same =
             Expr::col((words.clone(), word_table::id(self.dialect))).equals((Entity, Column::Id));
         QueryTrait::query(&mut select).inner_join(words, same.into_condition());
-        Ok(select.all(&self.pool().db).await?)
+        Ok(select.all(&self.reading()).await?)
     }
 
     async fn within(&self, search: &MessageSearch<'_>) -> Result<Cond, StoreError> {
@@ -124,9 +125,12 @@ impl Store {
             .columns([Chat::Id, Chat::MergedInto])
             .filter(Chat::ChatId.eq(chat))
             .into_tuple()
-            .all(&self.pool().db)
+            .all(&self.reading())
             .await?;
-        let ids = rows.into_iter().map(|(id, merged_into)| merged_into.unwrap_or(id));
+        let mut ids = Vec::new();
+        for (id, merged_into) in rows {
+            ids.extend(chats_of(&self.reading(), merged_into.unwrap_or(id)).await?);
+        }
         Ok(within.add(Column::ChatId.is_in(ids)))
     }
 
@@ -143,14 +147,21 @@ impl Store {
     ) -> Result<FoundPage, StoreError> {
         use waha_chats::{Column as Chat, Entity as Chats};
         use waha_sessions::{Column as Session, Entity as Sessions};
-        let db = &self.pool().db;
-        let chats: Vec<(i64, String)> = Chats::find()
-            .select_only()
-            .columns([Chat::Id, Chat::ChatId])
-            .filter(Chat::Id.is_in(found.iter().map(|message| message.chat_id)))
-            .into_tuple()
-            .all(db)
-            .await?;
+        let db = &self.reading();
+        let named = |ids: Vec<i64>| {
+            let select = Chats::find().select_only().filter(Chat::Id.is_in(ids));
+            select.columns([Chat::Id, Chat::MergedInto, Chat::ChatId]).into_tuple().all(db)
+        };
+        let ids = found.iter().map(|message| message.chat_id).collect();
+        let chats: Vec<(i64, Option<i64>, String)> = named(ids).await?;
+        // Of a chat that still moves the name of the one that it turned out to be.
+        let left: HashMap<i64, i64> =
+            chats.iter().filter_map(|(id, into, _)| Some((*id, (*into)?))).collect();
+        let conversations: Vec<(i64, Option<i64>, String)> = if left.is_empty() {
+            Vec::new()
+        } else {
+            named(left.values().copied().collect()).await?
+        };
         let sessions: Vec<(i64, String, String)> = Sessions::find()
             .select_only()
             .columns([Session::Id, Session::Source, Session::Name])
@@ -158,12 +169,14 @@ impl Store {
             .into_tuple()
             .all(db)
             .await?;
-        let chats: HashMap<i64, String> = chats.into_iter().collect();
+        let chats: HashMap<i64, String> =
+            chats.into_iter().chain(conversations).map(|(id, _, name)| (id, name)).collect();
         let sessions: HashMap<i64, (String, String)> =
             sessions.into_iter().map(|(id, source, name)| (id, (source, name))).collect();
         let whole = |message: Model| {
             let (source, session) = sessions.get(&message.session_id).cloned().unwrap_or_default();
-            let chat = chats.get(&message.chat_id).cloned().unwrap_or_default();
+            let chat = left.get(&message.chat_id).unwrap_or(&message.chat_id);
+            let chat = chats.get(chat).cloned().unwrap_or_default();
             FoundMessage { source, session, chat, row: row_json(&message) }
         };
         Ok(FoundPage { messages: found.into_iter().map(whole).collect(), next })

@@ -7,9 +7,9 @@ pub(super) fn classify(number: u16) -> ErrorClass {
         return Outage;
     }
     match number {
-        // Changed since it was read, deadlock, table changed, deadlock, prepare again, lock given up,
+        // Changed since it was read, deadlock, table changed, no part, deadlock, prepare again, lock given up,
         // rolled back by a cluster.
-        1020 | 1213 | 1412 | 1614 | 1615 | 1689 | 3101 => Conflict,
+        1020 | 1213 | 1412 | 1526 | 1614 | 1615 | 1689 | 3101 => Conflict,
         // Row, stack, packet, string, transaction log, packet, parameters, stack, transaction log,
         // undo record.
         1118 | 1119 | 1153 | 1162 | 1197 | 1301 | 1390 | 1436 | 1705 | 1713
@@ -63,6 +63,12 @@ pub(super) fn constraint(message: &str) -> Option<&str> {
     message.split_once("CONSTRAINT `")?.1.split('`').next()
 }
 
+/// The table that has the foreign key of a message.
+pub(super) fn table(message: &str) -> Option<&str> {
+    let (before, _) = message.split_once("`, CONSTRAINT `")?;
+    before.rsplit('`').next()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +78,8 @@ mod tests {
         let message = "Cannot add or update a child row: a foreign key constraint fails \
                        (`t`.`waha_chats`, CONSTRAINT `fk_chats` FOREIGN KEY (`session_id`) …)";
         assert_eq!(constraint(message), Some("fk_chats"));
+        assert_eq!(table(message), Some("waha_chats"));
+        assert_eq!(table("Duplicate entry 'a' for key 'b'"), None);
         assert_eq!(constraint("Duplicate entry 'a' for key 'b'"), None);
     }
 }

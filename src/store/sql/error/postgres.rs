@@ -6,6 +6,8 @@ pub(super) fn classify(code: &str) -> ErrorClass {
     match code {
         // Nobody knows whether it was committed, because the connection is gone.
         "40003" => Outage,
+        // No index has the columns of a key: it was made anew.
+        "42P10" => Conflict,
         // No numbers left for ids.
         "2200H" => Outage,
         // Not null, check.

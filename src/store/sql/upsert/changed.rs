@@ -21,7 +21,7 @@ impl<E: EntityTrait> Upsert<E> {
         columns: &[&str],
         now: DateTime<Utc>,
     ) -> Result<Vec<QueryResult>, DbErr> {
-        let mut changed = if self.dialect.returns_rows() {
+        let mut changed = if self.merging.dialect.returns_rows() {
             let columns: Vec<&str> = columns.iter().copied().chain([UPDATED_AT]).collect();
             self.run_returning(db, rows, &columns).await?
         } else {
@@ -58,7 +58,9 @@ impl<E: EntityTrait> Upsert<E> {
                 .columns(columns.iter().chain([&UPDATED_AT]).map(|name| Alias::new(*name)))
                 .from(Alias::new(E::default().table_name()))
                 .cond_where(keys)
-                .and_where(Expr::col(Alias::new(UPDATED_AT)).eq(self.dialect.bind(now.into())));
+                .and_where(
+                    Expr::col(Alias::new(UPDATED_AT)).eq(self.merging.dialect.bind(now.into())),
+                );
             changed.extend(db.query_all(&select).await?);
         }
         Ok(changed)

@@ -72,7 +72,7 @@ impl<E: EntityTrait> Upsert<E> {
     /// Two nulls are equal.
     fn differs(&self, rule: &Rule<E::Column>) -> String {
         let (new, old) = (&rule.value, self.old_value(rule.column));
-        match self.dialect {
+        match self.merging.dialect {
             Dialect::Postgres => format!("({new}) IS DISTINCT FROM {old}"),
             Dialect::Sqlite => format!("({new}) IS NOT {old}"),
             Dialect::MySql => format!("NOT (({new}) <=> {old})"),

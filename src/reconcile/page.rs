@@ -1,0 +1,169 @@
+//! What of a page of WAHA's list is missing here, and how it is written.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+
+use super::problem::ReconcileProblem;
+use super::row::{ListedRow, ToldRow, read_row};
+use super::run::Reconciliation;
+use crate::normalize::Normalized;
+use crate::outage::Outage;
+use crate::store::apply::batch::ApplyTask;
+use crate::store::apply::halves::Halves;
+use crate::store::apply::outcome::Outcome;
+use crate::store::operations::reconciliations::{
+    ListedMessage, PresentMessage, ReconciliationFence,
+};
+use crate::store::{Store, StoreError};
+use crate::waha_api::MessagePage;
+
+/// Tries of what meets an outage or another transaction; then the reconciliation waits.
+const TRIES_MAX: u32 = 5;
+/// The table that has no row for us any more once another worker has the reconciliation.
+const ROWS: &str = "reconciliations";
+
+/// What a page had.
+#[derive(Debug, Default)]
+pub(super) struct PageSeen {
+    /// By what its messages are known in WAHA's list.
+    pub(super) ids: BTreeSet<(String, String)>,
+    /// When the oldest of them was sent, in Unix ms.
+    pub(super) oldest_ms: Option<i64>,
+    /// Messages that were not seen before in the same window, for its findings.
+    pub(super) new: Vec<SeenMessage>,
+}
+
+/// A message of the list, for what is found by hour.
+#[derive(Debug)]
+pub(super) struct SeenMessage {
+    pub(super) at: DateTime<Utc>,
+    pub(super) message: ListedMessage,
+}
+
+/// What is to be written of a page.
+#[derive(Default)]
+struct Wanted {
+    missing: Vec<ToldRow>,
+    /// Own messages that got further.
+    raised: Vec<ToldRow>,
+}
+
+impl Reconciliation<'_> {
+    /// Reads a page and writes what is missing. `seen`: what the window had so far; such rows are done.
+    pub(super) async fn take_page(
+        &mut self,
+        page: &MessagePage,
+        seen: &BTreeSet<(String, String)>,
+    ) -> Result<PageSeen, ReconcileProblem> {
+        let now_ms = self.clock.now().timestamp_millis();
+        let read = |row| read_row(row, &self.owner, now_ms, self.rules);
+        let rows: Vec<ListedRow> = page.rows().into_iter().filter_map(read).collect();
+        let mut found = PageSeen::default();
+        let mut told = Vec::new();
+        for row in rows {
+            found.oldest_ms = [found.oldest_ms, row.at_ms].into_iter().flatten().min();
+            let is_new = !seen.contains(&row.id) && found.ids.insert(row.id.clone());
+            found.ids.insert(row.id);
+            if !is_new || row.at_ms.is_some_and(|at_ms| !self.reads(at_ms)) {
+                continue;
+            }
+            self.counts.listed += 1;
+            self.counts.unreadable += u64::from(row.is_unreadable);
+            if let Some(message) = row.told {
+                // Lists leave notices out, mostly: they are counted nowhere.
+                let at = row.at_ms.filter(|_| !message.is_notice);
+                let at = at.and_then(DateTime::from_timestamp_millis);
+                let seen = |at| SeenMessage { at, message: message.message.clone() };
+                found.new.extend(at.map(seen));
+                told.push(message);
+            }
+        }
+        self.take(told).await?;
+        Ok(found)
+    }
+
+    /// Writes what is missing of these.
+    async fn take(&mut self, told: Vec<ToldRow>) -> Result<(), ReconcileProblem> {
+        let listed: Vec<ListedMessage> = told.iter().map(|row| row.message.clone()).collect();
+        let present = self.store.presence(self.session_id, &listed).await?;
+        let mut wanted = Wanted::default();
+        for (row, present) in told.into_iter().zip(present) {
+            match present {
+                None => wanted.missing.push(row),
+                Some(present) if is_further(&row, present) => wanted.raised.push(row),
+                Some(_) => {}
+            }
+        }
+        let Some(fence) = self.fence else {
+            self.counts.missing += wanted.missing.len() as u64;
+            self.counts.raised += wanted.raised.len() as u64;
+            return Ok(());
+        };
+        let missing = write(self.store, fence, &wanted.missing, &mut self.counts.refused).await?;
+        let raised = write(self.store, fence, &wanted.raised, &mut self.counts.refused).await?;
+        self.counts.missing += missing;
+        self.counts.raised += raised;
+        self.metrics.found_missing(&self.owner.source, missing);
+        Ok(())
+    }
+}
+
+/// Whether an own message got further than is known here.
+fn is_further(row: &ToldRow, present: PresentMessage) -> bool {
+    present.from_me && row.status > present.status
+}
+
+/// Writes webhooks that were made from the list, in one transaction if none of them is refused. Returns how many
+/// the ledger did not have.
+async fn write(
+    store: &Store,
+    fence: ReconciliationFence,
+    rows: &[ToldRow],
+    refused: &mut u64,
+) -> Result<u64, ReconcileProblem> {
+    let task = |row| {
+        let ToldRow { webhook, changes, .. }: &ToldRow = row;
+        ApplyTask { webhook, attempts: 1, normalized: Normalized::Changes(changes.clone()) }
+    };
+    let tasks: Vec<ApplyTask<'_>> = rows.iter().map(task).collect();
+    let mut halves = Halves::of(&tasks);
+    let mut written = 0;
+    while let Some(part) = halves.next_part() {
+        match apply(store, fence, part).await {
+            Ok(outcomes) => {
+                written += outcomes.iter().filter(|it| **it != Outcome::Duplicate).count() as u64;
+            }
+            Err(StoreError::Vanished(ROWS)) => return Err(ReconcileProblem::Lost),
+            Err(error) if error.class().is_blameless() => return Err(error.into()),
+            Err(error) => {
+                if halves.split(part).is_some() {
+                    *refused += 1;
+                    let error = error.detail();
+                    tracing::warn!(error, "a message of WAHA's list can't be stored");
+                }
+            }
+        }
+    }
+    Ok(written)
+}
+
+/// Tries again what an outage or another transaction is to blame for. The same webhooks: what an earlier try has
+/// written after all is known by their receipts.
+async fn apply(
+    store: &Store,
+    fence: ReconciliationFence,
+    tasks: &[ApplyTask<'_>],
+) -> Result<Vec<Outcome>, StoreError> {
+    let mut outage = Outage::new();
+    let mut tries = 1;
+    loop {
+        match store.apply_backfilled(tasks, fence).await {
+            Err(error) if error.class().is_blameless() && tries < TRIES_MAX => {
+                tries += 1;
+                tokio::time::sleep(outage.next_wait()).await;
+            }
+            ended => return ended,
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! MySQL and MariaDB, which commit after each statement that changes a table. So a part is exchanged with an empty
+//! table beside the ledger, which nobody writes and `status` counts; it is counted there, and emptied after the
+//! transaction that adds it to the sums. A mark in that transaction says that it counts no more.
+//!
+//! Parts stay, empty.
+
+use chrono::DateTime;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryResult, Statement,
+};
+
+use entity::retention_cursors::{Column, Entity};
+
+use super::{DuePart, KeptRow, PartLimit, kept_rows, list, number_of, sums_of, total};
+use crate::store::Store;
+use crate::store::connect::transaction::CheckedTransaction;
+use crate::store::months::MonthTable;
+use crate::store::operations::retention::month::Month;
+use crate::store::operations::retention::sums;
+use crate::store::sql::dialect::Dialect;
+use crate::store::sql::error::StoreError;
+
+/// How long it waits for others, and they behind it.
+const LOCK: &str = "SET SESSION lock_wait_timeout = 3";
+const NO_LOCK: &str = "SET SESSION lock_wait_timeout = DEFAULT";
+
+/// The table beside a table.
+fn beside(table: MonthTable) -> String {
+    format!("{}_leaving", table.name())
+}
+
+/// The name of its mark: 1 if what is in it was counted.
+fn mark(table: MonthTable) -> String {
+    format!("leaving_{}", table.name())
+}
+
+fn is_beside(table: MonthTable) -> Statement {
+    let sql = format!(
+        "SELECT CAST(1 AS SIGNED) AS number FROM information_schema.TABLES \
+         WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = '{}'",
+        beside(table)
+    );
+    Statement::from_string(Dialect::MySql.backend(), sql)
+}
+
+/// The table with rows of `table` that are leaving and are not counted yet; none mostly.
+pub(in crate::store::operations) async fn count_leaving(
+    db: &CheckedTransaction,
+    table: MonthTable,
+) -> Result<Option<String>, StoreError> {
+    if Dialect::of(db.get_database_backend()) != Dialect::MySql
+        || db.query_one_raw(is_beside(table)).await?.is_none()
+    {
+        return Ok(None);
+    }
+    let marked = Entity::find().filter(Column::Name.eq(mark(table))).one(db).await?;
+    Ok(marked.is_none_or(|row| row.cursor_id == 0).then(|| beside(table)))
+}
+
+/// Of very many that stay, the next ones, whichever.
+async fn some_rows(
+    db: &CheckedTransaction,
+    table: MonthTable,
+    beside: &str,
+) -> Result<Vec<KeptRow>, StoreError> {
+    let number = number_of(table);
+    let sql = format!("SELECT {number} AS id FROM {beside} ORDER BY {number} LIMIT 5000");
+    let rows = db.query_all_raw(Statement::from_string(Dialect::MySql.backend(), sql)).await?;
+    let row = |row: &QueryResult| {
+        let id = row.try_get("", "id")?;
+        Ok(KeptRow { id, month: Month::from(0), outcome: String::new() })
+    };
+    Ok(rows.iter().map(row).collect::<Result<_, DbErr>>()?)
+}
+
+impl Store {
+    /// Whether rows are beside a table, which a run that was cut off took out of it.
+    pub(super) async fn has_left(&self, table: MonthTable) -> Result<bool, StoreError> {
+        let db = &self.primary.trusted().await?.db;
+        if db.query_one_raw(is_beside(table)).await?.is_none() {
+            return Ok(false);
+        }
+        let sql = format!("SELECT CAST(1 AS SIGNED) AS number FROM {} LIMIT 1", beside(table));
+        let left = Statement::from_string(Dialect::MySql.backend(), sql);
+        Ok(db.query_one_raw(left).await?.is_some())
+    }
+
+    pub(super) async fn drop_mysql_part(
+        &self,
+        due: &DuePart,
+        limit: PartLimit,
+    ) -> Result<Option<u64>, StoreError> {
+        let DuePart { table, part } = due;
+        let before = self.finish_leaving(*table, limit).await?;
+        let db = self.begin().await?;
+        let kept = kept_rows(&db, *table, (table.name(), Some(part)), limit).await?;
+        db.rollback().await?;
+        if kept.is_none() {
+            return Ok(None);
+        }
+        self.alter(&format!(
+            "ALTER TABLE {} EXCHANGE PARTITION {} WITH TABLE {}",
+            table.name(),
+            part.name,
+            beside(*table)
+        ))
+        .await?;
+        Ok(Some(before + self.count_and_empty(*table, limit).await?))
+    }
+
+    /// Goes on with what a run before left; rows of which it is not known whether the archive has them are put back.
+    async fn finish_leaving(&self, table: MonthTable, limit: PartLimit) -> Result<u64, StoreError> {
+        if self.primary.trusted().await?.db.query_one_raw(is_beside(table)).await?.is_none() {
+            let (name, beside) = (table.name(), beside(table));
+            self.alter(&format!(
+                "CREATE TABLE {beside} LIKE {name}; ALTER TABLE {beside} REMOVE PARTITIONING"
+            ))
+            .await?;
+            return Ok(0);
+        }
+        if self.is_marked(table).await? {
+            self.empty(table).await?;
+            return Ok(0);
+        }
+        let archived_at = limit.archived_at.map(|_| DateTime::UNIX_EPOCH);
+        self.count_and_empty(table, PartLimit { archived_at, ..limit }).await
+    }
+
+    async fn is_marked(&self, table: MonthTable) -> Result<bool, StoreError> {
+        let row = self.cursor(&mark(table)).await?;
+        Ok(row.is_some_and(|row| row.cursor_id != 0))
+    }
+
+    /// Counts what is beside the table, once what stays was put back, and empties it.
+    async fn count_and_empty(
+        &self,
+        table: MonthTable,
+        limit: PartLimit,
+    ) -> Result<u64, StoreError> {
+        let beside = beside(table);
+        loop {
+            let db = self.begin().await?;
+            let kept = kept_rows(&db, table, (&beside, None), limit).await?;
+            let (kept, are_all) = match kept {
+                Some(kept) => (kept, true),
+                None => (some_rows(&db, table, &beside).await?, false),
+            };
+            if !kept.is_empty() {
+                let (ids, number) = (list(&kept), number_of(table));
+                // One that came again meanwhile is the newer one, and has been counted.
+                db.execute_unprepared(&format!(
+                    "INSERT IGNORE INTO {} SELECT * FROM {beside} WHERE {number} IN ({ids}); \
+                     DELETE FROM {beside} WHERE {number} IN ({ids})",
+                    table.name()
+                ))
+                .await?;
+            }
+            if !are_all {
+                db.commit().await?;
+                continue;
+            }
+            let sums = sums_of(&db, table, (&beside, None), &[]).await?;
+            let gone = total(&sums);
+            self.write_cursor(&db, &mark(table), 1, None).await?;
+            sums::add(&db, sums, self.clock.now()).await?;
+            db.commit().await?;
+            self.empty(table).await?;
+            return Ok(gone);
+        }
+    }
+
+    /// Empties what was counted, then takes the mark away.
+    async fn empty(&self, table: MonthTable) -> Result<(), StoreError> {
+        self.alter(&format!("TRUNCATE TABLE {}", beside(table))).await?;
+        let db = self.begin().await?;
+        self.write_cursor(&db, &mark(table), 0, None).await?;
+        db.commit().await
+    }
+
+    /// Changes a table, on a connection of its own.
+    async fn alter(&self, sql: &str) -> Result<(), StoreError> {
+        let pool = self.primary.trusted().await?;
+        pool.db.execute_unprepared(&format!("{LOCK}; {sql}; {NO_LOCK}")).await?;
+        Ok(())
+    }
+}

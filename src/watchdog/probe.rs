@@ -1,0 +1,124 @@
+//! How what is known of a session is asked: once for each WAHA what it says of all, then of those that say they work.
+//!
+//! Nothing here asks WhatsApp, and nothing waits for a session: the list of sessions, an engine's state, the newest
+//! messages of its store and WAHA's counters.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+
+use super::evidence::{Evidence, ON_ITS_WAY};
+use crate::store::operations::watches::{MessageCounters, ToldMessages, Watch};
+use crate::waha_api::{
+    ALL_CHATS, ConfiguredSession, EmittedCount, EmittedMessages, MessagePage, MessageQuery,
+    WahaApi, WahaError,
+};
+
+/// Messages among which the newest of somebody else is looked for. Rows that lists leave out make pages short.
+const NEWEST: usize = 20;
+/// The status of a session that is asked further.
+const WORKING: &str = "WORKING";
+
+/// What a WAHA says of all its sessions at a moment.
+pub(super) struct SourceFacts {
+    sessions: HashMap<String, ConfiguredSession>,
+    /// The worker that is asked.
+    worker: Option<String>,
+    /// None where messages are not counted.
+    emitted: Option<EmittedMessages>,
+    /// When it started, in Unix ms; none if it does not say, and where nothing is counted.
+    started_ms: Option<i64>,
+}
+
+impl SourceFacts {
+    /// Asks.
+    pub(super) async fn ask(api: &WahaApi) -> Result<Self, WahaError> {
+        let sessions = api.configured_sessions().await?;
+        let sessions = sessions.into_iter().map(|session| (session.name.clone(), session));
+        let worker = api.server_version().await?.worker;
+        // Asked first: of one that starts anew in between the counters fall the next time.
+        let started_ms = api.started_at_ms().await.ok();
+        Ok(Self {
+            sessions: sessions.collect(),
+            worker,
+            // What hides them says nothing of the sessions.
+            emitted: api.emitted_messages().await.unwrap_or_default(),
+            started_ms,
+        })
+    }
+
+    /// WAHA's word for a session's state; empty if it lists none of that name.
+    pub(super) fn status(&self, session: &str) -> &str {
+        self.sessions.get(session).map_or("", |session| session.status.as_str())
+    }
+
+    /// Messages of others that it has told since it started.
+    pub(super) fn emitted(&self, session: &str) -> Option<u64> {
+        Some(self.emitted.as_ref()?.get(session)?.others)
+    }
+
+    /// What the row of a session holds of WAHA's counters from now on; nothing where it does not count.
+    pub(super) fn counters(&self, watch: &Watch, now: DateTime<Utc>) -> Option<String> {
+        // One that is not named has told nothing since WAHA started.
+        let EmittedCount { own, others } =
+            self.emitted.as_ref()?.get(&watch.session).copied().unwrap_or_default();
+        let before = MessageCounters::read(watch.row.counters.as_deref());
+        let raw = ToldMessages { own, others };
+        MessageCounters::advanced(before, raw, self.started_ms, now).text()
+    }
+
+    /// Whether another worker runs it.
+    pub(super) fn is_elsewhere(&self, session: &str) -> bool {
+        let worker = self.sessions.get(session).and_then(|session| session.worker.as_ref());
+        worker.zip(self.worker.as_ref()).is_some_and(|(worker, own)| worker != own)
+    }
+}
+
+/// Adds what WAHA says of a session that says it works.
+pub(super) async fn ask_further(
+    api: &WahaApi,
+    session: &str,
+    evidence: &mut Evidence,
+    now: DateTime<Utc>,
+) -> Result<(), WahaError> {
+    if evidence.status != WORKING || evidence.is_elsewhere {
+        return Ok(());
+    }
+    let state = api.session_state(session).await?;
+    evidence.engine = state.connection;
+    // Something just came: there is nothing to be found in the store.
+    let is_fresh = evidence.heard_at.is_some_and(|heard_at| now - heard_at < ON_ITS_WAY);
+    if state.has_store != Some(true) || is_fresh {
+        return Ok(());
+    }
+    match newest(api, session).await {
+        Ok(newest_at) => evidence.newest_at = newest_at,
+        // An outage of WAHA, which says nothing of the session.
+        Err(error @ (WahaError::Away(_) | WahaError::Resting(_) | WahaError::Unauthorized)) => {
+            return Err(error);
+        }
+        // The key may not read, or this engine can't tell.
+        Err(WahaError::Forbidden | WahaError::Unsupported | WahaError::NotFound(_)) => {}
+        Err(_) => evidence.has_failed = true,
+    }
+    Ok(())
+}
+
+/// When the newest message of somebody else was sent that the engine has stored. Own ones are left out: which events
+/// tell them is configured, and NOWEB gave historic ones the time of the request.
+async fn newest(api: &WahaApi, session: &str) -> Result<Option<DateTime<Utc>>, WahaError> {
+    let query = MessageQuery {
+        session,
+        chat: ALL_CHATS,
+        from_s: None,
+        until_s: None,
+        is_ascending: false,
+        offset: 0,
+        limit: NEWEST,
+    };
+    Ok(newest_of(&api.messages(&query).await?))
+}
+
+fn newest_of(page: &MessagePage) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp(page.sent_by_others().into_iter().max()?, 0)
+}
