@@ -7,6 +7,7 @@
 
 mod browser;
 mod error;
+mod origin;
 mod role;
 
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, ResponseError, web};
+use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -27,6 +29,7 @@ use crate::store::operations::sessions::SessionReach;
 
 pub(super) use browser::{refuse_foreign_pages, require_local_host};
 pub use error::AccessError;
+pub(super) use origin::Origin;
 pub use role::{Right, Role};
 
 /// A configured token.
@@ -56,6 +59,8 @@ pub struct Access {
     tokens: RwLock<Arc<[Token]>>,
     /// Whether `/metrics` needs no token.
     pub has_open_metrics: bool,
+    /// Networks of the proxies before the listener: what they say of whom they heard from is believed.
+    trusted_proxies: Vec<IpNet>,
 }
 
 impl Token {
@@ -89,8 +94,8 @@ impl Caller {
     }
 
     /// Who acts, for the audit log.
-    pub(super) fn actor(&self, channel: ActorChannel, peer: Option<SocketAddr>) -> Actor {
-        let place = peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
+    pub(super) fn actor(&self, channel: ActorChannel, origin: Option<Origin>) -> Actor {
+        let place = origin.map_or_else(|| "unknown".to_owned(), |origin| origin.to_string());
         Actor { name: self.name.clone(), channel, place }
     }
 
@@ -107,7 +112,18 @@ fn digest(secret: &str) -> [u8; 32] {
 impl Access {
     /// With these tokens; none means that the listener is on a loopback address.
     pub fn new(tokens: Vec<Token>, has_open_metrics: bool) -> Self {
-        Self { tokens: RwLock::new(tokens.into()), has_open_metrics }
+        let tokens = RwLock::new(tokens.into());
+        Self { tokens, has_open_metrics, trusted_proxies: Vec::new() }
+    }
+
+    /// The same behind proxies of these networks.
+    pub fn behind(self, trusted_proxies: Vec<IpNet>) -> Self {
+        Self { trusted_proxies, ..self }
+    }
+
+    /// Where a request comes from; none where the connection is gone already.
+    pub(super) fn origin(&self, peer: Option<SocketAddr>, headers: &HeaderMap) -> Option<Origin> {
+        peer.map(|peer| Origin::new(peer, headers, &self.trusted_proxies))
     }
 
     /// Lets in by these from now on. False if they are the ones in use, or if either side has none:

@@ -132,7 +132,10 @@ fn with_tables() -> Vec<Way> {
 
 /// Who asks, for the audit log.
 fn actor(caller: &Caller, request: &HttpRequest) -> Actor {
-    caller.actor(ActorChannel::Api, request.peer_addr())
+    let admin = request.app_data::<web::Data<super::Admin>>();
+    let origin =
+        admin.and_then(|admin| admin.access.origin(request.peer_addr(), request.headers()));
+    caller.actor(ActorChannel::Api, origin)
 }
 
 /// All that a process of this scope has.

@@ -131,6 +131,7 @@ fn exporting() -> Vec<Page> {
         page("/export/jobs", get().to(jobs::export)),
         page("/export/audit-logs", get().to(audit::export)),
         page("/export/consumers", get().to(consumers::export)),
+        page("/export/media", get().to(media::export)),
     ]
 }
 
@@ -149,7 +150,7 @@ fn changing() -> Vec<Page> {
             get().to(webhooks::confirm_renormalize),
             post().to(webhooks::renormalize),
         ),
-        act("/jobs/{id}/cancel", post().to(jobs::cancel)),
+        page("/jobs/{id}/cancel", get().to(jobs::confirm_cancel), post().to(jobs::cancel)),
         act("/jobs/{id}/resume", post().to(jobs::resume)),
         act("/consumers/{name}/pause", post().to(consumers::pause)),
         act("/consumers/{name}/resume", post().to(consumers::resume)),

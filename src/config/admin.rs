@@ -2,10 +2,12 @@
 
 use std::net::SocketAddr;
 
+use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::admin::{Access, Role, Token};
 use crate::config::reader::Reader;
+use crate::config::server::trusted_proxies;
 use crate::config::source::{NAME_RULE, is_name};
 use crate::store::operations::sessions::SessionReach;
 
@@ -20,6 +22,8 @@ pub struct AdminConfig {
     pub open_metrics: bool,
     /// Whether there are pages for browsers.
     pub console: bool,
+    /// Networks of the proxies before the listener.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// Somebody who may use the admin listener.
@@ -37,7 +41,7 @@ pub struct TokenConfig {
 impl AdminConfig {
     /// As the listener uses it.
     pub fn access(&self) -> Access {
-        Access::new(self.access_tokens(), self.open_metrics)
+        Access::new(self.access_tokens(), self.open_metrics).behind(self.trusted_proxies.clone())
     }
 
     /// The tokens as the listener uses them.
@@ -67,7 +71,8 @@ pub(super) fn read(reader: &mut Reader, listen: Option<SocketAddr>) -> AdminConf
     );
     check_different(reader, &tokens);
     let (open_metrics, console) = (reader.flag("admin.open_metrics"), reader.flag("admin.console"));
-    AdminConfig { tokens, open_metrics, console }
+    let trusted_proxies = trusted_proxies(reader, "admin.trusted_proxies");
+    AdminConfig { tokens, open_metrics, console, trusted_proxies }
 }
 
 fn read_token(reader: &mut Reader, name: String) -> Option<TokenConfig> {

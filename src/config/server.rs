@@ -21,7 +21,7 @@ pub(super) fn read(reader: &mut Reader) -> Limits {
         publish_timeout: reader.milliseconds("server.publish_timeout_ms"),
         memory_bytes_max: reader.number("server.memory_bytes_max", 1 << 20, 1 << 40),
         connection: connection(reader),
-        trusted_proxies: trusted_proxies(reader),
+        trusted_proxies: trusted_proxies(reader, "server.trusted_proxies"),
     };
     let large_bytes = large_bytes(limits.memory_bytes_max);
     reader.check(
@@ -48,14 +48,13 @@ fn connection(reader: &mut Reader) -> ConnectionLimits {
 }
 
 /// Networks such as `10.0.0.0/8`, or single addresses.
-fn trusted_proxies(reader: &mut Reader) -> Vec<IpNet> {
-    const KEY: &str = "server.trusted_proxies";
-    let texts = reader.list(KEY);
+pub(super) fn trusted_proxies(reader: &mut Reader, key: &str) -> Vec<IpNet> {
+    let texts = reader.list(key);
     let network =
         |text: &String| text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
     let networks: Vec<IpNet> = texts.iter().filter_map(network).collect();
     reader.check(
-        KEY,
+        key,
         networks.len() == texts.len(),
         "must be a list of networks such as 10.0.0.0/8 or addresses",
     );

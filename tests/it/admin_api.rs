@@ -211,6 +211,7 @@ async fn the_api_tells_what_the_commands_tell() {
         ("outcome=lost", ["outcome", "`applied`"]),
         ("id=7&since=yesterday", ["since=yesterday", "a time such as 2026-11-28T09:00:00Z"]),
         ("sesion=shop", ["sesion", "unknown field"]),
+        ("since=2026-11-28T09:00:00Z&until=2026-11-28T09:00:00Z", ["since", "before until"]),
     ] {
         let answer = desk.get(&format!("api/v1/webhooks?{query}")).send().await.unwrap();
         let problem: Value = answer.json().await.unwrap();
@@ -244,6 +245,8 @@ async fn every_described_path_is_there() {
             .split(", ")
             .map(str::to_owned)
             .collect();
+        // Who may get something may ask for its headers alone: that is HTTP's, and no way of its own.
+        allowed.retain(|way| way != "head");
         allowed.sort_unstable();
         let described: Vec<&String> = ways.as_object().unwrap().keys().collect();
         assert_eq!(allowed.iter().collect::<Vec<_>>(), described, "{path}");

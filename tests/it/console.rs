@@ -23,9 +23,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What somebody wrote in the webhooks of [`fill`].
 const WRITTEN: &str = "the red bicycle";
 /// Everything that can be looked at, with what [`fill`] makes.
-const PAGES: [&str; 31] = [
+const PAGES: [&str; 34] = [
     "/",
     "/sessions",
+    "/sessions?state=FAILED&source=&session=",
+    "/sessions?state=silent",
     "/sessions/1",
     "/dead-letters",
     "/dead-letters?reason=malformed&since=12h&state=",
@@ -55,6 +57,7 @@ const PAGES: [&str; 31] = [
     "/export/jobs",
     "/export/audit-logs?action=read",
     "/export/consumers",
+    "/export/media?state=waiting&reason=",
 ];
 /// Pages that lead to a change.
 const OPERATING: [&str; 6] = [
@@ -266,6 +269,68 @@ async fn who_guesses_has_to_wait() {
     assert!(page.headers.contains_key("retry-after"));
 }
 
+/// Behind a proxy that is believed each visitor is one of his own, also in the audit log; others' word is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_proxy_who_guesses_keeps_nobody_else_out() {
+    let (folder, database) = (tempfile::tempdir().unwrap(), Database::create(Kind::Sqlite).await);
+    let more = "[admin]\ntrusted_proxies = [\"127.0.0.0/8\"]\n";
+    let desk = Desk::open_configured(&folder, &database, "", more).await;
+    let browser = Browser::new(&desk.setting);
+    let log_in = async |visitor: &str, secret: &str| {
+        let form = browser.form("/log-in", &[("secret", secret)]).header(ORIGIN, &browser.origin);
+        Browser::send(form.header("x-forwarded-for", visitor)).await.status
+    };
+    for number in 0..10 {
+        let forged = format!("198.51.100.{number}, 203.0.113.7");
+        assert_eq!(log_in(&forged, "a wrong secret").await, StatusCode::UNAUTHORIZED, "{number}");
+    }
+    let right = secret("operator");
+    assert_eq!(log_in("203.0.113.7", &right).await, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(log_in("203.0.113.8", &right).await, StatusCode::SEE_OTHER);
+    let page = desk.json("api/v1/audit-logs").await;
+    let place = page["audit_logs"][0]["place"].as_str().unwrap();
+    assert!(place.starts_with("203.0.113.8 through 127.0.0.1:"), "{place}");
+}
+
+/// What needs somebody comes first, and is found among many.
+#[tokio::test(flavor = "multi_thread")]
+async fn failed_sessions_come_first_and_are_found() {
+    desk!(desk);
+    for (number, status) in [(1, "WORKING"), (2, "FAILED"), (3, "STOPPED")] {
+        let body = json!({
+            "id": format!("evt_{number}"), "timestamp": 1_790_000_000_000_i64, "event": "session.status",
+            "session": format!("s{number}"), "engine": "NOWEB", "me": { "id": "15550000001@c.us" },
+            "payload": { "status": status },
+        });
+        post(&desk.setting, body.to_string()).await;
+    }
+    desk.setting.settled(PATIENCE).await;
+    let viewer = Browser::logged_in(&desk.setting, "viewer").await;
+    let links = |text: &str| -> Vec<String> {
+        let links = text.split("href=\"/sessions/").skip(1);
+        links.map(|it| it.split_once("\">").unwrap().1[..2].to_owned()).collect()
+    };
+    let all = viewer.shown("/sessions").await.text;
+    assert_eq!(links(&all), ["s2", "s1", "s2", "s3"], "{all}");
+    for (query, expected) in [
+        ("state=FAILED", vec!["s2"]),
+        ("state=silent", vec![]),
+        ("session=s3&source=", vec!["s3"]),
+        ("source=nosuch", vec![]),
+        ("state=STOPPED&session=s2", vec![]),
+    ] {
+        let page = viewer.shown(&format!("/sessions?{query}")).await.text;
+        assert_eq!(links(&page), expected, "{query}");
+        let lines = viewer.shown(&format!("/export/sessions?{query}")).await.text;
+        assert_eq!(lines.lines().count(), expected.len(), "{query}");
+    }
+    let told = desk.json("api/v1/sessions?status=FAILED&silent=false").await;
+    assert_eq!(told["sessions"].as_array().unwrap().len(), 1, "{told}");
+    let now = viewer.shown("/").await.text;
+    assert!(now.contains("href=\"#h-sessions\">1 session failed</a>"), "{now}");
+    assert!(now.contains("verdict warn"), "{now}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_role_sees_and_does_its_own() {
     desk!(desk);
@@ -464,6 +529,7 @@ async fn a_broken_webhook_is_found_read_mended_and_replayed_by_plain_forms() {
 
     let now = operator.shown("/").await.text;
     assert!(now.contains("malformed") && now.contains("Balanced"), "{now}");
+    assert!(now.contains("verdict warn") && now.contains(">1 dead letter</a>"), "{now}");
     let listed = operator.shown("/dead-letters/list?reason=malformed").await.text;
     assert!(listed.contains("href=\"/dead-letters/1\""), "{listed}");
     let letter = operator.shown("/dead-letters/1").await.text;
@@ -501,6 +567,10 @@ async fn a_broken_webhook_is_found_read_mended_and_replayed_by_plain_forms() {
         (page.contains("1 applied") && page.contains("done")).then_some(())
     })
     .await;
+    let ended = operator.shown(&job).await.text;
+    assert!(!ended.contains("Cancel"), "{ended}");
+    let cancel = operator.shown("/jobs/1/cancel").await.text;
+    assert!(cancel.contains("nothing to cancel") && !cancel.contains("<button class=\"danger\""));
     assert!(operator.shown("/dead-letters/1").await.text.contains("replayed"));
     let applied = operator.shown("/webhooks?outcome=applied").await.text;
     assert!(applied.contains("href=\"/webhooks/1\""), "{applied}");

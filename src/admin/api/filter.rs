@@ -165,7 +165,7 @@ pub(super) fn limit(asked: Option<u64>) -> Result<u64, ApiError> {
 }
 
 /// Where the next page of a list begins: behind the last row, if a whole page was found.
-pub(super) fn next<T>(rows: &[T], limit: u64, id: impl Fn(&T) -> i64) -> Option<i64> {
+pub(in crate::admin) fn next<T>(rows: &[T], limit: u64, id: impl Fn(&T) -> i64) -> Option<i64> {
     rows.last().filter(|_| rows.len() as u64 == limit).map(id)
 }
 

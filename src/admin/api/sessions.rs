@@ -10,11 +10,11 @@ use utoipa::{IntoParams, ToSchema};
 use super::error::Refused;
 use super::filter::ApiQuery;
 use super::filter::next;
-use super::validation::check_limit;
+use super::validation::{check_limit, check_texts};
 use super::{ApiError, Problem};
 use crate::admin::{Admin, Caller};
 use crate::quiet_sessions::SilentSession;
-use crate::store::operations::sessions::{SessionHistory, SessionRow};
+use crate::store::operations::sessions::{SessionFilter, SessionHistory, SessionRow};
 use crate::store::operations::watches::SessionProbe;
 
 /// Sessions of an answer, unless asked otherwise, and at most.
@@ -23,16 +23,39 @@ const LIMIT_MAX: u64 = 1000;
 /// Entries of the watchdog's history of a session that are told.
 const PROBES_MAX: u64 = 50;
 
-/// Which page.
-#[derive(Deserialize, IntoParams)]
+/// Which of them.
+#[derive(Clone, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct FilterQuery {
+pub(in crate::admin) struct SessionQuery {
+    /// Only of this WAHA server.
+    pub(in crate::admin) source: Option<String>,
+    /// Only the one that WAHA calls so.
+    pub(in crate::admin) session: Option<String>,
+    /// Only those of which WAHA last told this, such as `FAILED`.
+    pub(in crate::admin) status: Option<String>,
+    /// Only those that are silent, or are not.
+    pub(in crate::admin) silent: Option<bool>,
     /// Only ids above this one: `next` of the page before.
-    after: Option<i64>,
+    pub(in crate::admin) after: Option<i64>,
     /// At most so many; 100 without it.
     #[param(minimum = 1, maximum = 1000)]
-    limit: Option<u64>,
+    pub(in crate::admin) limit: Option<u64>,
+}
+
+impl SessionQuery {
+    /// What the tables are asked for, by somebody; `silent` says which sessions are.
+    fn filter(&self, caller: &Caller, silent: &[SilentSession]) -> SessionFilter {
+        let reach = caller.reach.clone();
+        let narrowed = reach.narrowed(self.source.clone(), self.session.clone());
+        let (status, silent) = (self.status.clone(), silent.iter().map(|it| it.id));
+        let (ids, other_ids) = match self.silent {
+            Some(true) => (Some(silent.collect()), Vec::new()),
+            Some(false) => (None, silent.collect()),
+            None => (None, Vec::new()),
+        };
+        SessionFilter { reach: narrowed.unwrap_or_default(), status, ids, other_ids }
+    }
 }
 
 /// A page of sessions, by id.
@@ -126,29 +149,29 @@ pub(in crate::admin) async fn detail(
 
 /// List the sessions that the token may see, and which of them are silent or failed.
 #[utoipa::path(
-    get, path = "/api/v1/sessions", tag = "sessions", params(FilterQuery),
+    get, path = "/api/v1/sessions", tag = "sessions", params(SessionQuery),
     responses((status = 200, body = SessionPage), Refused)
 )]
 pub(super) async fn list(
     admin: web::Data<Admin>,
     caller: web::ReqData<Caller>,
-    ApiQuery(which): ApiQuery<FilterQuery>,
+    ApiQuery(which): ApiQuery<SessionQuery>,
 ) -> Result<web::Json<SessionPage>, ApiError> {
-    Ok(web::Json(page(&admin, &caller, which.after, which.limit).await?))
+    Ok(web::Json(page(&admin, &caller, &which).await?))
 }
 
 /// A page of what somebody may see.
 pub(in crate::admin) async fn page(
     admin: &Admin,
     caller: &Caller,
-    after: Option<i64>,
-    limit: Option<u64>,
+    which: &SessionQuery,
 ) -> Result<SessionPage, ApiError> {
-    let limit = check_limit(limit.unwrap_or(LIMIT), LIMIT_MAX)?;
-    let after = after.unwrap_or_default();
-    let rows = admin.store()?.sessions(&caller.reach, after, limit).await?;
-    let next = next(&rows, limit, |row| row.id);
+    let limit = check_limit(which.limit.unwrap_or(LIMIT), LIMIT_MAX)?;
+    check_texts([&which.source, &which.session, &which.status].into_iter().flatten())?;
     let silent = admin.observer.silent_sessions();
+    let filter = which.filter(caller, &silent);
+    let rows = admin.store()?.sessions(&filter, which.after.unwrap_or_default(), limit).await?;
+    let next = next(&rows, limit, |row| row.id);
     let silent = silent.iter().map(|one| (one.id, one)).collect();
     let sessions = rows.into_iter().map(|row| SessionReport::new(row, &silent)).collect();
     Ok(SessionPage { sessions, next })

@@ -60,5 +60,10 @@ pub(super) fn check_values(
     if !times.iter().flatten().all(is_storable) {
         return wrong("since or until is not between 1970 and 9999");
     }
+    if let [Some(since), Some(until)] = times
+        && since >= until
+    {
+        return wrong("since must be before until: nothing came between them");
+    }
     Ok(())
 }

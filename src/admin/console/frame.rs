@@ -9,7 +9,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use super::assets;
 use super::error::PageError;
 use super::users::Visitor;
-use super::visible::exact;
+use super::visible::{exact, with_code};
 use crate::admin::Admin;
 use crate::admin::access::Right;
 use crate::clock::{Clock, SystemClock};
@@ -218,6 +218,11 @@ impl Frame {
 
     pub(super) fn span(&self, ms: impl Count) -> String {
         short_span(i64::try_from(ms.count()).unwrap_or(i64::MAX))
+    }
+
+    /// Our own words about the API.
+    pub(super) fn prose(&self, text: &str) -> Safe<String> {
+        with_code(text)
     }
 
     /// For a field that is sent back as it is.

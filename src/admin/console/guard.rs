@@ -91,7 +91,8 @@ async fn visitor(request: &ServiceRequest) -> Result<Entry, PageError> {
         access::refuse_foreign_pages(headers)?;
     }
     let cookie = Cookie::of(headers);
-    let visitor = |caller: Caller, cookie| Visitor::new(caller, cookie, request.peer_addr());
+    let origin = admin.access.origin(request.peer_addr(), headers);
+    let visitor = |caller: Caller, cookie| Visitor::new(caller, cookie, origin);
     if !admin.access.needs_token() {
         access::require_local_host(headers)?;
         let caller = Caller::local();

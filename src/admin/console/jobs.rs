@@ -31,6 +31,13 @@ struct JobPage {
     job: JobReport,
 }
 
+#[derive(Template)]
+#[template(path = "cancel_job.html", config = "src/admin/console/askama.toml")]
+struct CancelPage {
+    frame: Frame,
+    job: JobReport,
+}
+
 /// Which page of the list.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -114,6 +121,19 @@ pub(super) async fn resume(
     let actor = form.visitor.actor();
     let started = start_replay(&admin, &actor, &job.filter, job.rate, None).await?;
     Ok(see_other(&format!("/jobs/{}", started.job)))
+}
+
+/// Asks whether one is to be stopped.
+pub(super) async fn confirm_cancel(
+    admin: web::Data<Admin>,
+    visitor: web::ReqData<Visitor>,
+    id: web::Path<i64>,
+) -> Result<HttpResponse, PageError> {
+    let title = format!("Cancel job {id}");
+    shown(&CancelPage {
+        frame: Frame::new(&admin, &visitor, Section::Jobs, title),
+        job: jobs::show(&admin, *id).await?,
+    })
 }
 
 /// Stops one for good.

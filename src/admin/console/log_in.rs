@@ -71,7 +71,8 @@ pub(super) async fn log_in(
     let fields = Fields::read(&request, body)?;
     let next = fields.get("next").map(str::to_owned);
     let secret = fields.get("secret").unwrap_or_default().trim();
-    match admin.users.log_in(&admin, secret, request.peer_addr()).await {
+    let origin = admin.access.origin(request.peer_addr(), request.headers());
+    match admin.users.log_in(&admin, secret, origin).await {
         Ok(cookie) => {
             let mut answer = see_other(&own_path(next.as_deref()));
             let cookie = cookie.header(has_tls(request.headers()));

@@ -5,12 +5,15 @@ use askama::Template;
 use serde::Deserialize;
 
 use super::error::PageError;
+use super::export;
 use super::filters::{address, encoded};
 use super::form::Form;
 use super::frame::{Frame, Section, see_other, shown};
 use super::users::Visitor;
 use crate::admin::Admin;
+use crate::admin::access::Right;
 use crate::admin::api::ApiError;
+use crate::admin::api::filter::{LIMIT_MAX, next};
 use crate::store::operations::attachments::{
     AttachmentFilter, AttachmentReport, AttachmentState, WaitingFiles,
 };
@@ -49,6 +52,16 @@ impl MediaQuery {
         Ok(filter)
     }
 
+    /// Its filter in an address.
+    fn query(&self) -> String {
+        let Self { state, reason, after: _ } = self;
+        if self.is_named() {
+            format!("state={}&reason={}", encoded(state), encoded(reason))
+        } else {
+            String::new()
+        }
+    }
+
     fn is_named(&self) -> bool {
         !(self.state.is_empty() && self.reason.is_empty())
     }
@@ -70,9 +83,11 @@ impl MediaPage {
     /// Where the next page begins, if this one is full.
     fn next(&self) -> Option<String> {
         let last = self.files.last().filter(|_| self.files.len() as u64 == PAGE)?;
-        let MediaQuery { state, reason, .. } = &self.asked;
-        let query = format!("state={state}&reason={}", encoded(reason));
-        Some(address("/media", &query, &format!("after={}", last.id)))
+        Some(address("/media", &self.asked.query(), &format!("after={}", last.id)))
+    }
+
+    fn export(&self) -> String {
+        address("/export/media", &self.asked.query(), "")
     }
 }
 
@@ -122,6 +137,29 @@ pub(super) async fn list(
         files: files.into_iter().map(AttachmentReport::from).collect(),
         asked,
     })
+}
+
+/// All those of a filter, as lines of JSON; names, which people wrote, for those who may read bodies.
+pub(super) async fn export(
+    admin: web::Data<Admin>,
+    visitor: web::ReqData<Visitor>,
+    asked: web::Query<MediaQuery>,
+) -> Result<HttpResponse, PageError> {
+    let (filter, has_names) = (asked.filter()?, visitor.may(Right::Bodies));
+    Ok(export::paged("media.jsonl", move |after| {
+        let (admin, filter) = (admin.clone(), filter.clone());
+        async move {
+            let page = RowPage { after_id: after.unwrap_or_default(), ..RowPage::first(LIMIT_MAX) };
+            let rows = admin.store()?.attachments(&filter, page).await?;
+            let next = next(&rows, LIMIT_MAX, |row| row.id);
+            let name = |name: Option<String>| name.filter(|_| has_names);
+            let report = |row| {
+                let report = AttachmentReport::from(row);
+                AttachmentReport { file_name: name(report.file_name.clone()), ..report }
+            };
+            Ok((rows.into_iter().map(report).collect(), next))
+        }
+    }))
 }
 
 /// Has one fetched again.

@@ -1,6 +1,8 @@
 //! `/`: what somebody must know who was woken. Each part is asked for by itself and soon given up, so that
 //! what is away hides nothing else.
 
+mod attention;
+
 use std::time::Duration;
 
 use actix_web::{HttpResponse, web};
@@ -19,11 +21,13 @@ use crate::admin::{
 };
 use crate::monitor::TrendPoint;
 use crate::operations::RetryGroup;
+use attention::Attention;
 
 /// What takes longer is shown as not known.
 const ANSWER_MAX: Duration = Duration::from_secs(3);
 /// A process that was heard of in this time runs.
 const ALIVE_MS: u64 = 15_000;
+
 #[derive(Template)]
 #[template(path = "now.html", config = "src/admin/console/askama.toml")]
 struct NowPage {
@@ -79,7 +83,8 @@ impl NowPage {
                 format!("{damaged} were taken by a damaged disk, the rest is accounted for."),
             ),
             Some(true) => {
-                ("good", "Balanced", "Every accepted webhook is accounted for.".to_owned())
+                let class = if self.attention().is_empty() { "good" } else { "warn" };
+                (class, "Balanced", "Every accepted webhook is accounted for.".to_owned())
             }
             Some(false) if *excess > 0 => {
                 ("bad", "Not balanced", format!("{excess} more than were accepted."))
@@ -90,6 +95,10 @@ impl NowPage {
             None => ("unknown", "Not known", equation.reason.clone().unwrap_or_default()),
         };
         Verdict { class, word, sentence }
+    }
+
+    fn attention(&self) -> Vec<Attention> {
+        Attention::all(&self.status, &self.dependencies)
     }
 
     /// The terms of the equation with the pages that show them.

@@ -6,17 +6,29 @@ use serde::Deserialize;
 
 use super::error::PageError;
 use super::export;
-use super::filters::encoded;
+use super::filters::{address, encoded};
 use super::frame::{Frame, Section, shown};
 use super::users::Visitor;
 use crate::admin::Admin;
 use crate::admin::api::filter::LIMIT_MAX;
-use crate::admin::api::sessions::{SessionDetail, SessionPage, SessionReport, detail, page};
+use crate::admin::api::sessions::{
+    SessionDetail, SessionPage, SessionQuery, SessionReport, detail, page,
+};
+
+/// Of the failed and of the silent ones so many stand before the list.
+const TROUBLED_MAX: u64 = 10;
+/// What a form calls the state of a working session from which nothing comes.
+const SILENT: &str = "silent";
+/// WAHA's states of a session, the ones that need somebody first.
+const STATES: [&str; 6] = ["FAILED", SILENT, "SCAN_QR_CODE", "STARTING", "STOPPED", "WORKING"];
 
 #[derive(Template)]
 #[template(path = "sessions.html", config = "src/admin/console/askama.toml")]
 struct SessionsPage {
     frame: Frame,
+    asked: SessionsQuery,
+    /// What is looked at first, with where the rest of it is.
+    troubled: Vec<(&'static str, Vec<SessionReport>, Option<String>)>,
     page: SessionPage,
     is_first: bool,
 }
@@ -30,11 +42,70 @@ struct OneSessionPage {
     query: String,
 }
 
-/// Which page of the list.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PageQuery {
+/// What is looked at; fields that were left empty restrict nothing.
+#[derive(Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct SessionsQuery {
+    source: String,
+    session: String,
+    state: String,
     after: Option<i64>,
+}
+
+impl SessionsQuery {
+    fn of_state(state: &str) -> Self {
+        Self { state: state.to_owned(), ..Self::default() }
+    }
+
+    fn is_named(&self) -> bool {
+        [&self.source, &self.session, &self.state].iter().any(|it| !it.is_empty())
+    }
+
+    /// The same for the API.
+    fn query(&self, limit: Option<u64>) -> SessionQuery {
+        let told = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        let is_silent = self.state == SILENT;
+        SessionQuery {
+            source: told(&self.source),
+            session: told(&self.session),
+            status: told(&self.state).filter(|_| !is_silent),
+            silent: is_silent.then_some(true),
+            after: self.after,
+            limit,
+        }
+    }
+
+    /// Its filter in an address.
+    fn address(&self, path: &str, more: &str) -> String {
+        let fields = [("source", &self.source), ("session", &self.session), ("state", &self.state)];
+        let told = fields.iter().filter(|(_, value)| !value.is_empty());
+        let pairs: Vec<String> =
+            told.map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+        address(path, &pairs.join("&"), more)
+    }
+}
+
+impl SessionsPage {
+    fn states(&self) -> [&'static str; 6] {
+        STATES
+    }
+
+    /// Only where something stands before it.
+    fn caption(&self) -> &'static str {
+        if self.troubled.is_empty() { "" } else { "All" }
+    }
+
+    fn export(&self) -> String {
+        self.asked.address("/export/sessions", "")
+    }
+
+    fn first(&self) -> String {
+        self.asked.address("/sessions", "")
+    }
+
+    fn next(&self, next: &i64) -> String {
+        self.asked.address("/sessions", &format!("after={next}"))
+    }
 }
 
 impl SessionReport {
@@ -50,29 +121,45 @@ impl SessionReport {
     }
 }
 
-/// All of them.
+/// Those of a filter; without one what needs somebody comes first.
 pub(super) async fn list(
     admin: web::Data<Admin>,
     visitor: web::ReqData<Visitor>,
-    which: web::Query<PageQuery>,
+    asked: web::Query<SessionsQuery>,
 ) -> Result<HttpResponse, PageError> {
+    let asked = asked.into_inner();
+    let is_first = asked.after.is_none();
+    let mut troubled = Vec::new();
+    if is_first && !asked.is_named() {
+        for (caption, state) in [("Failed", "FAILED"), ("Silent", SILENT)] {
+            let asked = SessionsQuery::of_state(state);
+            let page = page(&admin, &visitor.caller, &asked.query(Some(TROUBLED_MAX))).await?;
+            let all = page.next.map(|_| asked.address("/sessions", ""));
+            troubled.push((caption, page.sessions, all));
+        }
+        troubled.retain(|(_, sessions, _)| !sessions.is_empty());
+    }
     shown(&SessionsPage {
         frame: Frame::new(&admin, &visitor, Section::Sessions, "Sessions"),
-        page: page(&admin, &visitor.caller, which.after, None).await?,
-        is_first: which.after.is_none(),
+        page: page(&admin, &visitor.caller, &asked.query(None)).await?,
+        asked,
+        troubled,
+        is_first,
     })
 }
 
-/// All of them, as lines of JSON.
+/// All those of a filter, as lines of JSON.
 pub(super) async fn export(
     admin: web::Data<Admin>,
     visitor: web::ReqData<Visitor>,
+    asked: web::Query<SessionsQuery>,
 ) -> HttpResponse {
-    let caller = visitor.caller.clone();
+    let (caller, asked) = (visitor.caller.clone(), asked.into_inner());
     export::paged("sessions.jsonl", move |after| {
         let (admin, caller) = (admin.clone(), caller.clone());
+        let query = SessionsQuery { after, ..asked.clone() }.query(Some(LIMIT_MAX));
         async move {
-            let page = page(&admin, &caller, after, Some(LIMIT_MAX)).await?;
+            let page = page(&admin, &caller, &query).await?;
             Ok((page.sessions, page.next))
         }
     })

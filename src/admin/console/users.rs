@@ -4,7 +4,6 @@
 //! are away, what this process knows counts, because that is when somebody must look.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use super::cookie::{Cookie, HOURS};
 use super::error::PageError;
-use crate::admin::access::{Right, Token};
+use crate::admin::access::{Origin, Right, Token};
 use crate::admin::{Admin, Caller};
 use crate::server::address::ClientAddress;
 use crate::store::StoreError;
@@ -57,17 +56,17 @@ struct Failures {
 pub(super) struct Visitor {
     pub(super) caller: Caller,
     pub(super) cookie: Cookie,
-    peer: Option<SocketAddr>,
+    origin: Option<Origin>,
 }
 
 impl Visitor {
-    pub(super) fn new(caller: Caller, cookie: Cookie, peer: Option<SocketAddr>) -> Self {
-        Self { caller, cookie, peer }
+    pub(super) fn new(caller: Caller, cookie: Cookie, origin: Option<Origin>) -> Self {
+        Self { caller, cookie, origin }
     }
 
     /// Who acts, for the audit log.
     pub(super) fn actor(&self) -> Actor {
-        self.caller.actor(ActorChannel::Console, self.peer)
+        self.caller.actor(ActorChannel::Console, self.origin)
     }
 
     pub(super) fn may(&self, right: Right) -> bool {
@@ -132,9 +131,9 @@ impl Users {
         &self,
         admin: &Admin,
         secret: &str,
-        peer: Option<SocketAddr>,
+        origin: Option<Origin>,
     ) -> Result<Cookie, PageError> {
-        let address = peer.map(|peer| ClientAddress::from(peer.ip()));
+        let address = origin.map(|origin| origin.sender);
         if address.is_some_and(|address| !self.may_try(address)) {
             return Err(PageError::TooManyAttempts);
         }
@@ -148,7 +147,7 @@ impl Users {
         let caller = token.caller();
         caller.require(Right::View)?;
         let cookie = Cookie::random();
-        let actor = caller.actor(ActorChannel::Console, peer);
+        let actor = caller.actor(ActorChannel::Console, origin);
         self.begin(admin, &cookie, &token, &actor).await;
         Ok(cookie)
     }

@@ -27,6 +27,18 @@ pub(super) fn exact(text: &str) -> Safe<String> {
     Safe(escaped.replace('\r', "&#13;"))
 }
 
+/// Our own words about the API, with what stands between backticks as code.
+pub(super) fn with_code(text: &str) -> Safe<String> {
+    let mut shown = String::with_capacity(text.len());
+    for (index, part) in text.split('`').enumerate() {
+        let is_code = index % 2 == 1;
+        shown.push_str(if is_code { "<code>" } else { "" });
+        let _ = Visible.write_escaped_str(&mut shown, part);
+        shown.push_str(if is_code { "</code>" } else { "" });
+    }
+    Safe(shown)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,5 +55,7 @@ mod tests {
         let escaped = "&#60;script&#62;&#34;&#39;&#38;‹U+202E›gpj.exe‹U+0000›";
         assert_eq!(shown(hostile), escaped);
         assert_eq!(exact("<a\r\n\u{202e}").0, "&#60;a&#13;\n\u{202e}");
+        let words = with_code("`a<b` or <c>, `d");
+        assert_eq!(words.0, "<code>a&#60;b</code> or &#60;c&#62;, <code>d</code>");
     }
 }

@@ -71,6 +71,31 @@ impl SessionReach {
     }
 }
 
+/// Which of the sessions within reach are looked for; nothing restricts nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionFilter {
+    /// Those that somebody may see.
+    pub reach: SessionReach,
+    /// What WAHA last told of them.
+    pub status: Option<String>,
+    /// These alone.
+    pub ids: Option<Vec<i64>>,
+    /// None of these.
+    pub other_ids: Vec<i64>,
+}
+
+impl SessionFilter {
+    fn condition(&self) -> Condition {
+        let Self { reach, status, ids, other_ids } = self;
+        let id = session::Column::Id;
+        reach
+            .condition()
+            .add_option(status.as_ref().map(|status| session::Column::Status.eq(status)))
+            .add_option(ids.as_ref().map(|ids| id.is_in(ids.iter().copied())))
+            .add_option((!other_ids.is_empty()).then(|| id.is_not_in(other_ids.iter().copied())))
+    }
+}
+
 /// A session, and when the last webhook came from it.
 #[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
 pub struct SessionRow {
@@ -116,14 +141,14 @@ impl SessionRow {
 }
 
 impl Store {
-    /// At most `limit` sessions within reach with ids above `after_id`, in that order.
+    /// At most `limit` sessions of a filter with ids above `after_id`, in that order.
     pub async fn sessions(
         &self,
-        reach: &SessionReach,
+        filter: &SessionFilter,
         after_id: i64,
         limit: u64,
     ) -> Result<Vec<SessionRow>, StoreError> {
-        let rows = select(after_id, limit).filter(reach.condition()).into_model::<SessionRow>();
+        let rows = select(after_id, limit).filter(filter.condition()).into_model::<SessionRow>();
         Ok(rows.all(&self.reading()).await?)
     }
 

@@ -10,7 +10,8 @@ pub(in crate::store) const CHECK: &str = "ck_first_month_";
 
 /// PostgreSQL: no unique index has these columns.
 const NO_KEY: &str = "42P10";
-/// PostgreSQL: a check; without the name of one, that no part takes the row.
+/// PostgreSQL: a check; of a table without the name of a check, that no part takes the row. A function of somebody's
+/// own that raises it names neither, and no part helps there.
 const NO_PART: &str = "23514";
 /// MySQL and MariaDB: no partition takes the row.
 const NO_PARTITION: u16 = 1526;
@@ -24,7 +25,10 @@ pub(super) fn is_other(error: &dyn DatabaseError) -> bool {
     }
     match error.code().as_deref() {
         Some(NO_KEY) => true,
-        Some(NO_PART) => error.constraint().is_none_or(|name| name.starts_with(CHECK)),
+        Some(NO_PART) => match error.constraint() {
+            Some(name) => name.starts_with(CHECK),
+            None => error.table().is_some(),
+        },
         _ => false,
     }
 }
