@@ -44,7 +44,7 @@ pub use session::{
     Identity, IdentityVersions, Metadata, SessionChange, SessionKey, SessionStatus, Software,
     StatusPoint,
 };
-pub use version::{BACKFILLED_MAX, Register, Version};
+pub use version::{Register, Version};
 pub use words::Words;
 use words::words_of;
 

@@ -11,10 +11,23 @@ const COARSE_MS: i64 = 60_000;
 /// Names of people are ordered by the hour; see [`Version::hourly`].
 const HOUR_MS: i64 = 3_600_000;
 
-/// How far below a telling is what was read from WAHA's list.
+/// How far below a telling is what an ack repeats, what lacks something, what was read from WAHA's list, and what
+/// only says that there is something. The bands of what is told live and of what was listed (those three below
+/// [`BACKFILL_BITS`]) lie apart for times from 2009 to 2038.
+const RETOLD_BITS: u32 = 3;
+const POORER_BITS: u32 = 5;
 const BACKFILL_BITS: u32 = 9;
-/// The highest version of that band; the lowest placeholder of 2009 is above it.
-pub const BACKFILLED_MAX: i64 = i64::MAX >> BACKFILL_BITS;
+const PLACEHOLDER_BITS: u32 = BACKFILL_BITS + POORER_BITS + 1;
+/// The highest version of what was read from WAHA's list.
+const BACKFILLED_MAX: i64 = i64::MAX >> BACKFILL_BITS;
+/// 2009-01-01, before there was WhatsApp, and 2038-01-01, in Unix ms.
+const EARLIEST_MS: i64 = 1_230_768_000_000;
+const LATEST_MS: i64 = 2_145_916_800_000;
+/// The lowest version of what tells more than that there is something.
+const TOLD_MIN: i64 = (EARLIEST_MS << HASH_BITS) >> (BACKFILL_BITS + POORER_BITS);
+/// The versions of placeholders that were told live.
+const LIVE_PLACEHOLDERS: std::ops::Range<i64> =
+    (EARLIEST_MS << HASH_BITS) >> PLACEHOLDER_BITS..(LATEST_MS << HASH_BITS) >> PLACEHOLDER_BITS;
 
 /// `time in ms << 20 | 20 bits of a hash`; never negative. 0 means "never told".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,7 +69,7 @@ impl Version {
     /// what an ack repeats of its message never replaces what the message itself told.
     #[must_use]
     pub fn retold(self) -> Self {
-        Self(self.0 >> 3)
+        Self(self.0 >> RETOLD_BITS)
     }
 
     /// Just below: what the same webhook tells with less certainty.
@@ -65,21 +78,26 @@ impl Version {
         Self((self.0 - 1).max(0))
     }
 
-    /// The version of a placeholder, below every poorer telling: any real telling replaces it.
+    /// The version of a placeholder, below every poorer telling, also of WAHA's list: any real telling replaces it.
     #[must_use]
     pub fn placeholder(self) -> Self {
-        Self(self.0 >> 6)
+        Self(self.0 >> PLACEHOLDER_BITS)
+    }
+
+    /// Whether it is of that band, live or listed.
+    pub fn is_placeholder(self) -> bool {
+        (1..TOLD_MIN).contains(&self.0)
     }
 
     /// The version of a telling that lacks what others of its kind have, such as a message without the
     /// engine's form: below every retelling, so that it replaces nothing that is known.
     #[must_use]
     pub fn poorer(self) -> Self {
-        Self(self.0 >> 5)
+        Self(self.0 >> POORER_BITS)
     }
 
     /// The version of what was read from WAHA's list of messages, which is a snapshot: below every live telling
-    /// (times from 2009 on), placeholders included. The other bands lie below it in their order.
+    /// (times from 2009 on) but placeholders. The other bands lie below it in their order.
     #[must_use]
     pub fn backfilled(self) -> Self {
         Self(self.0 >> BACKFILL_BITS)
@@ -87,7 +105,7 @@ impl Version {
 
     /// Whether it is of that band, or of one below it.
     pub fn is_backfilled(self) -> bool {
-        (1..=BACKFILLED_MAX).contains(&self.0)
+        (1..=BACKFILLED_MAX).contains(&self.0) && !LIVE_PLACEHOLDERS.contains(&self.0)
     }
 
     /// Whether what is stored under `other` was told by the webhook of this version, in whatever band.
@@ -126,20 +144,24 @@ impl<T> Register<T> {
 mod tests {
     use super::*;
 
-    /// 2009-01-01 and 2038-01-01.
-    const TIMES_MS: [i64; 2] = [1_230_768_000_000, 2_145_916_800_000];
-
     #[test]
-    fn a_backfill_is_below_every_live_telling() {
-        let bands =
-            |version: Version| [version, version.retold(), version.poorer(), version.placeholder()];
-        let [early, late] = TIMES_MS.map(|at_ms| Version::at(at_ms, u64::MAX));
-        let lowest_live = bands(early).into_iter().min().unwrap();
-        for backfilled in bands(late.backfilled()) {
-            assert!(backfilled < lowest_live && backfilled.is_backfilled());
+    fn what_was_listed_is_below_every_live_telling_and_above_placeholders() {
+        let told = |version: Version| [version, version.retold(), version.poorer()];
+        let times = [Version::at(EARLIEST_MS, 0), Version::at(LATEST_MS - 1, u64::MAX)];
+        for (one, other) in [(times[0], times[1]), (times[1], times[0])] {
+            let ordered = [told(one), told(other.backfilled())].concat();
+            let ordered = [ordered, vec![one.placeholder(), other.backfilled().placeholder()]];
+            assert!(ordered.concat().is_sorted_by(|left, right| left > right), "{ordered:?}");
         }
-        assert!(bands(early).iter().all(|version| !version.is_backfilled()));
-        assert!(!Version::default().is_backfilled());
-        assert!(bands(late.backfilled()).is_sorted_by(|left, right| left > right));
+        for time in times {
+            let (live, listed) = (told(time), told(time.backfilled()));
+            assert!(live.iter().all(|it| !it.is_backfilled() && !it.is_placeholder()));
+            assert!(listed.iter().all(|it| it.is_backfilled() && !it.is_placeholder()));
+            let (live, listed) = (time.placeholder(), time.backfilled().placeholder());
+            assert!(live.is_placeholder() && !live.is_backfilled());
+            assert!(listed.is_placeholder() && listed.is_backfilled());
+        }
+        let never = Version::default();
+        assert!(!never.is_backfilled() && !never.is_placeholder());
     }
 }

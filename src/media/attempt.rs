@@ -53,7 +53,11 @@ impl Fetcher {
         let turn = place.turn().await;
         let loaded = self.loaded_again(api, task).await?;
         drop((turn, place));
-        self.from_link(api, task, &loaded).await
+        match self.from_link(api, task, &loaded).await {
+            // Deleted between the two, as by a start of WAHA: it can be loaded once more.
+            Err(FetchProblem::Waha(WahaError::NotFound(_))) => Err(FetchProblem::NotLoaded),
+            ended => ended,
+        }
     }
 
     /// Has WAHA load the file from WhatsApp, whose turn it is, unless it has it still: its answer tells where.
@@ -93,10 +97,6 @@ impl Fetcher {
     ) -> Result<StoredFile, FetchProblem> {
         let link = api.link(told.url.as_deref().unwrap_or_default(), &task.place.session)?;
         let mut stream = api.file(&link).await?;
-        let type_told = task.row.told_mime_type.as_deref();
-        if is_page(type_told, stream.told_type()) {
-            return Err(WahaError::Unusable("a page in place of a file").into());
-        }
         if stream.announced_bytes().is_some_and(|bytes| bytes > self.limits.bytes_max) {
             return Err(FetchProblem::TooLarge);
         }
@@ -104,11 +104,8 @@ impl Fetcher {
         let mut upload = self.storage.upload(&key);
         let is_turned = task.place.kind.as_deref() == Some(TURNED);
         let hash = told.sha256.as_deref().filter(|_| !is_turned);
-        let seen = match self.copy(&mut stream, &mut upload, hash).await {
-            Ok(seen) if is_page(type_told, seen.mime_type) => {
-                upload.abort().await;
-                return Err(WahaError::Unusable("a page in place of a file").into());
-            }
+        let type_told = task.row.told_mime_type.as_deref();
+        let seen = match self.copy(&mut stream, &mut upload, type_told, hash).await {
             Ok(seen) => seen,
             Err(problem) => {
                 upload.abort().await;
@@ -125,19 +122,23 @@ impl Fetcher {
         })
     }
 
-    /// Writes what comes as it comes; `hash`: what it must be.
+    /// Writes what comes as it comes, unless it is a page where none was told; `hash`: what it must be.
     async fn copy(
         &self,
         stream: &mut FileStream,
         upload: &mut Upload,
+        type_told: Option<&str>,
         hash: Option<&str>,
     ) -> Result<SeenFile, FetchProblem> {
+        refuse_page(type_told, stream.told_type())?;
         let mut incoming = Incoming::new(self.limits.bytes_max);
         while let Some(bytes) = stream.next().await.map_err(|_| FetchProblem::CutOff)? {
             incoming.look(&bytes)?;
             upload.write(bytes).await.map_err(|error| stored(&error))?;
         }
-        incoming.end(hash)
+        let seen = incoming.end(hash)?;
+        refuse_page(type_told, seen.mime_type)?;
+        Ok(seen)
     }
 }
 
@@ -146,8 +147,11 @@ fn stored(error: &StorageError) -> FetchProblem {
 }
 
 /// A page in place of a picture is no file of anybody: a proxy's, which asks for a password or says that it is sorry.
-fn is_page(type_told: Option<&str>, type_found: Option<&str>) -> bool {
+fn refuse_page(type_told: Option<&str>, type_found: Option<&str>) -> Result<(), FetchProblem> {
     let is_shown =
         |told: &str| ["image/", "video/", "audio/"].iter().any(|it| told.starts_with(it));
-    type_told.is_some_and(is_shown) && type_found.is_some_and(|found| found.starts_with(PAGE))
+    if type_told.is_some_and(is_shown) && type_found.is_some_and(|found| found.starts_with(PAGE)) {
+        return Err(WahaError::Unusable("a page in place of a file").into());
+    }
+    Ok(())
 }

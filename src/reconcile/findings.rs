@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 
-use crate::change::BACKFILLED_MAX;
+use crate::change::Version;
 use crate::store::operations::reconciliations::{
     HourFinding, HourState, OurMessage, ReconciliationWindow,
 };
@@ -37,10 +37,10 @@ impl Findings {
     pub(super) fn have(&mut self, message: &OurMessage) {
         let is_listed = self.listed.contains(&message.id);
         let Some(hour) = self.hour(message.sent_at) else { return };
-        if message.content_version > BACKFILLED_MAX {
-            hour.live += 1;
-        } else {
+        if Version::stored(message.content_version).is_backfilled() {
             hour.backfilled += 1;
+        } else {
+            hour.live += 1;
         }
         if !is_listed {
             hour.only_here += 1;
@@ -85,7 +85,9 @@ mod tests {
     }
 
     fn message(id: i64, minutes: i64, is_live: bool, is_revoked: bool) -> OurMessage {
-        let content_version = if is_live { BACKFILLED_MAX + 1 } else { BACKFILLED_MAX };
+        let version = Version::at(1_790_000_000_000, 0);
+        let version = if is_live { version } else { version.backfilled() };
+        let content_version = version.get();
         let revoked_at = is_revoked.then_some(at(minutes));
         OurMessage { id, sent_at: at(minutes), content_version, revoked_at }
     }

@@ -91,6 +91,9 @@ impl Reconciliation<'_> {
         for (row, present) in told.into_iter().zip(present) {
             match present {
                 None => wanted.missing.push(row),
+                Some(present) if present.is_placeholder && !row.is_placeholder => {
+                    wanted.missing.push(row);
+                }
                 Some(present) if is_further(&row, present) => wanted.raised.push(row),
                 Some(_) => {}
             }

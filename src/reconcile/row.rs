@@ -50,6 +50,8 @@ pub(super) struct ToldRow {
     pub(super) message: ListedMessage,
     /// Whether nobody wrote it.
     pub(super) is_notice: bool,
+    /// Whether it tells only that there is a message.
+    pub(super) is_placeholder: bool,
     /// How far an own message got.
     pub(super) status: Option<MessageStatus>,
 }
@@ -143,12 +145,13 @@ fn told(webhook: Webhook, changes: Changes) -> Option<ToldRow> {
     let own = changes.own_messages.get(key);
     let status = change.status.or_else(|| own.and_then(|own| own.status));
     let is_notice = change.told.values().all(|told| told.content.value.is_notice);
+    let is_placeholder = change.told.values().all(|told| told.content.version.is_placeholder());
     let message = ListedMessage {
         chats: names_of(&changes, key),
         message_id: key.message_id.clone(),
         is_own: own.is_some(),
     };
-    Some(ToldRow { webhook, changes, message, is_notice, status })
+    Some(ToldRow { webhook, changes, message, is_notice, is_placeholder, status })
 }
 
 /// The names of the message's chat: the told one, and what the message itself shows to be the same person.

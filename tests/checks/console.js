@@ -226,7 +226,7 @@ async function mendAndReplay(context) {
   const field = page.getByLabel("Body", { exact: true });
   await field.fill("nothing");
   await page.getByRole("button", { name: "Check" }).click();
-  await page.getByText("the body is not a JSON object").waitFor();
+  await page.getByText("it breaks at line 1, column").waitFor();
   await look(page);
   await field.fill(`${BROKEN}}`);
   await page.getByRole("button", { name: "Check" }).click();

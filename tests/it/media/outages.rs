@@ -148,6 +148,22 @@ async fn a_file_that_is_cut_off_is_tried_again() {
     keeping.assert_stored(&keeping.ended("A1").await, PNG).await;
 }
 
+/// WAHA loaded it, and started anew before it was fetched: that it is not there does not say that it can't be had.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_deleted_right_after_it_was_loaded_is_loaded_again() {
+    let keeping = Keeping::start(Kind::Sqlite).await;
+    let _fetching = keeping.fetch();
+    let loaded = message(LOADED, Some(&keeping.link("A1-anew")));
+    keeping.waha.set(&Keeping::message_path("A1"), Answer::Json(200, loaded));
+    keeping.tell(&Told::new("A1", Some(&keeping.link("A1")))).await;
+    let row = keeping.row_when("A1", "a try", tried).await;
+    let ended = (row.state.as_str(), row.reason.as_deref(), row.tries);
+    assert_eq!(ended, ("waiting", Some("not_loaded"), 1));
+    keeping.waha.set(&Keeping::path("A1-anew"), Answer::Bytes(PNG.to_vec()));
+    keeping.app.clock.advance(MINUTE_MS);
+    keeping.assert_stored(&keeping.ended("A1").await, PNG).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_uses_no_try_and_leaves_nothing() {
     let keeping = Keeping::start(Kind::Sqlite).await;

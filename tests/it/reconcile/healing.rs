@@ -1,5 +1,6 @@
 //! The property: after any loss, in any order, any number of times, restarts in between and files that WAHA deleted
-//! meanwhile, comparing makes the rows and files those of a run without loss, but for what WAHA's list does not know. `RECONCILE_SEEDS` asks for more seeds.
+//! meanwhile, comparing makes the rows and files those of a run without loss, but for what WAHA's list does not know.
+//! `RECONCILE_SEEDS` asks for more seeds, from `RECONCILE_SEED_FIRST` on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +26,7 @@ async fn what_was_lost_is_found_again_on_postgres() {
 }
 
 async fn heal_seeds(kind: Kind) {
-    for seed in 1..=asked("RECONCILE_SEEDS", SEEDS) {
+    for seed in asked("RECONCILE_SEED_FIRST", 1)..=asked("RECONCILE_SEEDS", SEEDS) {
         let started = std::time::Instant::now();
         heal_seed(kind, seed).await;
         println!("seed {seed}: {:.1} s", started.elapsed().as_secs_f64());

@@ -9,7 +9,10 @@ use super::*;
 use crate::database::on_each_database;
 use crate::rows::{Rows, rows, without_ledger};
 
-on_each_database!(a_live_telling_wins_whichever_comes_first);
+on_each_database!(
+    a_live_telling_wins_whichever_comes_first,
+    a_message_that_was_only_announced_is_completed_by_the_list,
+);
 
 fn plan(engine: Engine) -> Plan {
     let families = Families::default().without(Family::Session).without(Family::Rare);
@@ -46,6 +49,26 @@ async fn assert_weaker(kind: Kind, engine: Engine) {
     let (before, after) = (shown(&before).await, shown(&after).await);
     assert_same(&before, &after, engine);
     assert_same(&told, &after, engine);
+}
+
+/// WEBJS announces what it can't decrypt yet; where the message itself was lost, WAHA's list has it.
+async fn a_message_that_was_only_announced_is_completed_by_the_list(kind: Kind) {
+    let plan = || Plan { messages: 800, ..plan(Engine::Webjs) };
+    let it = Reconciling::start(kind, Options { lose: 1.0, ..Options::of(plan()) }).await;
+    let sent: Vec<Sent> =
+        Reconciling::start(Kind::Sqlite, Options::of(plan())).await.waha.webhooks().collect();
+    let announced = sent.iter().filter(|it| it.event_type == "message.waiting");
+    let announced: Vec<Sent> = sent[..1].iter().chain(announced).cloned().collect();
+    it.tell(announced.clone()).await;
+    it.live().await;
+    let waiting = async || {
+        let rows = messages(it.app.db()).await.into_iter();
+        rows.filter(|row| row.r#type.as_deref() == Some("waiting")).count()
+    };
+    assert!(waiting().await > 0, "{} announced", announced.len() - 1);
+    assert!(it.heal().await > 300);
+    assert_eq!(waiting().await, 0);
+    assert_eq!(it.heal().await, 0, "it is complete");
 }
 
 /// A webhook of the ledger, as it was applied.

@@ -7,7 +7,7 @@ use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryResult};
 
 use entity::{waha_chats, waha_own_messages};
 
-use crate::change::{BACKFILLED_MAX, MessageStatus, Witness};
+use crate::change::{MessageStatus, Version, Witness};
 use crate::store::Store;
 use crate::store::sql::error::StoreError;
 use crate::store::sql::select::{KEYS_MAX, of_pairs, read_pair};
@@ -37,8 +37,8 @@ pub struct PresentMessage {
     pub status: Option<MessageStatus>,
     /// Whether the own account sent it.
     pub from_me: bool,
-    /// Whether nothing but WAHA's list told it.
-    pub is_backfilled: bool,
+    /// Whether nothing is known but that there is one: its text may still come, or be listed.
+    pub is_placeholder: bool,
 }
 
 /// Rows of chats by the names that were asked for: where two are one conversation, that of the conversation first,
@@ -150,6 +150,6 @@ fn read(row: &QueryResult) -> Result<PresentMessage, DbErr> {
         id: row.try_get("", "id")?,
         status: MessageStatus::of_rank(row.try_get("", "status_rank")?),
         from_me: row.try_get::<Option<bool>>("", "from_me")?.unwrap_or_default(),
-        is_backfilled: version <= BACKFILLED_MAX,
+        is_placeholder: Version::stored(version).is_placeholder(),
     })
 }
