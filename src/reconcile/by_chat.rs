@@ -12,10 +12,14 @@ use chrono::TimeDelta;
 use super::findings::Findings;
 use super::problem::ReconcileProblem;
 use super::run::Reconciliation;
-use super::walk::{EMPTY_PAGES, Ids, Listing, OVERLAP_S, overlap};
+use super::walk::{EMPTY_PAGES, Ids, Listing, OVERLAP_S, UNSTABLE, overlap};
 use crate::store::operations::reconciliations::ReconciliationWindow;
 use crate::waha_api::WAHA_CHATS_MAX;
 
+/// Rows of one chat, from its newest message back, beyond which it is no list any more.
+const ROWS_MAX: usize = 1_000_000;
+/// Chats of a session, likewise: WhatsApp's own applications are at their end with some ten thousands.
+const CHATS_MAX: usize = 200_000;
 /// How often the beginning of the list of chats is read again, because something was written meanwhile.
 const CHAT_ROUNDS_MAX: u32 = 5;
 
@@ -68,12 +72,15 @@ impl Reconciliation<'_> {
             self.counts.requests += 1;
             let page = self.api.chats(&self.owner.session, offset).await?;
             offset += WAHA_CHATS_MAX;
-            empty = if page.is_empty() { empty + 1 } else { 0 };
             let is_older = page.iter().any(|it| it.active_s.is_some_and(|at| at < since_s));
             let active = page.into_iter().filter(|it| it.active_s.is_some_and(|at| at >= since_s));
             let before = chats.len();
             chats.extend(active.map(|chat| chat.id));
             is_news |= chats.len() > before;
+            empty = if chats.len() > before { 0 } else { empty + 1 };
+            if chats.len() > CHATS_MAX {
+                return Err(ReconcileProblem::Endless);
+            }
             if is_older || (!is_first_time && chats.len() == before) {
                 break;
             }
@@ -97,8 +104,14 @@ impl Reconciliation<'_> {
                 until_s: Some(until.timestamp() - 1),
                 is_ascending: false,
             };
-            let ids = self.walk_pages(listing, seen, findings, usize::MAX).await?;
-            let needs_one = ids.is_none_or(|ids| ids.len() < self.page_rows);
+            let walk = self.walk_pages(listing, seen, findings, ROWS_MAX).await?;
+            if seen.len() > ROWS_MAX {
+                return Err(ReconcileProblem::Endless);
+            }
+            if walk.repeats {
+                findings.doubt(UNSTABLE);
+            }
+            let needs_one = walk.ids.len() < self.page_rows;
             let half = TimeDelta::seconds((until - from).num_seconds() / 2);
             if !needs_one && half > TimeDelta::zero() {
                 let middle = from + half;
@@ -127,10 +140,14 @@ impl Reconciliation<'_> {
             // What only repeats is the end, too.
             let is_news = found.ids.iter().any(|id| !seen.contains(id));
             empty = if is_news { 0 } else { empty + 1 };
-            seen.extend(found.ids);
-            self.find(findings, found.new).await?;
-            if found.oldest_ms.is_some_and(|at_ms| at_ms < oldest_ms) {
+            // By the newest: a single row may have a time that says nothing.
+            let is_older = found.newest_ms.is_some_and(|at_ms| at_ms < oldest_ms);
+            self.note(found, seen, findings).await?;
+            if is_older {
                 break;
+            }
+            if seen.len() > ROWS_MAX {
+                return Err(ReconcileProblem::Endless);
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! What comparing found, by the hour in which messages were sent. Pure.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 
@@ -15,11 +15,16 @@ pub(super) struct Findings {
     hours: BTreeMap<DateTime<Utc>, HourFinding>,
     /// Rows of messages that WAHA lists.
     listed: HashSet<i64>,
+    /// Hours in which WAHA lists something that can't be read.
+    unreadable: BTreeSet<DateTime<Utc>>,
+    /// Why it is not known whether all was listed.
+    doubt: Option<&'static str>,
 }
 
 impl Findings {
     pub(super) fn new(window: ReconciliationWindow) -> Self {
-        Self { window, hours: BTreeMap::new(), listed: HashSet::new() }
+        let (hours, listed) = (BTreeMap::new(), HashSet::new());
+        Self { window, hours, listed, unreadable: BTreeSet::new(), doubt: None }
     }
 
     /// WAHA lists a message that was sent then; `row`: where it is here, if it is.
@@ -31,6 +36,19 @@ impl Findings {
             hour.listed += 1;
             hour.refused += u32::from(row.is_none());
         }
+    }
+
+    /// WAHA lists something that was sent then and can't be read: it may be a message that is missing.
+    pub(super) fn list_unreadable(&mut self, at: DateTime<Utc>) {
+        if let Some(hour) = self.hour(at) {
+            hour.listed += 1;
+            self.unreadable.insert(hour_of(at));
+        }
+    }
+
+    /// Nobody knows whether WAHA listed all.
+    pub(super) fn doubt(&mut self, reason: &'static str) {
+        self.doubt = Some(reason);
     }
 
     /// A message is here that was sent then.
@@ -48,18 +66,19 @@ impl Findings {
         }
     }
 
-    /// The hours in which there is anything. `reason`: why it is not known whether anything is missing.
-    pub(super) fn end(self, reason: Option<&'static str>) -> Vec<HourFinding> {
-        let window = self.window;
-        let state = |hour: DateTime<Utc>| match reason {
+    /// The hours in which there is anything.
+    pub(super) fn end(self) -> Vec<HourFinding> {
+        let Self { window, unreadable, doubt, .. } = &self;
+        let state = |hour: DateTime<Utc>| match doubt {
             Some(reason) => HourState::Unknown(reason),
+            None if unreadable.contains(&hour) => HourState::Unknown("unreadable"),
             None if hour < window.from || hour + TimeDelta::hours(1) > window.until => {
                 HourState::Partial
             }
             None => HourState::Complete,
         };
-        let hours = self.hours.into_values();
-        hours.map(|hour| HourFinding { state: state(hour.hour), ..hour }).collect()
+        let hours = self.hours.values();
+        hours.map(|hour| HourFinding { state: state(hour.hour), ..*hour }).collect()
     }
 
     /// That of a time within the window.
@@ -106,7 +125,7 @@ mod tests {
         }
         findings.have(&message(5, 130, true, false));
         findings.have(&message(6, 151, true, false));
-        let hours = findings.end(None);
+        let hours = findings.end();
         let [first, second] = hours.as_slice() else { panic!("{hours:?}") };
         let expected = HourFinding {
             listed: 3,
@@ -126,7 +145,15 @@ mod tests {
     fn what_could_not_be_compared_is_unknown() {
         let mut findings = Findings::new(ReconciliationWindow { from: at(0), until: at(60) });
         findings.list(at(1), Some(1));
-        let hours = findings.end(Some("list_unstable"));
-        assert_eq!(hours[0].state, HourState::Unknown("list_unstable"));
+        findings.doubt("list_unstable");
+        assert_eq!(findings.end()[0].state, HourState::Unknown("list_unstable"));
+        let mut findings = Findings::new(ReconciliationWindow { from: at(0), until: at(180) });
+        for minutes in [1, 61, 121] {
+            findings.list(at(minutes), Some(minutes));
+        }
+        findings.list_unreadable(at(62));
+        let states: Vec<HourState> = findings.end().into_iter().map(|hour| hour.state).collect();
+        let unreadable = HourState::Unknown("unreadable");
+        assert_eq!(states, [HourState::Complete, unreadable, HourState::Complete]);
     }
 }

@@ -1,20 +1,18 @@
 //! What of a page of WAHA's list is missing here, and how it is written.
 
-use std::collections::BTreeSet;
-
 use chrono::{DateTime, Utc};
 
 use super::problem::ReconcileProblem;
 use super::row::{ListedRow, ToldRow, read_row};
 use super::run::Reconciliation;
+use super::walk::Ids;
 use crate::normalize::Normalized;
 use crate::outage::Outage;
+use crate::store::apply::backfill::Backfill;
 use crate::store::apply::batch::ApplyTask;
 use crate::store::apply::halves::Halves;
 use crate::store::apply::outcome::Outcome;
-use crate::store::operations::reconciliations::{
-    ListedMessage, PresentMessage, ReconciliationFence,
-};
+use crate::store::operations::reconciliations::{ListedMessage, PresentMessage};
 use crate::store::{Store, StoreError};
 use crate::waha_api::MessagePage;
 
@@ -26,12 +24,14 @@ const ROWS: &str = "reconciliations";
 /// What a page had.
 #[derive(Debug, Default)]
 pub(super) struct PageSeen {
-    /// By what its messages are known in WAHA's list.
-    pub(super) ids: BTreeSet<(String, String)>,
-    /// When the oldest of them was sent, in Unix ms.
-    pub(super) oldest_ms: Option<i64>,
+    /// Its rows.
+    pub(super) ids: Ids,
+    /// When the newest of them was sent, in Unix ms.
+    pub(super) newest_ms: Option<i64>,
     /// Messages that were not seen before in the same window, for its findings.
     pub(super) new: Vec<SeenMessage>,
+    /// When those were sent that can't be read and were not seen before.
+    pub(super) unreadable_at: Vec<DateTime<Utc>>,
 }
 
 /// A message of the list, for what is found by hour.
@@ -54,7 +54,7 @@ impl Reconciliation<'_> {
     pub(super) async fn take_page(
         &mut self,
         page: &MessagePage,
-        seen: &BTreeSet<(String, String)>,
+        seen: &Ids,
     ) -> Result<PageSeen, ReconcileProblem> {
         let now_ms = self.clock.now().timestamp_millis();
         let read = |row| read_row(row, &self.owner, now_ms, self.rules);
@@ -62,14 +62,18 @@ impl Reconciliation<'_> {
         let mut found = PageSeen::default();
         let mut told = Vec::new();
         for row in rows {
-            found.oldest_ms = [found.oldest_ms, row.at_ms].into_iter().flatten().min();
+            found.newest_ms = found.newest_ms.max(row.at_ms);
             let is_new = !seen.contains(&row.id) && found.ids.insert(row.id.clone());
             found.ids.insert(row.id);
             if !is_new || row.at_ms.is_some_and(|at_ms| !self.reads(at_ms)) {
                 continue;
             }
             self.counts.listed += 1;
-            self.counts.unreadable += u64::from(row.is_unreadable);
+            if row.is_unreadable {
+                self.counts.unreadable += 1;
+                let at = row.at_ms.and_then(DateTime::from_timestamp_millis);
+                found.unreadable_at.extend(at);
+            }
             if let Some(message) = row.told {
                 // Lists leave notices out, mostly: they are counted nowhere.
                 let at = row.at_ms.filter(|_| !message.is_notice);
@@ -103,8 +107,11 @@ impl Reconciliation<'_> {
             self.counts.raised += wanted.raised.len() as u64;
             return Ok(());
         };
-        let missing = write(self.store, fence, &wanted.missing, &mut self.counts.refused).await?;
-        let raised = write(self.store, fence, &wanted.raised, &mut self.counts.refused).await?;
+        let refused = &mut self.counts.refused;
+        let missing = Backfill { fence, is_missing: true };
+        let missing = write(self.store, missing, &wanted.missing, refused).await?;
+        let raised = Backfill { fence, is_missing: false };
+        let raised = write(self.store, raised, &wanted.raised, refused).await?;
         self.counts.missing += missing;
         self.counts.raised += raised;
         self.metrics.found_missing(&self.owner.source, missing);
@@ -121,7 +128,7 @@ fn is_further(row: &ToldRow, present: PresentMessage) -> bool {
 /// the ledger did not have.
 async fn write(
     store: &Store,
-    fence: ReconciliationFence,
+    backfill: Backfill,
     rows: &[ToldRow],
     refused: &mut u64,
 ) -> Result<u64, ReconcileProblem> {
@@ -133,7 +140,7 @@ async fn write(
     let mut halves = Halves::of(&tasks);
     let mut written = 0;
     while let Some(part) = halves.next_part() {
-        match apply(store, fence, part).await {
+        match apply(store, backfill, part).await {
             Ok(outcomes) => {
                 written += outcomes.iter().filter(|it| **it != Outcome::Duplicate).count() as u64;
             }
@@ -155,13 +162,13 @@ async fn write(
 /// written after all is known by their receipts.
 async fn apply(
     store: &Store,
-    fence: ReconciliationFence,
+    backfill: Backfill,
     tasks: &[ApplyTask<'_>],
 ) -> Result<Vec<Outcome>, StoreError> {
     let mut outage = Outage::new();
     let mut tries = 1;
     loop {
-        match store.apply_backfilled(tasks, fence).await {
+        match store.apply_backfilled(tasks, backfill).await {
             Err(error) if error.class().is_blameless() && tries < TRIES_MAX => {
                 tries += 1;
                 tokio::time::sleep(outage.next_wait()).await;

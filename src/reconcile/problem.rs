@@ -25,6 +25,9 @@ pub enum ReconcileProblem {
     /// It is none whose list can be read.
     #[error("WAHA tells no engine whose list can be read")]
     UnknownEngine,
+    /// Its list goes on and on.
+    #[error("WAHA's list has no end: is something between that answers for it?")]
+    Endless,
     /// Another worker has it by now.
     #[error("another worker has it")]
     Lost,
@@ -54,6 +57,7 @@ impl ReconcileProblem {
             Self::Store(_) => "database",
             Self::StoreOff => "store_off",
             Self::UnknownEngine => "engine_unknown",
+            Self::Endless => "list_endless",
             Self::Lost => "lost",
             Self::Interrupted => "interrupted",
             Self::TurnOver => "turn_over",
@@ -76,7 +80,9 @@ impl ReconcileProblem {
             Self::Waha(WahaError::Resting(rest)) => waits(at_least(*rest), false),
             Self::Waha(error) if error.verdict() == Verdict::Wait => waits(OUTAGE_WAIT, false),
             // The session's return to WORKING makes it due at once.
-            Self::UnknownEngine | Self::Waha(_) => waits(backed_off(failures), true),
+            Self::UnknownEngine | Self::Endless | Self::Waha(_) => {
+                waits(backed_off(failures), true)
+            }
         }
     }
 }

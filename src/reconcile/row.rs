@@ -18,6 +18,25 @@ use crate::webhook::{BACKFILL_PREFIX, Headers, Receipt, Webhook, WebhookKey, Web
 const EVENT_TYPE: &str = "message.any";
 /// Bytes of the hash that an id has.
 const HASH_BYTES: usize = 20;
+/// Bytes that are kept of a row to know it again: a list may have a million.
+const ROW_ID_BYTES: usize = 16;
+
+/// By what a row is known again within a window. Of what WAHA lists without an id that can be read, its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct RowId([u8; ROW_ID_BYTES]);
+
+impl RowId {
+    fn of(parts: &[&str]) -> Self {
+        let mut sha = Sha256::new();
+        for part in parts {
+            sha.update(part);
+            sha.update([0]);
+        }
+        let mut id = [0; ROW_ID_BYTES];
+        id.copy_from_slice(&sha.finalize()[..ROW_ID_BYTES]);
+        Self(id)
+    }
+}
 
 /// Whose list it is.
 #[derive(Clone, Debug, Default)]
@@ -32,8 +51,8 @@ pub(super) struct ListOwner {
 /// A message of the list, read.
 #[derive(Debug)]
 pub(super) struct ListedRow {
-    /// By what it is known in WAHA's list: chat and bare id, as written there.
-    pub(super) id: (String, String),
+    /// Of its chat and bare id, as written there.
+    pub(super) id: RowId,
     /// When it was sent, in Unix ms; none if that is not told.
     pub(super) at_ms: Option<i64>,
     /// What it tells; none if it is no message, but acts on one or can't be read.
@@ -56,7 +75,7 @@ pub(super) struct ToldRow {
     pub(super) status: Option<MessageStatus>,
 }
 
-/// Reads a message of the list; none if it has no id, by which alone messages are told apart.
+/// Reads a message of the list; none if it is nothing at all.
 pub(super) fn read_row(
     row: &RawValue,
     owner: &ListOwner,
@@ -67,11 +86,15 @@ pub(super) fn read_row(
     let text = text.as_deref().unwrap_or(row.get());
     let parsed = json::parse(text).ok()?;
     let payload = Node::from(&parsed);
-    let message_id = MessageId::parse(&payload.at("id").text()?)?;
-    let chat = message_id.chat.clone().or_else(|| payload.at("from").text()).unwrap_or_default();
     let at_ms = time(payload.at("timestamp")).map(|at| at.timestamp_millis());
+    let Some(message_id) = payload.at("id").text().and_then(|id| MessageId::parse(&id)) else {
+        let is_unreadable = payload.is_there();
+        let id = RowId::of(&[text]);
+        return is_unreadable.then_some(ListedRow { id, at_ms, told: None, is_unreadable });
+    };
+    let chat = message_id.chat.clone().or_else(|| payload.at("from").text()).unwrap_or_default();
     let webhook = webhook(text, payload, owner, at_ms.unwrap_or(now_ms), now_ms);
-    let id = (chat, message_id.bare);
+    let id = RowId::of(&[&chat, &message_id.bare]);
     let normalized = normalize(&webhook, rules);
     let is_unreadable = normalized.is_err();
     let told = match normalized {
@@ -209,8 +232,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_tells_none_and_what_has_no_id_is_left_out() {
-        assert!(read(r#"{"body":"x"}"#).is_none());
+    fn what_is_no_message_tells_none_and_what_has_no_id_can_not_be_read() {
+        assert!(read("null").is_none());
+        for text in [r#"{"body":"x","timestamp":1790851100}"#, r#"{"id":{"_serialized":"a_b_c"}}"#]
+        {
+            let row = read(text).unwrap();
+            assert!(row.is_unreadable && row.told.is_none(), "{text}");
+        }
         let row = read(
             r#"{"id":"false_12025550144@c.us_3EB0C","timestamp":1790851100,"fromMe":false,"body":null,
                 "from":"12025550144@c.us","_data":{"key":{"remoteJid":"12025550144@s.whatsapp.net",

@@ -6,7 +6,6 @@ use tokio_util::sync::CancellationToken;
 use super::findings::{Findings, hour_of};
 use super::problem::ReconcileProblem;
 use super::row::ListOwner;
-use super::walk::Walked;
 use crate::clock::Clock;
 use crate::metrics::reconcile::ReconcileMetrics;
 use crate::normalize::Rules;
@@ -42,6 +41,16 @@ pub struct ReconciliationCounts {
     pub unreadable: u64,
     /// Messages that the tables refused.
     pub refused: u64,
+}
+
+impl ReconciliationCounts {
+    /// Without what a window listed that is walked again in parts. What it wrote stays written.
+    fn without_list(self, before: Self, only_looks: bool) -> Self {
+        let Self { listed, unreadable, .. } = before;
+        let (missing, raised) =
+            if only_looks { (before.missing, before.raised) } else { (self.missing, self.raised) };
+        Self { listed, unreadable, missing, raised, ..self }
+    }
 }
 
 /// How an engine's list is walked.
@@ -142,19 +151,18 @@ impl<'a> Reconciliation<'a> {
         let state = self.api.session_state(&target.session).await?;
         self.meet(state, target)?;
         let whole = self.window;
-        let mut cursor = whole.from;
+        let (mut cursor, mut before) = (whole.from, self.counts);
         let mut step = if self.manner == Manner::Together { STEP_MIN } else { STEP_MAX };
         while cursor < whole.until {
             let until = (hour_of(cursor) + step).min(whole.until);
             self.window = ReconciliationWindow { from: cursor, until };
-            let before = self.counts;
             let Some(messages) = self.walk_window(step > STEP_MIN, before).await? else {
                 // Where much was written there is more of it; what was written by now is known when it comes again.
                 step = STEP_MIN;
-                self.counts.listed = before.listed;
-                self.counts.unreadable = before.unreadable;
+                self.counts = self.counts.without_list(before, self.fence.is_none());
                 continue;
             };
+            before = self.counts;
             cursor = until;
             if self.manner == Manner::Together && messages < FEW {
                 step = (step * 2).min(STEP_MAX);
@@ -195,16 +203,14 @@ impl<'a> Reconciliation<'a> {
     ) -> Result<Option<usize>, ReconcileProblem> {
         let window = self.window;
         let mut findings = Findings::new(window);
-        let (messages, doubt) = match self.manner {
-            Manner::Together => match self.walk_all(window, &mut findings, may_split).await? {
-                Walked::Whole { messages, doubt } => (messages, doubt),
-                Walked::TooMany => return Ok(None),
-            },
-            Manner::ByChat | Manner::Back => (self.walk_chats(window, &mut findings).await?, None),
+        let messages = match self.manner {
+            Manner::Together => self.walk_all(window, &mut findings, may_split).await?,
+            Manner::ByChat | Manner::Back => Some(self.walk_chats(window, &mut findings).await?),
         };
+        let Some(messages) = messages else { return Ok(None) };
         if let Some(fence) = self.fence {
             self.find_ours(&mut findings).await?;
-            let done = self.done(before, findings, doubt);
+            let done = self.done(before, findings);
             if !self.store.end_window(self.session_id, fence, &done).await? {
                 return Err(ReconcileProblem::Lost);
             }
@@ -226,18 +232,12 @@ impl<'a> Reconciliation<'a> {
         Ok(())
     }
 
-    fn done(
-        &self,
-        before: ReconciliationCounts,
-        findings: Findings,
-        doubt: Option<&'static str>,
-    ) -> WindowDone {
+    fn done(&self, before: ReconciliationCounts, findings: Findings) -> WindowDone {
         WindowDone {
             cursor: self.window.until,
-            hours: findings.end(doubt),
+            hours: findings.end(),
             requests: self.counts.requests - before.requests,
             listed: self.counts.listed - before.listed,
-            missing: self.counts.missing - before.missing,
         }
     }
 }

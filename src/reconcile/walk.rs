@@ -4,6 +4,9 @@
 //! short, or empty, is not the end: two empty ones in a row are. And because messages of one second may change places
 //! between two requests, each page repeats the end of the one before, and a window is walked in both orders: only if
 //! both walks had the same, all was seen.
+//!
+//! What answers may be no honest list: a cache that knows no offset gives the same page for ever, something else gives
+//! rows without end. Pages that bring nothing new are the end, and a walk has a bound.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +16,8 @@ use super::run::Reconciliation;
 use crate::store::operations::reconciliations::{ListedMessage, ReconciliationWindow};
 use crate::waha_api::{ALL_CHATS, MessagePage, MessageQuery, WahaError};
 
-use super::page::SeenMessage;
+use super::page::{PageSeen, SeenMessage};
+use super::row::RowId;
 
 /// Empty pages in a row that are the end.
 pub(super) const EMPTY_PAGES: u32 = 2;
@@ -28,20 +32,20 @@ const OVERLAP_PART: usize = 10;
 /// Messages of a window whose ids are compared; one that has more is walked in parts, as far as it has any.
 const MESSAGES_MAX: usize = 2_000;
 
-/// Messages of a walk, by what they are known by in WAHA's list.
-pub(super) type Ids = BTreeSet<(String, String)>;
+/// Rows of the shortest window of all chats, or of a chat, beyond which it is no list any more: an hour of one account
+/// has a tenth of that.
+const ROWS_MAX: usize = 100_000;
+/// Why nobody knows whether all was listed.
+pub(super) const UNSTABLE: &str = "list_unstable";
 
-/// What became of walking a window.
-pub(super) enum Walked {
-    /// All of it was seen, unless there is a reason to doubt that.
-    Whole {
-        /// How many messages it had.
-        messages: usize,
-        /// Why it is not known whether that was all.
-        doubt: Option<&'static str>,
-    },
-    /// It has too many: it is to be walked in parts.
-    TooMany,
+/// Rows of a walk.
+pub(super) type Ids = BTreeSet<RowId>;
+
+/// What became of walking a list.
+pub(super) struct Walk {
+    pub(super) ids: Ids,
+    /// Whether a page only repeated: then what comes behind it was never seen.
+    pub(super) repeats: bool,
 }
 
 /// By how many rows a page of so many repeats the one before; by half of them at most, so that there is an end.
@@ -59,60 +63,73 @@ pub(super) struct Listing<'a> {
 }
 
 impl Reconciliation<'_> {
-    /// Walks a window in both orders until both had the same.
+    /// Walks a window in both orders until both had the same. Returns how many messages it had; none if it has too
+    /// many, and is to be walked in parts.
     pub(super) async fn walk_all(
         &mut self,
         window: ReconciliationWindow,
         findings: &mut Findings,
         may_split: bool,
-    ) -> Result<Walked, ReconcileProblem> {
+    ) -> Result<Option<usize>, ReconcileProblem> {
         let mut seen = Ids::new();
         for _ in 0..ROUNDS_MAX {
-            let mut walks = [Ids::new(), Ids::new()];
-            for (walk, is_ascending) in walks.iter_mut().zip([true, false]) {
+            let mut walks = Vec::with_capacity(2);
+            for is_ascending in [true, false] {
                 let listing = Listing {
                     chat: ALL_CHATS,
                     from_s: Some(window.from.timestamp() - OVERLAP_S),
                     until_s: Some(window.until.timestamp() - 1),
                     is_ascending,
                 };
-                let most = if may_split { MESSAGES_MAX } else { usize::MAX };
-                let Some(ids) = self.walk_pages(listing, &mut seen, findings, most).await? else {
-                    return Ok(Walked::TooMany);
-                };
-                *walk = ids;
+                let most = if may_split { MESSAGES_MAX } else { ROWS_MAX };
+                let walk = self.walk_pages(listing, &mut seen, findings, most).await?;
+                if walk.ids.len() > most {
+                    return if may_split { Ok(None) } else { Err(ReconcileProblem::Endless) };
+                }
+                walks.push(walk);
             }
-            let [ascending, descending] = walks;
-            if ascending == descending {
-                return Ok(Walked::Whole { messages: seen.len(), doubt: None });
+            if walks.iter().all(|walk| !walk.repeats) && walks[0].ids == walks[1].ids {
+                return Ok(Some(seen.len()));
             }
         }
-        Ok(Walked::Whole { messages: seen.len(), doubt: Some("list_unstable") })
+        findings.doubt(UNSTABLE);
+        Ok(Some(seen.len()))
     }
 
-    /// Walks a list to its end; none if there is more than `most`.
+    /// Walks a list to its end, or until it has more than `most`.
     pub(super) async fn walk_pages(
         &mut self,
         listing: Listing<'_>,
         seen: &mut Ids,
         findings: &mut Findings,
         most: usize,
-    ) -> Result<Option<Ids>, ReconcileProblem> {
-        let mut ids = Ids::new();
+    ) -> Result<Walk, ReconcileProblem> {
+        let mut walk = Walk { ids: Ids::new(), repeats: false };
         let (mut offset, mut empty) = (0, 0);
-        while empty < EMPTY_PAGES {
+        while empty < EMPTY_PAGES && walk.ids.len() <= most {
             let (page, limit) = self.page(listing, offset).await?;
             offset += limit - overlap(limit);
             let found = self.take_page(&page, seen).await?;
-            empty = if found.ids.is_empty() { empty + 1 } else { 0 };
-            ids.extend(found.ids.iter().cloned());
-            seen.extend(found.ids);
-            self.find(findings, found.new).await?;
-            if ids.len() > most {
-                return Ok(None);
-            }
+            let is_news = found.ids.iter().any(|id| !walk.ids.contains(id));
+            // The end of the page before is on it again.
+            walk.repeats |= !is_news && found.ids.len() > overlap(limit);
+            empty = if is_news { 0 } else { empty + 1 };
+            walk.ids.extend(found.ids.iter().copied());
+            self.note(found, seen, findings).await?;
         }
-        Ok(Some(ids))
+        Ok(walk)
+    }
+
+    /// Adds what a page had to what was seen and found.
+    pub(super) async fn note(
+        &self,
+        page: PageSeen,
+        seen: &mut Ids,
+        findings: &mut Findings,
+    ) -> Result<(), ReconcileProblem> {
+        seen.extend(page.ids);
+        page.unreadable_at.into_iter().for_each(|at| findings.list_unreadable(at));
+        self.find(findings, page.new).await
     }
 
     /// A page, of fewer rows if what it has is too long; and of how many it is.
@@ -139,7 +156,7 @@ impl Reconciliation<'_> {
     }
 
     /// Adds to what was found: where the messages of a page are here, now that what was missing is written.
-    pub(super) async fn find(
+    async fn find(
         &self,
         findings: &mut Findings,
         new: Vec<SeenMessage>,

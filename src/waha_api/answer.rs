@@ -32,6 +32,8 @@ pub(super) fn error_of(status: u16, body: &[u8]) -> WahaError {
         403 => WahaError::Forbidden,
         404 => body.not_found(),
         422 => body.unprocessable(),
+        // No WAHA of itself, but what stands before it.
+        429 => WahaError::Busy("a limit of requests"),
         500 => body.failure(),
         502..=504 => WahaError::Away(format!("it or its proxy answered {status}")),
         status => WahaError::Failed(status),

@@ -143,7 +143,8 @@ fn page(state: &mut State, position: usize, chat: &str, wanted: &Wanted) -> Vec<
         .collect();
     let is_descending = wanted.is_descending || is(Oddity::OneOrder);
     sort(state, position, &mut places, is_descending || is_late);
-    let page = Page { limit: Some(wanted.page.limit.unwrap_or(LIMIT)), ..wanted.page };
+    let offset = if is(Oddity::OffsetIgnored) { 0 } else { wanted.page.offset };
+    let page = Page { limit: Some(wanted.page.limit.unwrap_or(LIMIT)), offset };
     if !is_late {
         return page.cut(places, false, is(Oddity::ZeroIsAll));
     }

@@ -65,6 +65,8 @@ pub enum Oddity {
     ForeignLinks,
     /// No `/metrics` (all by default, and before 2026.8.2).
     NoMetrics,
+    /// `offset` is ignored for messages, as by a cache that stands between.
+    OffsetIgnored,
 }
 
 /// A set of [`Oddity`].

@@ -23,21 +23,33 @@ pub struct ReconciliationFence {
     pub lease_number: i64,
 }
 
-/// Adds to the count of a reconciliation; an error if another worker has it.
+/// Webhooks that were made from WAHA's list, as whose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backfill {
+    /// The reconciliation that writes them.
+    pub fence: ReconciliationFence,
+    /// Whether their messages were missing here; else they only got further.
+    pub is_missing: bool,
+}
+
+/// Adds to the counts of a reconciliation; an error if another worker has it.
 pub(super) async fn count(
     db: &CheckedTransaction,
     dialect: Dialect,
-    fence: ReconciliationFence,
+    backfill: Backfill,
     more: u64,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
+    let Backfill { fence, is_missing } = backfill;
     let column = |name: &'static str| Expr::col(Alias::new(name));
     let more = i64::try_from(more).unwrap_or(i64::MAX);
+    let missing = if is_missing { more } else { 0 };
     let now = Expr::val(dialect.bind(Value::from(now)));
     let mut update = Query::update();
     update
         .table(Alias::new(TABLE))
         .value(Alias::new("accepted"), column("accepted").add(more))
+        .value(Alias::new("missing"), column("missing").add(missing))
         .value(Alias::new("updated_at"), now)
         .and_where(column("id").eq(fence.id))
         .and_where(column("lease_number").eq(fence.lease_number));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::time::timeout;
 
-use super::backfill::{self, ReconciliationFence};
+use super::backfill::{self, Backfill};
 use super::burial::replay_end;
 use super::ledger::{self, LedgerEntry, LedgerOwner, LedgerOwners, is_mine};
 use super::outcome::{Outcome, outcome};
@@ -90,9 +90,9 @@ impl Store {
     pub async fn apply_backfilled(
         &self,
         tasks: &[ApplyTask<'_>],
-        fence: ReconciliationFence,
+        backfill: Backfill,
     ) -> Result<BatchOutcomes, StoreError> {
-        Ok(self.apply_of(Origin::Backfilled(fence), tasks).await?.outcomes)
+        Ok(self.apply_of(Origin::Backfilled(backfill), tasks).await?.outcomes)
     }
 
     async fn apply_of(
@@ -133,8 +133,8 @@ impl Store {
                 let webhooks: Vec<&Webhook> = tasks.iter().map(|task| task.webhook).collect();
                 counted_before(&transaction, log, &webhooks).await?
             }
-            Origin::Backfilled(fence) => {
-                backfill::count(&transaction, self.dialect, fence, 0, self.clock.now()).await?;
+            Origin::Backfilled(told) => {
+                backfill::count(&transaction, self.dialect, told, 0, self.clock.now()).await?;
                 let webhooks: Vec<&Webhook> = tasks.iter().map(|task| task.webhook).collect();
                 ended_before(&transaction, &webhooks).await?
             }
@@ -157,8 +157,8 @@ impl Store {
         let new = || applied.outcomes.iter().filter(is_new).count() as u64 - counted;
         match origin {
             Origin::Imported(log) => audit::count(&transaction, log, new()).await?,
-            Origin::Backfilled(fence) => {
-                backfill::count(&transaction, self.dialect, fence, new(), context.now).await?;
+            Origin::Backfilled(told) => {
+                backfill::count(&transaction, self.dialect, told, new(), context.now).await?;
             }
             Origin::Accepted | Origin::History | Origin::Archive => {}
         }

@@ -36,13 +36,7 @@ async fn one_worker_has_a_session_and_one_that_lost_it_writes_nothing(kind: Kind
     let (_, problem) = it.reconciler().reconcile(&frozen, &none).await;
     assert!(matches!(problem, Some(ReconcileProblem::Lost)), "{problem:?}");
     assert!(backfills(it.app.db()).await.is_empty());
-    let done = WindowDone {
-        cursor: it.window.until,
-        hours: Vec::new(),
-        requests: 1,
-        listed: 1,
-        missing: 1,
-    };
+    let done = WindowDone { cursor: it.window.until, hours: Vec::new(), requests: 1, listed: 1 };
     assert!(!store.end_window(session.id, frozen.fence(), &done).await.unwrap());
     assert!(!store.end_reconciliation(&frozen, ReconciliationEnd::Done).await.unwrap());
     assert!(!store.renew_reconciliation(&frozen, LEASE).await.unwrap());
@@ -68,7 +62,7 @@ async fn an_interrupted_one_goes_on_where_it_was(kind: Kind) {
     // Half of it was done by somebody.
     let middle = it.window.from + TimeDelta::hours(2);
     let task = it.take(session.id).await;
-    let done = WindowDone { cursor: middle, hours: Vec::new(), requests: 1, listed: 1, missing: 1 };
+    let done = WindowDone { cursor: middle, hours: Vec::new(), requests: 1, listed: 1 };
     assert!(it.app.store.end_window(session.id, task.fence(), &done).await.unwrap());
     it.app.clock.advance(121_000);
     let task = it.take(session.id).await;

@@ -137,6 +137,44 @@ async fn what_waha_lacks_stays_and_is_told_apart(kind: Kind) {
     it.assert_balanced().await;
 }
 
+/// What stands between may give the first page for ever: that ends, and is not believed to be all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_only_repeats_is_not_believed() {
+    for engine in [Engine::Gows, Engine::Webjs] {
+        let mut options = Options::of(plan(engine));
+        options.oddities = options.oddities.with(Oddity::OffsetIgnored);
+        let it = deaf(options).await;
+        tokio::time::timeout(Duration::from_secs(60), heal_by(&it, 5)).await.expect("an end");
+        let hours = it.hours().await;
+        let is_doubted = |hour: &reconciliation_hours::Model| {
+            (hour.state.as_str(), hour.reason.as_deref()) == ("unknown", Some("list_unstable"))
+        };
+        assert!(hours.iter().any(is_doubted), "{engine:?}: {hours:?}");
+    }
+}
+
+/// A long window that has too many messages is walked again in parts: none of them is counted twice, whether it only
+/// looks or writes, and the row says as many.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_walked_again_in_parts_is_counted_once() {
+    let plan = Plan { sessions: 1, messages: 2_400, ..plan(Engine::Gows) };
+    let mut it = deaf(Options::of(plan)).await;
+    // Time without messages makes the windows long.
+    it.window.from -= TimeDelta::days(20);
+    let session = it.sessions().await.remove(0);
+    let task = it.take(session.id).await;
+    let (reconciler, stop) = (it.reconciler(), CancellationToken::new());
+    let (looked, ended) = reconciler.attempt(&task.target, None, &stop).await;
+    ended.unwrap();
+    let (counts, problem) = reconciler.reconcile(&task, &stop).await;
+    assert!(problem.is_none(), "{problem:?}");
+    assert!(looked.missing > 2_000, "{looked:?}");
+    assert_eq!((looked.missing, looked.listed), (counts.missing, counts.listed));
+    let row = it.row(session.id).await;
+    let told = |count: i64| u64::try_from(count).unwrap();
+    assert_eq!((told(row.missing), told(row.listed)), (counts.missing, counts.listed));
+}
+
 /// Trap 8: WAHA calls sessions of other workers stopped; starting one here would run it twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_of_another_worker_is_left_alone() {

@@ -3,7 +3,7 @@
 use super::ApplyTask;
 use crate::change::{Changes, Merge};
 use crate::normalize::Normalized;
-use crate::store::apply::backfill::ReconciliationFence;
+use crate::store::apply::backfill::Backfill;
 use crate::store::apply::reread::Tellers;
 
 /// Where webhooks come from.
@@ -14,7 +14,7 @@ pub(super) enum Origin {
     /// No door did; those that are new are counted in this entry of the audit log.
     Imported(i64),
     /// None did: they were made from WAHA's list of messages, by this reconciliation, which counts them.
-    Backfilled(ReconciliationFence),
+    Backfilled(Backfill),
     /// The ledger, which has told them before.
     History,
     /// An archive of the ledger, which has let go of them: their rows are counted, and are not made again.

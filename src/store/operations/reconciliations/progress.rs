@@ -22,10 +22,8 @@ pub struct WindowDone {
     pub hours: Vec<HourFinding>,
     /// Requests to WAHA.
     pub requests: u64,
-    /// Messages that it listed.
+    /// Messages that it listed. Those that were missing are counted as they are written.
     pub listed: u64,
-    /// Of those, the ones that were missing here.
-    pub missing: u64,
 }
 
 /// How a try ended.
@@ -72,7 +70,6 @@ impl Store {
             .set(change)
             .col_expr(Column::Requests, plus(Column::Requests, done.requests))
             .col_expr(Column::Listed, plus(Column::Listed, done.listed))
-            .col_expr(Column::Missing, plus(Column::Missing, done.missing))
             .filter(held(fence));
         if update.exec(&db).await?.rows_affected == 0 {
             db.rollback().await?;
