@@ -242,6 +242,10 @@ mod tests {
     fn another_start_of_waha_is_compared_once() {
         let started = Circumstances { started_ms: Some(7), ..Circumstances::default() };
         assert_eq!(kinds(&session(settled()), started), [Kind::Restart]);
+        let planned = due(&session(settled()), started, MESSAGES, now());
+        let settled_at = now() + TimeDelta::minutes(2);
+        assert_eq!(planned[0].due_at, Some(settled_at), "sessions start, and get what they missed");
+        assert_eq!(planned[0].window.until, settled_at - TimeDelta::seconds(60));
         let mut rows = settled();
         rows.push(row(Kind::Restart, 90, Some(7)));
         assert_eq!(kinds(&session(rows.clone()), started), []);
@@ -297,6 +301,9 @@ mod tests {
         };
         assert!(of(vec![waiting.clone()]).is_empty());
         let left = ReconciliationRow { due_at: None, ..waiting };
+        let leased_until = Some(now() + TimeDelta::minutes(1));
+        let taken = ReconciliationRow { leased_until, ..left.clone() };
+        assert!(of(vec![taken]).is_empty(), "a command that is at it");
         assert_eq!(of(vec![left])[0].window, people_window(now()), "a command that was killed");
         let none = Planned { messages: false, people: false };
         assert!(due(&session(vec![]), Circumstances::default(), none, now()).is_empty());

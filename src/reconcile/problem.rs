@@ -118,5 +118,10 @@ mod tests {
         let stopped = Some(ReconciliationEnd::Stopped { reason: "store_off" });
         assert_eq!(end(ReconcileProblem::StoreOff, 0), stopped);
         assert_eq!(end(ReconcileProblem::Lost, 0), None);
+        for problem in [ReconcileProblem::Interrupted, ReconcileProblem::TurnOver] {
+            let reason = problem.reason();
+            let goes_on = ReconciliationEnd::Waits { at: now, reason, is_failure: false };
+            assert_eq!(end(problem, 3), Some(goes_on));
+        }
     }
 }

@@ -229,6 +229,8 @@ mod tests {
     fn the_engines_time_counts_where_waha_tells_that_of_the_request() {
         let row = read(&own(1_790_899_999, 2)).unwrap();
         assert_eq!(row.at_ms, Some(1_790_851_100_000));
+        let others = own(1_790_899_999, 2).replace(r#""fromMe":true"#, r#""fromMe":false"#);
+        assert_eq!(read(&others).unwrap().at_ms, Some(1_790_899_999_000), "of own ones alone");
     }
 
     #[test]

@@ -335,6 +335,9 @@ mod tests {
         assert_eq!(names(Some(&before)), ["repeated"]);
         let after = registered(Some(&before), &wanted(), Some(&key())).unwrap();
         assert_eq!(after, config(OURS));
+        let before = config(&format!("{OURS}, {OURS}, {OURS}"));
+        let after = registered(Some(&before), &wanted(), Some(&key())).unwrap();
+        assert_eq!(after, config(OURS));
     }
 
     /// Somebody's entry, or ours, may hold what no parser keeps.
@@ -356,6 +359,8 @@ mod tests {
         let url = URL.parse().unwrap();
         let after = unregistered(Some(&config(OURS)), &url).unwrap().unwrap();
         assert!(!after.contains("ingest") && after.contains("crm.example"), "{after}");
+        let twice = unregistered(Some(&config(&format!("{OURS}, {OURS}"))), &url).unwrap();
+        assert_eq!(twice.as_ref(), Some(&after));
         assert_eq!(unregistered(Some(&after), &url).unwrap(), None);
         assert_eq!(unregistered(None, &url).unwrap(), None);
     }

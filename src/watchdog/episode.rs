@@ -231,6 +231,8 @@ mod tests {
         follow_all(&mut row, std::iter::repeat_n(V::Alive, 60), options);
         assert_eq!(row.restarts, 1, "it lives for an hour");
         row.restarted_at = Some(start() - TimeDelta::hours(25));
+        follow_all(&mut row, [V::Idle, V::Unwitnessed], options);
+        assert_eq!(row.restarts, 1, "that nothing speaks against it is no life");
         follow_all(&mut row, [V::Alive], options);
         assert_eq!(row.restarts, 0);
     }

@@ -11,6 +11,7 @@ use entity::webhook_registrations::{Entity, Model};
 use sea_orm::EntityTrait;
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 use waha_ingest::registrar::{
     Manage, Registering, Registrar, RegistrarOptions, SigningKey, WantedWebhook,
 };
@@ -22,6 +23,7 @@ use waha_ingest::waha_api::{WahaApi, WahaApiOptions};
 use crate::app::TestApp;
 use crate::cli::run;
 use crate::database::{Kind, on_each_database};
+use crate::wait::wait_for;
 
 on_each_database!(
     what_is_otherwise_is_kept_and_told_once,
@@ -122,6 +124,17 @@ async fn what_is_otherwise_is_kept_and_told_once(kind: Kind) {
     counts.sort();
     let expected = [("differs", 1), ("missing", 1), ("registered", 1)];
     assert_eq!(counts, expected.map(|(state, count)| (state.to_owned(), count)));
+    // Something else differs now.
+    spoil(&waha, "shop-0", "/webhooks/0/retries/attempts", json!(1));
+    check().await;
+    let both = rows(&app).await.remove(0);
+    assert_eq!(both.differences.as_deref(), Some("events, retries"));
+    // What WAHA lists no more goes, that of another source stays.
+    app.store.note_registrations("another", &[]).await.unwrap();
+    assert_eq!(rows(&app).await.len(), 3);
+    app.store.note_registrations("default", &[]).await.unwrap();
+    assert!(rows(&app).await.is_empty());
+    check().await;
     // Of a source that is not looked at any more nothing is known.
     app.store.forget_registrations_but(&["another".to_owned()]).await.unwrap();
     assert!(rows(&app).await.is_empty());
@@ -208,7 +221,33 @@ async fn sessions_of_other_workers_are_not_changed() {
     assert_eq!(found[1].other_worker.as_deref(), Some("waha-1"));
     let problem = registrar.register(&found[1], &around).await.unwrap_err();
     assert_eq!(problem.reason(), "other_worker");
+    // Nor by itself, and that is no problem of anybody.
+    let app = TestApp::start(Kind::Sqlite).await;
+    let registering = registering(&app, registrar);
+    for _ in 0..2 {
+        registering.check(&registering.registrars[0]).await.unwrap();
+        app.clock.advance(6 * MINUTE_MS);
+    }
+    let row = rows(&app).await.remove(1);
+    assert_eq!((row.state.as_str(), row.problem, row.applied_at), ("differs", None, None));
     assert_eq!(changes(&waha), 0);
+}
+
+/// What was seen of sources that nobody looks at goes when a worker starts.
+#[tokio::test(flavor = "multi_thread")]
+async fn sources_that_are_gone_are_forgotten_at_start() {
+    let (app, waha) = (TestApp::start(Kind::Sqlite).await, Served::start(options()).unwrap());
+    let registering = registering(&app, registrar(&waha, Manage::Check));
+    registering.check(&registering.registrars[0]).await.unwrap();
+    let nobody = Registering { registrars: Vec::new(), ..registering };
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(waha_ingest::registrar::run(nobody, stop.clone()));
+    wait_for("no rows", Duration::from_secs(20), || async {
+        rows(&app).await.is_empty().then_some(())
+    })
+    .await;
+    stop.cancel();
+    running.await.unwrap();
 }
 
 /// WAHA's 500 says that the change goes on: what counts is what is there.

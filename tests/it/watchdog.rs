@@ -7,6 +7,7 @@ use std::time::Duration;
 use entity::{reconciliations, waha_session_watches, waha_sessions};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 use waha_ingest::clock::Clock;
 use waha_ingest::metrics::watchdog::WatchdogMetrics;
 use waha_ingest::retention::RetentionKind;
@@ -18,6 +19,7 @@ use waha_ingest::watchdog::{Remedies, Watchdog, WatchdogOptions};
 
 use crate::app::{NOW_MS, TestApp};
 use crate::database::{Kind, on_each_database};
+use crate::wait::wait_for;
 
 on_each_database!(
     a_dead_session_is_found_told_and_restarted,
@@ -63,8 +65,12 @@ fn options(remedies: Remedies) -> WatchdogOptions {
 }
 
 fn api(waha: &Served) -> WahaApi {
+    api_of("default", waha)
+}
+
+fn api_of(source: &str, waha: &Served) -> WahaApi {
     let options = WahaApiOptions {
-        source: "default".to_owned(),
+        source: source.to_owned(),
         url: waha.url().parse().unwrap(),
         api_key: None.into(),
         requests_per_minute: 1_000_000.try_into().unwrap(),
@@ -75,9 +81,13 @@ fn api(waha: &Served) -> WahaApi {
 }
 
 fn watchdog(app: &TestApp, waha: &Served, remedies: Remedies) -> Watchdog {
+    watchdog_of("default", app, waha, remedies)
+}
+
+fn watchdog_of(source: &str, app: &TestApp, waha: &Served, remedies: Remedies) -> Watchdog {
     let (store, queue) = (Arc::clone(&app.store), Arc::new(app.queue.clone()));
     let (clock, silent_after) = (app.clock.clone(), Duration::from_hours(1));
-    let (apis, metrics) = (vec![api(waha)], WatchdogMetrics::new());
+    let (apis, metrics) = (vec![api_of(source, waha)], WatchdogMetrics::new());
     Watchdog::new(store, queue, clock, apis, options(remedies), silent_after, metrics)
 }
 
@@ -200,6 +210,8 @@ async fn a_dead_session_is_found_told_and_restarted(kind: Kind) {
         .unwrap()
         .unwrap();
     assert_eq!((asked.state.as_str(), asked.due_at.is_some()), ("waiting", true));
+    let heard_ms = NOW_MS - 10 * MINUTE_MS;
+    assert_eq!(asked.from_at.unwrap().timestamp_millis(), heard_ms, "a bit more than is known");
 
     it.look_times(8).await;
     assert_eq!(it.restarts(), 0, "dead for nine minutes");
@@ -214,6 +226,13 @@ async fn a_dead_session_is_found_told_and_restarted(kind: Kind) {
     it.assert_found("alive", "engine").await;
     assert_eq!(it.troubles().await, Vec::<String>::new());
     assert_eq!(it.row().await.restarts, 1, "what it was is not forgotten at once");
+
+    it.waha.silence(Some(Silence::Dead));
+    it.look_times(2).await;
+    assert_eq!(it.troubles().await, ["dead"], "once more");
+    let history = it.history().await;
+    let count = |kind: &str| history.iter().filter(|it| it.0 == kind).count();
+    assert_eq!((count("warn"), count("reconcile")), (2, 2), "{history:?}");
 
     let history = it.history().await.len() as u64;
     it.app.clock.advance(2 * 24 * 60 * MINUTE_MS);
@@ -414,6 +433,9 @@ async fn a_waha_that_is_away_changes_no_verdict() {
     it.look_times(3).await;
     it.assert_found("unknown", "waha_failed").await;
     assert_eq!(it.troubles().await, ["dead"], "that nobody can say ends no trouble");
+    let told = it.app.store.troubled_sessions().await.unwrap().remove(0);
+    assert_eq!(told.reason, None, "what nobody could say is not why");
+    assert_eq!(told.since.timestamp_millis(), NOW_MS + 2 * MINUTE_MS, "since the warning");
     let history = it.history().await;
     assert!(!history.contains(&("probe".to_owned(), "unknown".to_owned())), "{history:?}");
 }
@@ -428,7 +450,89 @@ async fn sessions_of_other_workers_are_left_to_them() {
     it.app.work_until_idle().await;
     it.look_times(3).await;
     let rows = waha_session_watches::Entity::find().all(it.app.db()).await.unwrap();
-    let mut reasons: Vec<_> = rows.into_iter().map(|row| row.reason.unwrap()).collect();
+    let mut reasons: Vec<_> = rows.iter().map(|row| row.reason.clone().unwrap()).collect();
     reasons.sort();
     assert_eq!(reasons, ["engine", "other_worker"]);
+    let counted = rows.iter().filter(|row| row.counters.is_some()).count();
+    assert_eq!(counted, 1, "its worker counts it");
+}
+
+/// After days without a webhook WAHA's list is not read from their beginning.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_was_silent_for_long_is_compared_for_three_days() {
+    let it = Watching::start(Kind::Sqlite, Options::of(plan(Engine::Gows)), ALL).await;
+    it.waha.silence(Some(Silence::Dead));
+    it.app.clock.advance(4 * 24 * 60 * MINUTE_MS);
+    it.look_times(2).await;
+    let asked = reconciliations::Entity::find().one(it.app.db()).await.unwrap().unwrap();
+    let from_ms = it.app.clock.now_ms() - 3 * 24 * 60 * MINUTE_MS;
+    assert_eq!(asked.from_at.unwrap().timestamp_millis(), from_ms);
+}
+
+/// A worker that knows other sources takes no session from those who watch it; what nobody watches is forgotten.
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_of_other_sources_are_not_taken_and_forgotten_at_start() {
+    let it = Watching::start(Kind::Sqlite, Options::of(plan(Engine::Gows)), ALL).await;
+    it.look().await;
+    let other = watchdog_of("other", &it.app, &it.waha, ALL);
+    it.app.clock.advance(MINUTE_MS);
+    other.look_due().await.unwrap();
+    assert_eq!(it.row().await.lease_number, 1);
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(other.run(stop.clone()));
+    wait_for("no row", Duration::from_secs(20), || async {
+        let row = waha_session_watches::Entity::find().one(it.app.db()).await.unwrap();
+        row.is_none().then_some(())
+    })
+    .await;
+    stop.cancel();
+    running.await.unwrap();
+}
+
+/// A silent session of whose messages WAHA fails to tell is dead; not so where the key may not read them, or is
+/// refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_failure_of_the_session_itself_speaks_against_it() {
+    for (failure, verdict, reason) in [
+        (Failure::ContextDestroyed, "dead", "silent_and_failing"),
+        (Failure::Forbidden, "unwitnessed", "silent"),
+        (Failure::Unauthorized, "unknown", "key_refused"),
+    ] {
+        let oddities = Oddities::NONE.with(Oddity::NoMetrics).with(Oddity::ShallowState);
+        let options = Options { oddities, ..Options::of(plan(Engine::Noweb)) };
+        let it = Watching::start(Kind::Sqlite, options, ALL).await;
+        let working = json!({ "id": "working", "event": "session.status", "session": SESSION,
+            "payload": { "name": SESSION, "status": "WORKING" } });
+        it.app.post_json(&working).await;
+        it.hear().await;
+        it.app.clock.advance(3 * 60 * MINUTE_MS);
+        let path = format!("/api/{SESSION}/chats/all/messages");
+        it.waha.fail(Fault { path, times: 1_000, failure });
+        it.look().await;
+        it.assert_found(verdict, reason).await;
+    }
+}
+
+/// Of two that look at once, because one was slow, only the later one acts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_that_took_too_long_does_nothing() {
+    let it = Watching::start(Kind::Sqlite, Options::of(plan(Engine::Gows)), ALL).await;
+    it.waha.silence(Some(Silence::Dead));
+    it.look().await;
+    let other = watchdog(&it.app, &it.waha, ALL);
+    let failure = Failure::Slow(Duration::from_secs(3));
+    it.waha.fail(Fault { path: "/api/sessions".to_owned(), times: 1, failure });
+    it.app.clock.advance(MINUTE_MS);
+    let later = async {
+        wait_for("the slow one", Duration::from_secs(20), || async {
+            (it.row().await.lease_number == 2).then_some(())
+        })
+        .await;
+        it.app.clock.advance(MINUTE_MS);
+        other.look_due().await
+    };
+    let (slow, later) = tokio::join!(it.watchdog.look_due(), later);
+    slow.and(later).unwrap();
+    let history = it.history().await;
+    assert_eq!(history.iter().filter(|it| it.0 == "warn").count(), 1, "{history:?}");
 }

@@ -174,6 +174,11 @@ async fn one_that_can_t_be_removed_keeps_no_other() {
     }
     let folders = std::fs::read_dir(keeping.folder.join("default/sales")).unwrap().count();
     assert_eq!(folders, 1, "nothing is left of a file that is gone");
+    // The row names what is still to be removed, even once its message is gone.
+    waha_messages::Entity::delete_many().exec(keeping.app.db()).await.unwrap();
+    assert_eq!(removal(&keeping, rules).remove_due().await.unwrap(), 0);
+    assert!(keeping.row("A1").await.is_some() && keeping.row("A2").await.is_none());
     std::fs::remove_dir_all(&first).unwrap();
     assert_eq!(removal(&keeping, rules).remove_due().await.unwrap(), 1);
+    assert_eq!(keeping.row("A1").await, None);
 }

@@ -138,3 +138,50 @@ async fn a_changed_key_of_the_api_is_taken_over() {
     let keys: Vec<Option<String>> = waha.asked().into_iter().map(|(_, key)| key).collect();
     assert_eq!(keys.last().unwrap().as_deref(), Some(KEY));
 }
+
+/// The answer for a message is believed less than the message's own webhook; and WAHA turns some stickers into another
+/// form, whose hash nobody told.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_hash_that_was_told_first_counts_and_that_of_a_sticker_does_not() {
+    let keeping = Keeping::start(Kind::Sqlite).await;
+    let _fetching = keeping.fetch();
+    let (dead, anew) = (keeping.link("A1"), keeping.link("A1-anew"));
+    keeping.waha.set(&Keeping::path("A1-anew"), Answer::Bytes(PNG.to_vec()));
+    let mut loaded = message(LOADED, Some(&anew));
+    let hash = BASE64_STANDARD.encode(Sha256::digest(OTHER));
+    loaded["_data"]["message"]["imageMessage"]["fileSha256"] = json!(hash);
+    loaded["media"]["filename"] = json!("another.png");
+    keeping.waha.set(&Keeping::message_path("A1"), Answer::Json(200, loaded));
+    keeping.tell(&Told { hashed: Some(PNG), ..Told::new("A1", Some(&dead)) }).await;
+    let row = keeping.row_when("A1", "a try", |row| row.state != "waiting" || row.tries > 0).await;
+    keeping.assert_stored(&row, PNG).await;
+    assert_ne!(row.file_name.as_deref(), Some("another.png"), "nor its name");
+
+    let link = keeping.link("A2");
+    keeping.waha.set(&Keeping::path("A2"), Answer::Bytes(PNG.to_vec()));
+    let mut sticker = Told { hashed: Some(OTHER), ..Told::new("A2", Some(&link)) }.webhook();
+    let image = sticker["payload"]["_data"]["message"]["imageMessage"].take();
+    sticker["payload"]["_data"]["message"] = json!({ "stickerMessage": image });
+    keeping.app.post_json(&sticker).await;
+    keeping.app.work_until_idle().await;
+    let row = keeping.row_when("A2", "a try", |row| row.state != "waiting" || row.tries > 0).await;
+    keeping.assert_stored(&row, PNG).await;
+}
+
+/// What failed before waits behind what was not tried yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_tried_least_comes_first() {
+    let keeping = Keeping::start(Kind::Sqlite).await;
+    let (store, lease) = (&keeping.app.store, Duration::from_secs(60));
+    let take = async || store.take_attachment(&LeftAlone::default(), lease).await.unwrap().unwrap();
+    keeping.tell(&Told::new("A1", Some(&keeping.link("A1")))).await;
+    let first = take().await;
+    let (at, reason) = (first.row.next_try_at.unwrap(), "cut_off");
+    let failed = AttachmentEnd::Waits { at, reason, is_try: true };
+    assert!(store.end_attachment(&first, failed).await.unwrap());
+    keeping.app.clock.advance(1);
+    keeping.tell(&Told::new("A2", Some(&keeping.link("A2")))).await;
+    keeping.set_told_now().await;
+    assert_eq!(take().await.row.message_id, "A2");
+    assert_eq!(take().await.row.message_id, "A1");
+}

@@ -11,6 +11,8 @@ on_each_database!(
     one_worker_has_a_session_and_one_that_lost_it_writes_nothing,
     an_interrupted_one_goes_on_where_it_was,
     what_happens_to_a_session_makes_it_due_once,
+    what_is_asked_for_again_leaves_nothing_out,
+    a_session_has_one_worker_and_what_is_urgent_comes_first,
 );
 
 fn options() -> Options {
@@ -95,4 +97,66 @@ async fn what_happens_to_a_session_makes_it_due_once(kind: Kind) {
     it.app.clock.advance(3_600_000);
     assert_eq!(due().await, kinds(&["hourly"]));
     it.assert_balanced().await;
+}
+
+async fn what_is_asked_for_again_leaves_nothing_out(kind: Kind) {
+    let it = Reconciling::start(kind, options()).await;
+    it.live().await;
+    let (session, store) = (it.sessions().await.remove(0), &it.app.store);
+    let hour = |hours| it.window.from + TimeDelta::hours(hours);
+    let ask = async |from, until| {
+        let window = ReconciliationWindow { from: hour(from), until: hour(until) };
+        let (session_id, kind) = (session.id, ReconciliationKind::Command);
+        let request = ReconciliationRequest { session_id, kind, window, mark: None, due_at: None };
+        store.request_reconciliation(&request).await.unwrap();
+        let row = it.row(session.id).await;
+        (row.from_at.unwrap(), row.until_at.unwrap(), row.cursor_at.unwrap())
+    };
+    let get_to = async |task: &ReconciliationTask, hours| {
+        let (cursor, hours) = (hour(hours), Vec::new());
+        let done = WindowDone { cursor, hours, requests: 1, listed: 1, missing: 1 };
+        store.end_window(session.id, task.fence(), &done).await.unwrap()
+    };
+    let take = async || {
+        let kind = ReconciliationKind::Command;
+        store.take_reconciliation_of(session.id, kind, LEASE).await.unwrap().unwrap()
+    };
+    assert_eq!(ask(10, 20).await, (hour(10), hour(20), hour(10)));
+    let task = take().await;
+    assert!(get_to(&task, 12).await);
+    assert_eq!(ask(11, 15).await, (hour(10), hour(20), hour(12)), "it goes on to its end");
+    assert_eq!(ask(11, 30).await, (hour(10), hour(30), hour(12)), "and further");
+    assert!(get_to(&task, 13).await, "whoever has it keeps it");
+    assert_eq!(ask(5, 20).await, (hour(5), hour(20), hour(5)), "what is before it, too");
+    assert!(!get_to(&task, 14).await, "of the window that was before nothing is written");
+    // Failures that are over are not counted.
+    let failed = ReconciliationEnd::Waits { at: hour(40), reason: "x", is_failure: true };
+    assert!(store.end_reconciliation(&take().await, failed).await.unwrap());
+    assert_eq!(it.row(session.id).await.failures, 1);
+    assert!(store.end_reconciliation(&take().await, ReconciliationEnd::Done).await.unwrap());
+    assert_eq!(it.row(session.id).await.failures, 0);
+}
+
+async fn a_session_has_one_worker_and_what_is_urgent_comes_first(kind: Kind) {
+    let it = Reconciling::start(kind, options()).await;
+    it.live().await;
+    let (session, store) = (it.sessions().await.remove(0), &it.app.store);
+    let now = at(crate::app::NOW_MS);
+    let due = [(ReconciliationKind::Daily, 2), (ReconciliationKind::Restart, 1)];
+    for (kind, minutes) in due {
+        let (session_id, window) = (session.id, it.window);
+        let due_at = Some(now - TimeDelta::minutes(minutes));
+        let request = ReconciliationRequest { session_id, kind, window, mark: None, due_at };
+        store.request_reconciliation(&request).await.unwrap();
+    }
+    let take = async || store.take_reconciliation(&[], LEASE).await.unwrap();
+    let first = take().await.unwrap();
+    assert_eq!(first.kind, ReconciliationKind::Restart);
+    assert!(take().await.is_none(), "a worker is at it");
+    let daily = store.take_reconciliation_of(session.id, ReconciliationKind::Daily, LEASE);
+    assert!(daily.await.unwrap().is_none(), "whatever for");
+    assert!(store.end_reconciliation(&first, ReconciliationEnd::Done).await.unwrap());
+    let resting = ["default".to_owned()];
+    assert!(store.take_reconciliation(&resting, LEASE).await.unwrap().is_none());
+    assert_eq!(take().await.unwrap().kind, ReconciliationKind::Daily);
 }

@@ -507,3 +507,57 @@ async fn the_command_says_what_changes_and_what_changed() {
     let (code, _, words) = command(&["sessions", "refresh", "--session", "nobody"]);
     assert!(code == Some(1) && words.contains("no session \"nobody\""), "{words}");
 }
+
+/// Some engines ask WhatsApp for the members of each group: a day has its share of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_groups_a_day_has_its_share() {
+    let mut options = silent(Engine::Gows);
+    options.plan.groups = 12;
+    let it = Reconciling::start(Kind::Sqlite, options).await;
+    it.live().await;
+    it.list_sessions().await;
+    let session = it.sessions().await.remove(0);
+    let groups = order_of(&it, &session.name).await;
+    let until = it.app.clock.now();
+    let mut asked = Vec::new();
+    for day in (0..7).rev() {
+        let until = until - TimeDelta::days(day);
+        let window = ReconciliationWindow { from: until - TimeDelta::days(1), until };
+        let (session_id, kind) = (session.id, ReconciliationKind::People);
+        let request = ReconciliationRequest { session_id, kind, window, mark: None, due_at: None };
+        it.app.store.request_reconciliation(&request).await.unwrap();
+        let task = it.app.store.take_reconciliation_of(session_id, kind, LEASE).await;
+        let before = it.waha.requests().len();
+        let task = task.unwrap().unwrap();
+        let (_, problem) = it.reconciler().refresh(&task, &CancellationToken::new()).await;
+        assert!(problem.is_none(), "{problem:?}");
+        let requests = it.waha.requests().split_off(before);
+        let members = requests.iter().filter(|it| it.path.ends_with("/v2")).count();
+        assert!(members < groups.len(), "not all at once");
+        asked.push(members);
+    }
+    assert_eq!(asked.iter().sum::<usize>(), groups.len(), "each once in a week: {asked:?}");
+}
+
+/// What else is due of a session does not wait for all of its people.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_people_are_asked_for_in_turns() {
+    let mut options = silent(Engine::Gows);
+    options.plan.groups = 95;
+    let it = Reconciling::start(Kind::Sqlite, options).await;
+    it.live().await;
+    it.list_sessions().await;
+    let session = it.sessions().await.remove(0);
+    // A request for each group, and one for each line of the list.
+    assert!(order_of(&it, &session.name).await.len() > 90);
+    let (counts, problem) = it.refresh_by(session.id, 1).await;
+    assert_eq!((problem.unwrap().reason(), counts.requests), ("turn_over", 200));
+    let rows = it.app.store.session_marks(&["default".to_owned()]).await.unwrap().remove(0).rows;
+    assert_eq!(rows[0].due_at, Some(it.app.clock.now()), "again at once, when it is its turn");
+    let mut turns = 1;
+    while it.refresh_by(session.id, 1).await.1.is_some() {
+        turns += 1;
+        assert!(turns < 10, "it goes on");
+    }
+    it.assert_everybody_is_here(Engine::Gows).await;
+}

@@ -344,3 +344,17 @@ async fn a_list_takes_no_message_from_whoever_wrote_it(kind: Kind) {
     app.work_until_idle().await;
     assert_eq!(owner(&app).await, mine(AUTHOR, "two bags!"));
 }
+
+/// Pages of one row repeat nothing, so what changes places between two requests can't be told from what is missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_seen_whole_is_not_called_complete() {
+    let mut options = Options::of(Plan { gap_ms: 50, ..plan(Engine::Gows) });
+    options.oddities = options.oddities.with(Oddity::SwappedTies);
+    let it = deaf(options).await;
+    heal_by(&it, 1).await;
+    let hours = it.hours().await;
+    let is_doubted = |hour: &&reconciliation_hours::Model| {
+        hour.state == "unknown" && hour.reason.as_deref() == Some("list_unstable")
+    };
+    assert!(hours.iter().any(|hour| is_doubted(&hour)), "{hours:?}");
+}
