@@ -272,6 +272,7 @@ fn retention(reader: &mut Reader, feed_age_max: Option<Duration>) -> Retention {
         ledger_age_max: ledger_days(reader),
         messages_age_max: days(reader, "retention.message_days"),
         calls_age_max: days(reader, "retention.call_days"),
+        statuses_age_max: days(reader, "retention.status_days"),
         feed_age_max,
         letters_age_max: days(reader, "retention.dead_letter_days"),
         audit_age_max: days(reader, "retention.audit_days"),

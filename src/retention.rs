@@ -1,5 +1,5 @@
-//! Lets go of what is kept for a limited time: bodies, the ledger, messages, calls, the old end of the feed, dead letters that are
-//! settled, the audit log, probes of sessions.
+//! Lets go of what is kept for a limited time: bodies, the ledger, messages, calls, states of sessions, the old end of
+//! the feed, dead letters that are settled, the audit log, probes of sessions.
 //!
 //! `schedule` is started by `lifecycle` beside a worker; `retention plan` and `retention run` ask for it at once.
 //! Several processes may do it at once: whoever comes first has done it.
@@ -34,6 +34,8 @@ pub struct Retention {
     pub messages_age_max: Option<Duration>,
     /// Calls, since they were stored.
     pub calls_age_max: Option<Duration>,
+    /// States that sessions were in, since they were stored.
+    pub statuses_age_max: Option<Duration>,
     /// Changes in the feed.
     pub feed_age_max: Option<Duration>,
     /// Dead letters, since they were replayed or discarded.
@@ -59,6 +61,8 @@ pub enum RetentionKind {
     Messages,
     /// Calls; the feed tells it.
     Calls,
+    /// States that sessions were in, but the newest of each; the feed tells it.
+    Statuses,
     /// The old end of the feed.
     Changes,
     /// Dead letters that are settled, with what hangs on them.
@@ -71,7 +75,7 @@ pub enum RetentionKind {
 
 impl RetentionKind {
     /// Every one, in the order in which they go: dead letters keep rows of the ledger.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Bodies,
         Self::Changes,
         Self::DeadLetters,
@@ -80,6 +84,7 @@ impl RetentionKind {
         Self::Ledger,
         Self::Messages,
         Self::Calls,
+        Self::Statuses,
     ];
 
     /// For commands and logs.
@@ -89,6 +94,7 @@ impl RetentionKind {
             Self::Ledger => "ledger",
             Self::Messages => "messages",
             Self::Calls => "calls",
+            Self::Statuses => "statuses",
             Self::Changes => "changes",
             Self::DeadLetters => "dead_letters",
             Self::Audit => "audit",
@@ -103,6 +109,7 @@ impl RetentionKind {
             Self::Ledger => "retention.ledger_days",
             Self::Messages => "retention.message_days",
             Self::Calls => "retention.call_days",
+            Self::Statuses => "retention.status_days",
             Self::Changes => "feed.keep_days",
             Self::DeadLetters => "retention.dead_letter_days",
             Self::Audit => "retention.audit_days",
@@ -117,6 +124,7 @@ impl RetentionKind {
             Self::Ledger => &["webhook_events", "webhook_bodies", "webhook_duplicates"],
             Self::Messages => &MESSAGE_TABLES,
             Self::Calls => &["waha_calls"],
+            Self::Statuses => &["waha_session_statuses"],
             Self::Changes => &["waha_changes"],
             Self::DeadLetters => {
                 &["dead_letters", "dead_letter_edits", "dead_letter_parts", "dead_letter_replays"]
@@ -131,11 +139,44 @@ impl RetentionKind {
         personal_kinds(self.tables())
     }
 
+    /// How what goes of it is found again, where there is an archive.
+    pub fn found_again(self) -> FoundAgain {
+        match self {
+            Self::Ledger => FoundAgain::InArchive,
+            Self::Messages | Self::Calls | Self::Statuses => FoundAgain::FromWebhooks,
+            Self::Bodies | Self::Changes | Self::DeadLetters | Self::Audit | Self::Probes => {
+                FoundAgain::Nowhere
+            }
+        }
+    }
+
     /// Whether it takes so long that it is begun once a day; the others go every hour.
     pub fn is_daily(self) -> bool {
         match self {
-            Self::Ledger | Self::Messages | Self::Calls => true,
+            Self::Ledger | Self::Messages | Self::Calls | Self::Statuses => true,
             Self::Bodies | Self::Changes | Self::DeadLetters | Self::Audit | Self::Probes => false,
+        }
+    }
+}
+
+/// How what is gone is found again, where there is an archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FoundAgain {
+    /// The archive has the rows.
+    InArchive,
+    /// Webhooks told it: as long as their bodies are in the ledger, and then in the archive, they tell it again.
+    FromWebhooks,
+    /// It is gone for good.
+    Nowhere,
+}
+
+impl FoundAgain {
+    /// For programs; none: nowhere.
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Self::InArchive => Some("archive"),
+            Self::FromWebhooks => Some("webhooks"),
+            Self::Nowhere => None,
         }
     }
 }
@@ -159,6 +200,7 @@ impl Retention {
             RetentionKind::Ledger => self.ledger_age_max,
             RetentionKind::Messages => self.messages_age_max,
             RetentionKind::Calls => self.calls_age_max,
+            RetentionKind::Statuses => self.statuses_age_max,
             RetentionKind::Changes => self.feed_age_max,
             RetentionKind::DeadLetters => self.letters_age_max,
             RetentionKind::Audit => self.audit_age_max,
@@ -192,6 +234,7 @@ impl Cleaner {
             RetentionKind::Ledger => self.store.removable_webhooks(before).await,
             RetentionKind::Messages => self.store.removable_messages(before).await,
             RetentionKind::Calls => self.store.removable_calls(before).await,
+            RetentionKind::Statuses => self.store.removable_statuses(before).await,
             RetentionKind::Changes => self.store.removable_changes(before).await,
             RetentionKind::DeadLetters => self.store.removable_letters(before).await,
             RetentionKind::Audit => self.store.removable_audit_logs(before).await,

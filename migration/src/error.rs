@@ -25,6 +25,22 @@ pub enum MigrateError {
         .0.join(", ")
     )]
     Newer(Vec<String>),
+    /// Tables are divided by month, so steps can't be taken back as far as was asked.
+    #[error(
+        "{} divided by month (`migrate partition`), which can't be taken back: {step} and the steps before it stay; \
+         the {later} after it can be taken back (--steps). Nothing was changed. To be rid of all, drop the database, \
+         or the schema; to keep the history in tables that are whole, export it (`webhooks export`) and import it \
+         into a new database",
+        are(.tables)
+    )]
+    Divided {
+        /// Those that are.
+        tables: Vec<String>,
+        /// The step that has to stay.
+        step: &'static str,
+        /// How many steps were applied after it.
+        later: usize,
+    },
     /// No schema of PostgreSQL's search path exists, or the URL names no database.
     #[error("database.url leads to no {0}: make it, or name another one")]
     Nowhere(&'static str),
@@ -35,6 +51,10 @@ pub enum MigrateError {
     /// goes on from there; elsewhere nothing of the run stays.
     #[error("the database refused or failed")]
     Database(#[from] DbErr),
+}
+
+fn are(tables: &[String]) -> String {
+    format!("{} {}", tables.join(", "), if tables.len() == 1 { "is" } else { "are" })
 }
 
 fn are_there(count: usize) -> &'static str {

@@ -14,6 +14,7 @@
 
 mod catalog;
 mod columns;
+mod divided;
 mod error;
 mod indexes;
 mod m20261120_000001_create_sessions;
@@ -222,6 +223,7 @@ async fn down_if_ours(db: &DatabaseTransaction, steps: Option<u32>) -> Result<()
     let schema = status(db).await?;
     schema.require_known()?;
     ownership::require(db, &schema).await?;
+    divided::require_whole(db, &schema, steps).await?;
     ownership::mark(db).await?;
     if db.get_database_backend() == DbBackend::MySql {
         take_back_unfinished(db, &schema).await?;

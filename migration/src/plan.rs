@@ -3,7 +3,7 @@
 use sea_orm_migration::sea_orm::DatabaseConnection;
 
 use crate::error::MigrateError;
-use crate::{catalog, ownership, schema, steps};
+use crate::{catalog, divided, ownership, schema, steps};
 
 /// What `down` would do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,7 @@ pub async fn plan_down(
     let schema = schema::status(db).await?;
     schema.require_known()?;
     ownership::require(db, &schema).await?;
+    divided::require_whole(db, &schema, count).await?;
     let steps_max = count.map_or(usize::MAX, |count| usize::try_from(count).unwrap_or(usize::MAX));
     let taken: Vec<String> =
         schema.applied().rev().take(steps_max).map(ToOwned::to_owned).collect();

@@ -13,7 +13,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::figures::grouped;
 use crate::lifecycle::{open_archive, open_existing_store, open_queue};
-use crate::retention::{Cleaner, PlannedRetention, RetentionKind};
+use crate::retention::{Cleaner, FoundAgain, PlannedRetention, RetentionKind};
 use crate::store::audit::{AuditAction, AuditEntry};
 use crate::store::months::MonthTable;
 use crate::store::operations::retention::RemovableRows;
@@ -55,14 +55,14 @@ pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> 
     let parts = whole_parts(&cleaner, &planned).await?;
     let (yes, json) = match options.action {
         Action::Plan { json } => {
-            show(&planned, &parts, json);
+            show(&planned, &parts, cleaner.archive_place(), json);
             return Ok(ExitCode::SUCCESS);
         }
         Action::Run { yes, json } => (yes, json),
     };
     let rows: i64 = planned.iter().map(|kind| kind.removable.rows).sum();
     if !json {
-        show(&planned, &parts, false);
+        show(&planned, &parts, cleaner.archive_place(), false);
     }
     let question = format!("let go of these {rows} rows in {}?", cleaner.store.places().join(", "));
     if rows > 0 && !confirm(&question, yes)? {
@@ -127,7 +127,25 @@ fn total(gone: &Map<String, Value>) -> u64 {
     gone.values().filter_map(Value::as_u64).sum()
 }
 
-fn show(planned: &[PlannedRetention], parts: &[String], json: bool) {
+/// What becomes of what goes.
+fn after_it_went(archive: Option<&str>) -> String {
+    let Some(place) = archive else {
+        return "goes for good: archive.url is not set".to_owned();
+    };
+    let named = |found: FoundAgain| {
+        let kinds = RetentionKind::ALL.into_iter().filter(|kind| kind.found_again() == found);
+        kinds.map(RetentionKind::name).collect::<Vec<_>>().join(", ")
+    };
+    format!(
+        "kept first, in {place}: {}\ncomes back from its webhooks (renormalize), in the ledger or the archive: {}\n\
+         goes for good: {}",
+        named(FoundAgain::InArchive),
+        named(FoundAgain::FromWebhooks),
+        named(FoundAgain::Nowhere)
+    )
+}
+
+fn show(planned: &[PlannedRetention], parts: &[String], archive: Option<&str>, json: bool) {
     if json {
         let kinds = planned.iter().map(|kind| {
             let PlannedRetention { kind, before, removable } = kind;
@@ -135,9 +153,11 @@ fn show(planned: &[PlannedRetention], parts: &[String], json: bool) {
                 "kind": kind.name(), "setting": kind.setting(), "before": before,
                 "rows": removable.rows, "bytes": removable.bytes, "kept": removable.kept,
                 "personal": kind.personal(),
+                "found_again": archive.and(kind.found_again().name()),
             })
         });
-        json_line(&json!({ "kinds": kinds.collect::<Vec<_>>(), "parts": parts }).to_string());
+        let kinds = kinds.collect::<Vec<_>>();
+        json_line(&json!({ "kinds": kinds, "parts": parts, "archive": archive }).to_string());
         return;
     }
     outln!(
@@ -161,4 +181,5 @@ fn show(planned: &[PlannedRetention], parts: &[String], json: bool) {
     if !parts.is_empty() {
         outln!("at once, but for what stays of them: {}", parts.join(", "));
     }
+    outln!("{}", after_it_went(archive));
 }

@@ -1,6 +1,7 @@
-//! Lets go of all of a kind, some rows at a time.
+//! Lets go of all of a kind, some rows at a time; `parts`, of months at once.
 
-use std::collections::BTreeMap;
+mod parts;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,13 +11,11 @@ use super::RetentionKind;
 use super::pace::Pace;
 use crate::archive::{Archive, ArchiveError};
 use crate::clock::Clock;
-use crate::operations::{LineError, archive_page};
+use crate::operations::{ArchivePage, LineError, archive_page};
 use crate::queue::{Queue, QueueError};
-use crate::store::months::MonthTable;
 use crate::store::operations::hold::hold;
-use crate::store::operations::processes::AHEAD_MAX;
 use crate::store::operations::retention::month::Month;
-use crate::store::operations::retention::{AgedPass, AgedTable, DuePart, PartLimit};
+use crate::store::operations::retention::{AgedPass, AgedTable};
 use crate::store::{Store, StoreError};
 
 /// Rows of one statement: little enough for others to write in between.
@@ -63,6 +62,11 @@ pub enum RetentionError {
 }
 
 impl Cleaner {
+    /// Where the ledger's rows are kept before they go, for people.
+    pub fn archive_place(&self) -> Option<&str> {
+        self.archive.as_ref().map(Archive::place)
+    }
+
     /// What is older goes, if nothing older waits.
     pub(super) fn before(&self, kind: RetentionKind, age_max: Duration) -> DateTime<Utc> {
         let before = self.clock.now() - age_max;
@@ -71,6 +75,7 @@ impl Cleaner {
             RetentionKind::Bodies
             | RetentionKind::Messages
             | RetentionKind::Calls
+            | RetentionKind::Statuses
             | RetentionKind::Changes
             | RetentionKind::DeadLetters
             | RetentionKind::Audit
@@ -90,6 +95,7 @@ impl Cleaner {
             RetentionKind::Ledger => self.drop_ledger(before).await,
             RetentionKind::Messages => self.drop_aged(AgedTable::Messages, before).await,
             RetentionKind::Calls => self.drop_aged(AgedTable::Calls, before).await,
+            RetentionKind::Statuses => self.drop_aged(AgedTable::Statuses, before).await,
             RetentionKind::Changes => self.cut(|| self.store.cut_feed(before, ROWS_MAX)).await,
             RetentionKind::DeadLetters => {
                 self.cut(|| self.store.forget_letters(before, ROWS_MAX)).await
@@ -152,75 +158,6 @@ impl Cleaner {
         Ok(whole + pass.forgotten)
     }
 
-    /// Months that are over go at once, where the tables are divided by them. Returns how many webhooks went.
-    async fn drop_parts(&self, before: DateTime<Utc>) -> Result<u64, RetentionError> {
-        let (mut pace, mut webhooks) = (self.pace(), 0);
-        for due in self.store.due_parts(before).await? {
-            let limit = PartLimit { before, archived_at: None };
-            if !self.store.can_drop(&due, limit).await? {
-                continue;
-            }
-            let archived_at = match &self.archive {
-                Some(archive) if due.table == MonthTable::Ledger => {
-                    let Some(at) = self.archive_part(archive, &due).await? else { continue };
-                    Some(at)
-                }
-                _ => None,
-            };
-            let gone = self.store.drop_part(&due, PartLimit { before, archived_at }).await?;
-            webhooks += gone.filter(|_| due.table == MonthTable::Ledger).unwrap_or_default();
-            pace.rest(&self.store, 0).await?;
-        }
-        Ok(webhooks)
-    }
-
-    /// Keeps all rows of a part of the ledger. Returns the time before which a row was written last if the archive
-    /// has it as it is; none if one can't be read: then none of the part may go at once.
-    async fn archive_part(
-        &self,
-        archive: &Archive,
-        due: &DuePart,
-    ) -> Result<Option<DateTime<Utc>>, RetentionError> {
-        // Clocks of workers differ.
-        let since = self.clock.now() - AHEAD_MAX;
-        let mut after = 0;
-        loop {
-            let rows = self.store.rows_of_part(&due.part, after, ARCHIVED_MAX).await?;
-            let Some((last, _)) = rows.last() else { return Ok(Some(since)) };
-            after = *last;
-            let mut by_month = BTreeMap::<Month, Vec<i64>>::new();
-            for (id, month) in rows {
-                by_month.entry(month).or_default().push(id);
-            }
-            for (month, ids) in by_month {
-                if !self.archive_all(archive, month, &ids).await? {
-                    return Ok(None);
-                }
-            }
-        }
-    }
-
-    /// Returns whether all can be read.
-    async fn archive_all(
-        &self,
-        archive: &Archive,
-        month: Month,
-        ids: &[i64],
-    ) -> Result<bool, RetentionError> {
-        let mut rest = ids;
-        while !rest.is_empty() {
-            let (page, looked_at) = archive_page(&self.store, rest).await?;
-            if !page.unreadable.is_empty() {
-                return Ok(false);
-            }
-            if !page.ids.is_empty() {
-                archive.keep(month, &page).await?;
-            }
-            rest = &rest[looked_at.max(1)..];
-        }
-        Ok(true)
-    }
-
     /// Returns whether the pass goes on.
     async fn drop_some(
         &self,
@@ -254,9 +191,7 @@ impl Cleaner {
         let (mut rest, mut gone) = (ids, 0);
         while !rest.is_empty() {
             let (page, looked_at) = archive_page(&self.store, rest).await?;
-            for error in &page.unreadable {
-                tracing::warn!(webhook.row = error.id, %error, "stays in the ledger: it can't be archived");
-            }
+            tell_unreadable(&page);
             if !page.ids.is_empty() {
                 archive.keep(month, &page).await?;
                 gone += hold(|| self.store.drop_webhooks(&page.ids, before)).await?;
@@ -275,5 +210,11 @@ impl Cleaner {
 
     fn pace(&self) -> Pace {
         Pace::new(self.rows_per_second)
+    }
+}
+
+fn tell_unreadable(page: &ArchivePage) {
+    for error in &page.unreadable {
+        tracing::warn!(webhook.row = error.id, %error, "stays in the ledger: it can't be archived");
     }
 }

@@ -40,13 +40,13 @@ fn webhooks(seed: u64, count: usize) -> Vec<Sent> {
     history(&plan).take(count).collect()
 }
 
-fn archive(folder: &Path) -> Archive {
+pub fn archive(folder: &Path) -> Archive {
     let storage = StorageOptions::Folder(folder.to_owned());
     let place = folder.display().to_string();
     Archive::open(&ArchiveOptions { storage, prefix: "waha/main".to_owned(), place }).unwrap()
 }
 
-fn cleaner(app: &TestApp, folder: &Path) -> Cleaner {
+pub fn cleaner(app: &TestApp, folder: &Path) -> Cleaner {
     Cleaner { archive: Some(archive(folder)), ..app.cleaner() }
 }
 
@@ -79,12 +79,12 @@ async fn lines(folder: &Path) -> Vec<Value> {
     lines
 }
 
-fn key(line: &Value) -> String {
+pub fn key(line: &Value) -> String {
     let parts = ["source", "session", "event_type", "webhook_id"];
     parts.map(|part| line[part].as_str().unwrap()).join("|")
 }
 
-async fn keys(app: &TestApp) -> BTreeSet<String> {
+pub async fn keys(app: &TestApp) -> BTreeSet<String> {
     let rows = entity::webhook_events::Entity::find().all(app.db()).await.unwrap();
     let key = |row: entity::webhook_events::Model| {
         [row.source, row.session, row.event_type, row.webhook_id].join("|")

@@ -8,6 +8,7 @@ mod admin_api;
 mod age;
 mod app;
 mod archive;
+mod archived_parts;
 mod backup;
 mod bench;
 mod burials;

@@ -1,4 +1,4 @@
-//! Old messages and calls go with what hangs on them; the feed tells it; what is referred to stays.
+//! Old messages, calls and states of sessions go with what hangs on them; the feed tells it; what is referred to stays.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,13 +7,18 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use waha_ingest::retention::{Retention, RetentionKind};
 use waha_ingest::simulate::{Families, Plan, Sent, history};
 
-use entity::{waha_calls, waha_changes, waha_chats, waha_messages};
+use entity::{waha_calls, waha_changes, waha_chats, waha_messages, waha_session_statuses};
 
 use crate::app::TestApp;
 use crate::database::{Kind, on_each_database};
 use crate::rows::count;
 
-on_each_database!(old_messages_go_with_what_hangs_on_them, old_calls_go, young_ones_stay);
+on_each_database!(
+    old_messages_go_with_what_hangs_on_them,
+    old_calls_go,
+    old_states_go_but_the_newest_of_each_session,
+    young_ones_stay,
+);
 
 const DAY: Duration = Duration::from_hours(24);
 const HANGING: [&str; 4] =
@@ -89,12 +94,36 @@ async fn old_calls_go(kind: Kind) {
     assert_eq!(told(&app, "call.deleted").await, calls);
 }
 
+async fn old_states_go_but_the_newest_of_each_session(kind: Kind) {
+    let app = with_old(kind).await;
+    let statuses = || async { waha_session_statuses::Entity::find().all(app.db()).await.unwrap() };
+    let before = statuses().await;
+    let newest = |of: &waha_session_statuses::Model| {
+        let same = before.iter().filter(|it| it.session_id == of.session_id);
+        same.map(|it| it.at).max() == Some(of.at)
+    };
+    let (kept, old): (Vec<_>, Vec<_>) = before.iter().partition(|it| newest(it));
+    assert!(!kept.is_empty() && !old.is_empty(), "{before:?}");
+    let ages = Retention { statuses_age_max: Some(DAY), ..Retention::default() };
+    let planned = app.cleaner().plan(ages).await.unwrap();
+    let planned = planned.iter().find(|it| it.kind == RetentionKind::Statuses).unwrap().removable;
+    assert_eq!((planned.rows, planned.kept), (old.len() as i64, kept.len() as i64));
+
+    let gone = app.cleaner().let_go(RetentionKind::Statuses, DAY).await.unwrap();
+
+    assert_eq!(gone, old.len() as u64);
+    assert_eq!(statuses().await.iter().collect::<Vec<_>>(), kept);
+    let old: BTreeSet<i64> = old.iter().map(|it| it.id).collect();
+    assert_eq!(told(&app, "session.status.deleted").await, old);
+    assert_eq!(app.cleaner().let_go(RetentionKind::Statuses, DAY).await.unwrap(), 0);
+}
+
 async fn young_ones_stay(kind: Kind) {
     let app = TestApp::start(kind).await;
     app.publish_all(webhooks(1, 300)).await;
     app.work_until_idle().await;
     let before = messages(&app).await.len();
-    for kind in [RetentionKind::Messages, RetentionKind::Calls] {
+    for kind in [RetentionKind::Messages, RetentionKind::Calls, RetentionKind::Statuses] {
         assert_eq!(app.cleaner().let_go(kind, DAY * 30).await.unwrap(), 0);
     }
     assert_eq!(messages(&app).await.len(), before);

@@ -30,22 +30,23 @@ on_each_database!(
     dead_letters_and_what_came_late_stay,
     whole_months_that_are_cut_off_are_counted_once,
     it_is_refused_beside_an_older_release,
+    steps_are_taken_back_as_far_as_divided_tables_let_them,
     under_load_and_killed_nothing_is_lost_or_doubled,
 );
 
 const WEEK: Duration = Duration::from_hours(7 * 24);
-const DAY_MS: i64 = 24 * 3_600_000;
+pub const DAY_MS: i64 = 24 * 3_600_000;
 const PATIENCE: Duration = Duration::from_secs(180);
 /// In December 2026 and the following two months; the clock of tests begins in November.
-const MONTHS_MS: [(i64, i32); 3] =
+pub const MONTHS_MS: [(i64, i32); 3] =
     [(1_796_500_000_000, 202_612), (1_799_500_000_000, 202_701), (1_801_500_000_000, 202_702)];
 
-fn webhooks(seed: u64, count: usize) -> Vec<Sent> {
+pub fn webhooks(seed: u64, count: usize) -> Vec<Sent> {
     let plan = Plan { seed, messages: 600, families: Families::ALL, ..Plan::default() };
     history(&plan).take(count).collect()
 }
 
-async fn apply(app: &TestApp, webhooks: &[Sent]) {
+pub async fn apply(app: &TestApp, webhooks: &[Sent]) {
     for sent in webhooks {
         assert!(app.post(sent.body.clone()).await.is_success());
     }
@@ -53,34 +54,34 @@ async fn apply(app: &TestApp, webhooks: &[Sent]) {
 }
 
 /// A presence: it ends as ignored, and has a row of the ledger.
-fn told_at(id: &str, ms: i64) -> serde_json::Value {
+pub fn told_at(id: &str, ms: i64) -> serde_json::Value {
     serde_json::json!({
         "id": id, "timestamp": ms, "event": "presence.update", "session": "shop", "payload": {},
     })
 }
 
-async fn divide(store: &Store) {
+pub async fn divide(store: &Store) {
     for table in MonthTable::ALL {
         store.divide(table).await.unwrap();
     }
 }
 
 /// Which months rows of a table have.
-async fn months(db: &DatabaseConnection, table: &str) -> BTreeSet<i32> {
+pub async fn months(db: &DatabaseConnection, table: &str) -> BTreeSet<i32> {
     let sql = format!("SELECT DISTINCT month FROM {table}");
     let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await;
     rows.unwrap().iter().map(|row| row.try_get("", "month").unwrap()).collect()
 }
 
 /// Webhooks that have more than one row.
-async fn doubled(db: &DatabaseConnection) -> usize {
+pub async fn doubled(db: &DatabaseConnection) -> usize {
     let sql = "SELECT webhook_id FROM webhook_events \
                GROUP BY source, session, event_type, webhook_id HAVING COUNT(*) > 1";
     let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await;
     rows.unwrap().len()
 }
 
-async fn gone(db: &DatabaseConnection) -> i64 {
+pub async fn gone(db: &DatabaseConnection) -> i64 {
     let rows = entity::webhook_sums::Entity::find().all(db).await.unwrap();
     rows.iter().map(|row| row.webhooks).sum()
 }
@@ -207,7 +208,7 @@ async fn months_are_made_ahead(kind: Kind) {
 }
 
 /// Half a year of webhooks, each told when it was.
-async fn grow(app: &TestApp) -> u64 {
+pub async fn grow(app: &TestApp) -> u64 {
     let mut sent = 0;
     for (month, (ms, _)) in MONTHS_MS.into_iter().enumerate() {
         app.clock.advance(ms - app.clock.now_ms());
@@ -333,6 +334,40 @@ async fn it_is_refused_beside_an_older_release(kind: Kind) {
     let output = setting.run(&["migrate", "partition", "--yes"]);
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{told}");
+}
+
+/// A part can't lose the column that says what is in it: it is said before anything is done.
+async fn steps_are_taken_back_as_far_as_divided_tables_let_them(kind: Kind) {
+    let (database, folder) = (Database::create(kind).await, tempfile::tempdir().unwrap());
+    let setting = Setting::new(folder.path(), &database.url);
+    assert!(setting.run(&["migrate", "up"]).status.success());
+    assert!(setting.run(&["migrate", "partition", "--yes"]).status.success());
+    let db = database.connect().await;
+    let applied = migration::status(&db).await.unwrap().steps;
+    let later = applied.iter().rev().position(|(name, _)| name.ends_with("add_months")).unwrap();
+    let divides = kind != Kind::Sqlite;
+    for arguments in [vec!["--steps", "30"], vec!["--all"]] {
+        if !divides {
+            continue;
+        }
+        let output = setting.run(&[&["migrate", "down", "--yes"], &arguments[..]].concat());
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success(), "{told}");
+        let why = format!("the {later} after it can be taken back");
+        assert!(told.contains("webhook_events") && told.contains(&why), "{told}");
+        assert_eq!(migration::status(&db).await.unwrap().steps, applied);
+    }
+    if later > 0 {
+        let steps = later.to_string();
+        let output = setting.run(&["migrate", "down", "--yes", "--steps", &steps]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(setting.run(&["migrate", "up"]).status.success());
+    }
+    assert_eq!(migration::status(&db).await.unwrap().steps, applied);
+    if !divides {
+        let output = setting.run(&["migrate", "down", "--yes", "--all"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
 }
 
 /// The command is killed again and again while a worker writes, repetitions among it.

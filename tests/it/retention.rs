@@ -256,6 +256,12 @@ async fn the_command_says_what_goes_and_lets_go_of_it() {
         (&letters["rows"], &letters["setting"]),
         (&2.into(), &"retention.dead_letter_days".into())
     );
+    assert!(said.contains("goes for good: archive.url is not set"), "{said}");
+    let archive = folder.path().join("archive").display().to_string();
+    setting.environment.push(("WAHA_INGEST__ARCHIVE__URL", archive.clone()));
+    let said = run(&setting, &["retention", "plan"]);
+    assert!(said.contains(&format!("kept first, in {archive}: ledger\n")), "{said}");
+    assert!(said.contains("the archive: messages, calls, statuses\n"), "{said}");
     let gone: serde_json::Value =
         serde_json::from_str(&run(&setting, &["retention", "run", "--yes", "--json"])).unwrap();
     assert_eq!(gone, serde_json::json!({ "dead_letters": 2 }));

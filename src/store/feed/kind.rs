@@ -51,6 +51,8 @@ kinds! {
     Session = "session" of waha_sessions,
     /// A state that a session was in.
     SessionStatus = "session.status" of waha_session_statuses,
+    /// It was deleted because it is old (retention).
+    SessionStatusDeleted = "session.status.deleted" of waha_session_statuses,
     /// A person's name or ids.
     Contact = "contact" of waha_contacts,
     /// Name, last message or the like of a conversation.

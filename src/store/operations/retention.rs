@@ -1,4 +1,4 @@
-//! Lets go of bodies (`bodies`), of the ledger's rows (`ledger`) or whole months (`parts`) whose counts stay (`sums`), of messages and calls
+//! Lets go of bodies (`bodies`), of the ledger's rows (`ledger`) or whole months (`parts`) whose counts stay (`sums`), of messages, calls and states of sessions
 //! (`messages`), of the old end of the feed, and of what is settled (`settled`); says how much that would be (`removable`); moves bodies out of the
 //! ledger (`moving`).
 //!
@@ -29,7 +29,7 @@ use crate::store::sql::error::StoreError;
 
 pub use ledger::OldWebhooks;
 pub use messages::{AgedTable, MESSAGE_TABLES};
-pub use parts::{DuePart, PartLimit};
+pub use parts::{ArchivedPart, DuePart, KEPT_MAX, PartLimit};
 pub use pass::AgedPass;
 pub use removable::RemovableRows;
 

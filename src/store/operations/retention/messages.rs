@@ -1,8 +1,8 @@
-//! Deletes old messages with what hangs on them, and old calls; tells the feed.
+//! Deletes old messages with what hangs on them, old calls, and old states of sessions; tells the feed.
 //!
 //! A message is as old as its row knows it: since its content was first stored, which no sender can choose. It is
 //! kept, however old, while it is the last one of its conversation, or while a younger row points to it. Its file
-//! stays where it is, with an attachment that names no message any more.
+//! stays where it is, with an attachment that names no message any more. Of a session's states the newest is kept.
 //!
 //! What is told of a message after it went makes a stub, as if it had never been told; and `webhooks renormalize`
 //! brings it back from a body that is still kept.
@@ -15,7 +15,7 @@ use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect,
 };
 
-use entity::{waha_calls, waha_chats, waha_messages};
+use entity::{waha_calls, waha_chats, waha_messages, waha_session_statuses};
 
 use super::pass::{AgedPass, AgedRow, QUIET_ROWS};
 use crate::store::Store;
@@ -24,7 +24,7 @@ use crate::store::feed::{ChangeKind, FollowedTable};
 use crate::store::operations::hold::hold;
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::error::StoreError;
-use crate::store::tables::{call, message};
+use crate::store::tables::{call, message, status};
 
 const OWN_MESSAGES: &str = "waha_own_messages";
 /// What is kept of messages by conversation and bare id.
@@ -60,6 +60,8 @@ pub enum AgedTable {
     Messages,
     /// Calls.
     Calls,
+    /// States that sessions were in.
+    Statuses,
 }
 
 impl AgedTable {
@@ -68,6 +70,7 @@ impl AgedTable {
         match self {
             Self::Messages => "messages",
             Self::Calls => "calls",
+            Self::Statuses => "statuses",
         }
     }
 
@@ -75,6 +78,7 @@ impl AgedTable {
         match self {
             Self::Messages => (&message::FOLLOWED, ChangeKind::MessageDeleted),
             Self::Calls => (&call::FOLLOWED, ChangeKind::CallDeleted),
+            Self::Statuses => (&status::FOLLOWED, ChangeKind::SessionStatusDeleted),
         }
     }
 
@@ -83,6 +87,19 @@ impl AgedTable {
         match self {
             Self::Messages => since_stored(),
             Self::Calls => Expr::col((waha_calls::Entity, waha_calls::Column::CreatedAt)),
+            Self::Statuses => {
+                use waha_session_statuses::{Column, Entity};
+                Expr::col((Entity, Column::CreatedAt))
+            }
+        }
+    }
+
+    /// What holds of a row that may go.
+    fn may_go(self, before: DateTime<Utc>) -> Cond {
+        match self {
+            Self::Messages => is_not_referred(before),
+            Self::Calls => Cond::all(),
+            Self::Statuses => has_later(),
         }
     }
 
@@ -90,7 +107,7 @@ impl AgedTable {
     fn also_read(self) -> Option<&'static str> {
         match self {
             Self::Messages => Some("from_me"),
-            Self::Calls => None,
+            Self::Calls | Self::Statuses => None,
         }
     }
 
@@ -99,6 +116,7 @@ impl AgedTable {
         match self {
             Self::Messages => ["chat_id", "message_id"],
             Self::Calls => ["session_id", "call_id"],
+            Self::Statuses => ["session_id", "at"],
         }
     }
 }
@@ -108,6 +126,20 @@ pub(super) fn since_stored() -> SimpleExpr {
     use waha_messages::{Column, Entity};
     let times = [Column::StoredAt, Column::CreatedAt].map(|it| Expr::col((Entity, it)));
     Func::coalesce(times).into()
+}
+
+/// The session was in another state afterwards.
+pub(super) fn has_later() -> Cond {
+    use waha_session_statuses::{Column, Entity};
+    let later = |column: &'static str| Expr::col((Alias::new("later"), Alias::new(column)));
+    let status = |column| Expr::col((Entity, column));
+    let mut newer = Query::select();
+    newer
+        .expr(Expr::val(1))
+        .from_as(Entity, Alias::new("later"))
+        .and_where(later("session_id").eq(status(Column::SessionId)))
+        .and_where(later("at").gt(status(Column::At)));
+    Cond::all().add(Expr::exists(newer))
 }
 
 /// Nothing that stays points to the message.
@@ -180,6 +212,7 @@ impl Store {
     ) -> Result<Vec<AgedRow>, StoreError> {
         use waha_calls::Column as Call;
         use waha_messages::Column as Message;
+        use waha_session_statuses::Column as Status;
         let db = &self.pool().db;
         let rows: Vec<(i64, DateTime<Utc>)> = match table {
             AgedTable::Messages => {
@@ -191,6 +224,11 @@ impl Store {
                 let rows = waha_calls::Entity::find().select_only().column(Call::Id);
                 let rows = rows.column_as(table.since(), "since").filter(Call::Id.gt(after));
                 rows.order_by_asc(Call::Id).limit(rows_max).into_tuple().all(db).await?
+            }
+            AgedTable::Statuses => {
+                let rows = waha_session_statuses::Entity::find().select_only().column(Status::Id);
+                let rows = rows.column_as(table.since(), "since").filter(Status::Id.gt(after));
+                rows.order_by_asc(Status::Id).limit(rows_max).into_tuple().all(db).await?
             }
         };
         Ok(rows.into_iter().map(AgedRow::from).collect())
@@ -230,9 +268,7 @@ async fn lock(
     }
     select.from(name.clone()).and_where(column("id").is_in(ids.iter().copied()));
     select.and_where(table.since().lt(before));
-    if table == AgedTable::Messages {
-        select.cond_where(is_not_referred(before));
-    }
+    select.cond_where(table.may_go(before));
     for it in table.key() {
         select.order_by((name.clone(), Alias::new(it)), sea_orm::Order::Asc);
     }

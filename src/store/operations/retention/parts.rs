@@ -7,6 +7,7 @@
 //! - What goes is counted in the transaction that takes it out of `status`, as rows that are deleted are (`ledger`).
 //! - What stays is put back: rows that came late, whose dead letter is there, or that the archive does not have as
 //!   they are. If it is much, nothing is done, and rows are deleted.
+//! - What a run that was cut off took out is counted or put back before anything is archived (`finish_parts`).
 //! - The ledger's part goes first. Repetitions and bodies of its months follow, but for those of rows that stay.
 //!
 //! Reading order: this file; `postgres` and `mysql`, how a part is taken out.
@@ -32,8 +33,12 @@ use crate::store::sql::error::StoreError;
 pub(in crate::store::operations) use mysql::count_leaving;
 
 /// More rows that stay are not put back: then rows that go are deleted.
-const KEPT_MAX: u64 = 10_000;
+pub const KEPT_MAX: u64 = 10_000;
 const LETTERS: &str = "dead_letters";
+/// What is read of a row that stays.
+const KEPT: [&str; 4] = ["id", "month", "received_at", "outcome"];
+/// Numbers of one statement.
+const LACKING_MAX: usize = 1_000;
 /// What identifies a webhook, here and in its dead letter.
 const KEY: [&str; 4] = ["source", "session", "event_type", "webhook_id"];
 
@@ -47,12 +52,21 @@ pub struct DuePart {
 }
 
 /// What may go of a part.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct PartLimit {
     /// Rows that the door took in before.
     pub before: DateTime<Utc>,
-    /// Those that were written last before the archive took them; none: there is no archive.
-    pub archived_at: Option<DateTime<Utc>>,
+    /// What the archive has of it; none: there is no archive.
+    pub archived: Option<ArchivedPart>,
+}
+
+/// What the archive has of a part.
+#[derive(Clone, Debug)]
+pub struct ArchivedPart {
+    /// Rows that were written last before this are in the archive as they are.
+    pub at: DateTime<Utc>,
+    /// But for these, by their numbers.
+    pub lacking: Vec<i64>,
 }
 
 /// A row by its number, and what it would be counted as.
@@ -97,28 +111,32 @@ impl Store {
         Ok(rows.iter().map(read).collect::<Result<_, DbErr>>()?)
     }
 
-    /// Whether a part is worth taking out: something of it goes, and little stays.
-    pub async fn can_drop(&self, due: &DuePart, limit: PartLimit) -> Result<bool, StoreError> {
+    /// The rows of a part that would stay, by their numbers; none if it is not worth taking out: nothing of it goes,
+    /// or much stays.
+    pub async fn rows_that_stay(
+        &self,
+        due: &DuePart,
+        before: DateTime<Utc>,
+    ) -> Result<Option<Vec<i64>>, StoreError> {
         let DuePart { table, part } = due;
-        if self.dialect == Dialect::MySql && self.has_left(*table).await? {
-            // A run before was cut off: it is gone on with even if nothing else is due.
-            return Ok(true);
-        }
+        let nothing = |goes: bool| Ok(goes.then(Vec::new));
         if !self.has_rows(*table, part).await? {
             // MySQL keeps empty parts.
-            return Ok(self.dialect == Dialect::Postgres);
+            return nothing(self.dialect == Dialect::Postgres);
         }
         if *table != MonthTable::Ledger {
-            return self.has_orphans(*table, part).await;
+            return nothing(self.has_orphans(*table, part).await?);
         }
+        let (from, limit) = ((table.name(), Some(part)), PartLimit { before, archived: None });
         let db = self.begin().await?;
-        let kept = kept_rows(&db, *table, (table.name(), Some(part)), limit).await?;
-        let sums = match &kept {
-            Some(kept) => sums_of(&db, *table, (table.name(), Some(part)), kept).await?,
-            None => Sums::new(),
+        let kept = kept_rows(&db, *table, from, &limit).await?;
+        let goes = match &kept {
+            Some(kept) => !sums_of(&db, *table, from, kept).await?.is_empty(),
+            None => false,
         };
         db.rollback().await?;
-        Ok(!sums.is_empty())
+        let numbers = |kept: Vec<KeptRow>| kept.into_iter().map(|row| row.id).collect();
+        Ok(kept.filter(|_| goes).map(numbers))
     }
 
     /// Whether rows are left of months of which the ledger has few or none any more.
@@ -145,7 +163,7 @@ impl Store {
     pub async fn drop_part(
         &self,
         due: &DuePart,
-        limit: PartLimit,
+        limit: &PartLimit,
     ) -> Result<Option<u64>, StoreError> {
         let dropped = match self.dialect {
             Dialect::Sqlite => Ok(None),
@@ -154,6 +172,19 @@ impl Store {
         };
         self.months.forget();
         dropped
+    }
+
+    /// Goes on with what a run that was cut off left beside the tables: counts it, or puts it back if it may not be in
+    /// the archive. To be called before anything is archived. Only MySQL leaves something.
+    pub async fn finish_parts(
+        &self,
+        before: DateTime<Utc>,
+        has_archive: bool,
+    ) -> Result<(), StoreError> {
+        if self.dialect == Dialect::MySql {
+            self.finish_leaving(before, has_archive).await?;
+        }
+        Ok(())
     }
 
     async fn has_rows(&self, table: MonthTable, part: &MonthPart) -> Result<bool, StoreError> {
@@ -183,7 +214,7 @@ async fn kept_rows(
     db: &CheckedTransaction,
     table: MonthTable,
     (from, part): (&str, Option<&MonthPart>),
-    limit: PartLimit,
+    limit: &PartLimit,
 ) -> Result<Option<Vec<KeptRow>>, StoreError> {
     let mut kept = BTreeMap::new();
     for mut select in selects_of_kept(table, from, part, limit) {
@@ -217,22 +248,32 @@ fn selects_of_kept(
     table: MonthTable,
     from: &str,
     part: Option<&MonthPart>,
-    limit: PartLimit,
+    limit: &PartLimit,
 ) -> Vec<SelectStatement> {
-    if table == MonthTable::Ledger {
-        return vec![young(from, part, limit), with_letter(from, part)];
+    if table != MonthTable::Ledger {
+        return vec![with_ledger_row(table, from, part)];
     }
-    vec![with_ledger_row(table, from, part)]
+    let mut kept = vec![young(from, part, limit), with_letter(from, part)];
+    let lacking = limit.archived.iter().flat_map(|archived| archived.lacking.chunks(LACKING_MAX));
+    kept.extend(lacking.map(|ids| these(from, part, ids)));
+    kept
+}
+
+/// Those that the archive lacks.
+fn these(from: &str, part: Option<&MonthPart>, ids: &[i64]) -> SelectStatement {
+    let mut select = rows_in(from, part);
+    select.columns(KEPT.map(Alias::new)).and_where(column("id").is_in(ids.iter().copied()));
+    select
 }
 
 /// Those that came late, or were written after the archive took them.
-fn young(from: &str, part: Option<&MonthPart>, limit: PartLimit) -> SelectStatement {
+fn young(from: &str, part: Option<&MonthPart>, limit: &PartLimit) -> SelectStatement {
     let mut is_young = Cond::any().add(column("received_at").gte(limit.before));
-    if let Some(at) = limit.archived_at {
-        is_young = is_young.add(column("updated_at").gte(at));
+    if let Some(archived) = &limit.archived {
+        is_young = is_young.add(column("updated_at").gte(archived.at));
     }
     let mut select = rows_in(from, part);
-    select.columns(["id", "month", "received_at", "outcome"].map(Alias::new)).cond_where(is_young);
+    select.columns(KEPT.map(Alias::new)).cond_where(is_young);
     select
 }
 
@@ -244,10 +285,7 @@ fn with_letter(from: &str, part: Option<&MonthPart>) -> SelectStatement {
         .fold(Cond::all(), |all, name| all.add(of(LETTERS, name).eq(of(from, name))));
     let mut select = Query::select();
     select
-        .columns(
-            ["id", "month", "received_at", "outcome"]
-                .map(|name| (Alias::new(from), Alias::new(name))),
-        )
+        .columns(KEPT.map(|name| (Alias::new(from), Alias::new(name))))
         .from(Alias::new(LETTERS))
         .inner_join(Alias::new(from), same);
     if let Some(part) = part {

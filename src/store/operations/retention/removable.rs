@@ -9,11 +9,11 @@ use sea_orm::{
 
 use entity::{
     audit_logs, dead_letters, waha_calls, waha_changes, waha_messages, waha_session_probes,
-    webhook_bodies, webhook_events,
+    waha_session_statuses, webhook_bodies, webhook_events,
 };
 
 use super::ledger::has_no_letter;
-use super::messages::{is_not_referred, since_stored};
+use super::messages::{has_later, is_not_referred, since_stored};
 use super::settled::{settled_letters, uncounted_entries};
 use crate::store::Store;
 use crate::store::bodies::{is_packed, packed};
@@ -83,6 +83,16 @@ impl Store {
         use waha_calls::{Column, Entity};
         let old = Entity::find().filter(Column::CreatedAt.lt(before));
         self.removable(old, length(Expr::col((Entity, Column::CallId)))).await
+    }
+
+    /// States of sessions that were stored before, but the newest of each.
+    pub async fn removable_statuses(
+        &self,
+        before: DateTime<Utc>,
+    ) -> Result<RemovableRows, StoreError> {
+        use waha_session_statuses::{Column, Entity};
+        let old = Entity::find().filter(Column::CreatedAt.lt(before));
+        self.removable_but(old, has_later(), length(Expr::col((Entity, Column::Status)))).await
     }
 
     /// Of old rows those that may go; the others are kept.

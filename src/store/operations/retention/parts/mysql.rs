@@ -3,15 +3,22 @@
 //! transaction that adds it to the sums. A mark in that transaction says that it counts no more.
 //!
 //! Parts stay, empty.
+//!
+//! Invariant: only one process does it at a time, which holds a row meanwhile: what is beside the table is of one part
+//! alone, and an exchange would put it back.
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
+use sea_orm::sea_query::{LockBehavior, LockType};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryResult, Statement,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryResult, QuerySelect,
+    Statement,
 };
 
 use entity::retention_cursors::{Column, Entity};
 
-use super::{DuePart, KeptRow, PartLimit, kept_rows, list, number_of, sums_of, total};
+use super::{
+    ArchivedPart, DuePart, KeptRow, PartLimit, kept_rows, list, number_of, sums_of, total,
+};
 use crate::store::Store;
 use crate::store::connect::transaction::CheckedTransaction;
 use crate::store::months::MonthTable;
@@ -23,6 +30,9 @@ use crate::store::sql::error::StoreError;
 /// How long it waits for others, and they behind it.
 const LOCK: &str = "SET SESSION lock_wait_timeout = 3";
 const NO_LOCK: &str = "SET SESSION lock_wait_timeout = DEFAULT";
+
+/// The row of the cursors that is held meanwhile.
+const TURN: &str = "parts";
 
 /// The table beside a table.
 fn beside(table: MonthTable) -> String {
@@ -73,9 +83,16 @@ async fn some_rows(
     Ok(rows.iter().map(row).collect::<Result<_, DbErr>>()?)
 }
 
+/// Somebody else holds the row.
+fn is_held(error: &StoreError) -> bool {
+    let detail = error.detail();
+    // MySQL's word for it, and MariaDB's.
+    ["3572", "1205"].iter().any(|code| detail.contains(code))
+}
+
 impl Store {
     /// Whether rows are beside a table, which a run that was cut off took out of it.
-    pub(super) async fn has_left(&self, table: MonthTable) -> Result<bool, StoreError> {
+    async fn has_left(&self, table: MonthTable) -> Result<bool, StoreError> {
         let db = &self.primary.trusted().await?.db;
         if db.query_one_raw(is_beside(table)).await?.is_none() {
             return Ok(false);
@@ -85,13 +102,49 @@ impl Store {
         Ok(db.query_one_raw(left).await?.is_some())
     }
 
+    /// Holds the row that says whose turn it is, until what is returned is dropped; none if another process has it.
+    async fn parts_turn(&self) -> Result<Option<CheckedTransaction>, StoreError> {
+        if self.cursor(TURN).await?.is_none() {
+            let db = self.begin().await?;
+            self.write_cursor(&db, TURN, 0, None).await?;
+            db.commit().await?;
+        }
+        let db = self.begin().await?;
+        let mut row = Entity::find().filter(Column::Name.eq(TURN));
+        QuerySelect::query(&mut row).lock_with_behavior(LockType::Update, LockBehavior::Nowait);
+        match row.one(&db).await.map_err(StoreError::from) {
+            Ok(_) => Ok(Some(db)),
+            Err(error) if is_held(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     pub(super) async fn drop_mysql_part(
         &self,
         due: &DuePart,
-        limit: PartLimit,
+        limit: &PartLimit,
+    ) -> Result<Option<u64>, StoreError> {
+        let Some(turn) = self.parts_turn().await? else { return Ok(None) };
+        let dropped = self.drop_mysql_part_now(due, limit).await?;
+        turn.rollback().await?;
+        Ok(dropped)
+    }
+
+    async fn drop_mysql_part_now(
+        &self,
+        due: &DuePart,
+        limit: &PartLimit,
     ) -> Result<Option<u64>, StoreError> {
         let DuePart { table, part } = due;
-        let before = self.finish_leaving(*table, limit).await?;
+        if self.has_left(*table).await? {
+            // Of another process that was cut off since this one looked: the next run finishes it.
+            return Ok(None);
+        }
+        self.make_beside(*table).await?;
+        if self.is_marked(*table).await? {
+            // Emptied, and cut off before it could be said.
+            self.empty(*table).await?;
+        }
         let db = self.begin().await?;
         let kept = kept_rows(&db, *table, (table.name(), Some(part)), limit).await?;
         db.rollback().await?;
@@ -105,25 +158,43 @@ impl Store {
             beside(*table)
         ))
         .await?;
-        Ok(Some(before + self.count_and_empty(*table, limit).await?))
+        Ok(Some(self.count_and_empty(*table, limit).await?))
+    }
+
+    /// Makes the table beside one. It takes its name when it is as it has to be.
+    async fn make_beside(&self, table: MonthTable) -> Result<(), StoreError> {
+        if self.primary.trusted().await?.db.query_one_raw(is_beside(table)).await?.is_some() {
+            return Ok(());
+        }
+        let (name, beside) = (table.name(), beside(table));
+        self.alter(&format!(
+            "DROP TABLE IF EXISTS {beside}_new; CREATE TABLE {beside}_new LIKE {name}; \
+             ALTER TABLE {beside}_new REMOVE PARTITIONING; RENAME TABLE {beside}_new TO {beside}"
+        ))
+        .await
     }
 
     /// Goes on with what a run before left; rows of which it is not known whether the archive has them are put back.
-    async fn finish_leaving(&self, table: MonthTable, limit: PartLimit) -> Result<u64, StoreError> {
-        if self.primary.trusted().await?.db.query_one_raw(is_beside(table)).await?.is_none() {
-            let (name, beside) = (table.name(), beside(table));
-            self.alter(&format!(
-                "CREATE TABLE {beside} LIKE {name}; ALTER TABLE {beside} REMOVE PARTITIONING"
-            ))
-            .await?;
-            return Ok(0);
+    pub(super) async fn finish_leaving(
+        &self,
+        before: DateTime<Utc>,
+        has_archive: bool,
+    ) -> Result<(), StoreError> {
+        for table in [MonthTable::Ledger, MonthTable::Duplicates, MonthTable::Bodies] {
+            if !self.has_left(table).await? {
+                continue;
+            }
+            let Some(turn) = self.parts_turn().await? else { return Ok(()) };
+            if self.is_marked(table).await? {
+                self.empty(table).await?;
+            } else if self.has_left(table).await? {
+                let none = ArchivedPart { at: DateTime::UNIX_EPOCH, lacking: Vec::new() };
+                let archived = (has_archive && table == MonthTable::Ledger).then_some(none);
+                self.count_and_empty(table, &PartLimit { before, archived }).await?;
+            }
+            turn.rollback().await?;
         }
-        if self.is_marked(table).await? {
-            self.empty(table).await?;
-            return Ok(0);
-        }
-        let archived_at = limit.archived_at.map(|_| DateTime::UNIX_EPOCH);
-        self.count_and_empty(table, PartLimit { archived_at, ..limit }).await
+        Ok(())
     }
 
     async fn is_marked(&self, table: MonthTable) -> Result<bool, StoreError> {
@@ -135,7 +206,7 @@ impl Store {
     async fn count_and_empty(
         &self,
         table: MonthTable,
-        limit: PartLimit,
+        limit: &PartLimit,
     ) -> Result<u64, StoreError> {
         let beside = beside(table);
         loop {

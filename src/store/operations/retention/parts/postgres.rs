@@ -17,10 +17,11 @@ impl Store {
     pub(super) async fn drop_postgres_part(
         &self,
         due: &DuePart,
-        limit: PartLimit,
+        limit: &PartLimit,
     ) -> Result<Option<u64>, StoreError> {
         match self.drop_postgres_part_now(due, limit).await {
-            // Somebody holds the table, or waited for us: tomorrow is another day, and rows can be deleted.
+            // Somebody holds the table, waited for us, or has dropped it: tomorrow is another day, and rows can be
+            // deleted.
             Err(error) if is_contention(&error) => Ok(None),
             other => other,
         }
@@ -29,7 +30,7 @@ impl Store {
     async fn drop_postgres_part_now(
         &self,
         due: &DuePart,
-        limit: PartLimit,
+        limit: &PartLimit,
     ) -> Result<Option<u64>, StoreError> {
         let DuePart { table, part } = due;
         let db = self.begin().await?;
@@ -51,7 +52,8 @@ impl Store {
 }
 
 fn is_contention(error: &StoreError) -> bool {
-    error.class() == ErrorClass::Conflict || error.detail().contains("55P03")
+    let detail = error.detail();
+    error.class() == ErrorClass::Conflict || detail.contains("55P03") || detail.contains("42P01")
 }
 
 /// Takes a part out; what stays of it gets a new one with the same bounds.
