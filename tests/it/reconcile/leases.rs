@@ -114,7 +114,7 @@ async fn what_is_asked_for_again_leaves_nothing_out(kind: Kind) {
     };
     let get_to = async |task: &ReconciliationTask, hours| {
         let (cursor, hours) = (hour(hours), Vec::new());
-        let done = WindowDone { cursor, hours, requests: 1, listed: 1, missing: 1 };
+        let done = WindowDone { cursor, hours, requests: 1, listed: 1 };
         store.end_window(session.id, task.fence(), &done).await.unwrap()
     };
     let take = async || {
