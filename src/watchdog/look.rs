@@ -6,7 +6,7 @@ use super::episode::{Step, follow};
 use super::evidence::{Evidence, read_counter};
 use super::probe::{SourceFacts, ask_further};
 use super::remedies::{reconciliation, relieve, restart, warn};
-use super::rounds::{Told, Watchdog};
+use super::rounds::{Told, Watchdog, delta};
 use super::verdict::{Finding, judge};
 use crate::store::StoreError;
 use crate::store::operations::sessions::SessionReach;
@@ -53,10 +53,11 @@ impl Watchdog {
             relieve(watch);
         }
         for remedy in step.remedies {
-            let turn_after = self.clock.now() - RESTART_TURN;
+            let (now, restart_after) = (self.clock.now(), delta(self.options.restart_after));
+            let (turn_after, waits_since) = (now - RESTART_TURN, now - restart_after);
             // One that has to wait is due in the next look as well.
             let waits = remedy == ProbeKind::Restart
-                && !self.store.claim_restart(watch, turn_after).await?;
+                && !self.store.claim_restart(watch, turn_after, waits_since).await?;
             if waits {
                 continue;
             }
