@@ -160,11 +160,12 @@ impl Registrar {
     pub async fn wait_for_start(&self, session: &SessionRegistration) {
         let until = Instant::now() + self.start_max;
         while session.is_running() && Instant::now() < until {
+            // Not at once: a WAHA may say for a moment what was before.
+            sleep(LOOK_EVERY).await;
             let found = self.api.configured_session(&session.session).await;
             if found.is_ok_and(|found| has_started(&session.status, &found.status)) {
                 return;
             }
-            sleep(LOOK_EVERY).await;
         }
     }
 
