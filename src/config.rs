@@ -137,7 +137,7 @@ pub struct Config {
     pub traces: TracesConfig,
     /// Every key that was read, with its value as text and nothing secret: what `check --print` shows.
     pub shown: Vec<Setting>,
-    /// What is odd in the environment, though it does no harm.
+    /// What is odd in it, or in the environment, though it does no harm.
     pub notes: Vec<String>,
 }
 

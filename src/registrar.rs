@@ -4,7 +4,7 @@
 //! (`[sources.NAME.waha] webhook_url`); `cli` does the same at a command (`sources`).
 //!
 //! Reading order: `wanted`, what should be there; `compare`, what is otherwise, and the configuration with it put
-//! right (pure), by `raw_json`; `reach`, whether WAHA can reach the door (pure); `sessions`, what is read and written;
+//! right (pure), by `raw_json`; `reach`, whether WAHA can reach the door, and which URLs are the door's (pure); `sessions`, what is read and written;
 //! `problem`, why it is not done, and the remedy; `schedule`, when it is looked at.
 //!
 //! Invariants: of a configuration nothing but our own entry changes, to the byte, because WAHA replaces it whole and
@@ -21,7 +21,7 @@ mod wanted;
 
 pub use compare::Difference;
 pub use problem::RegistrarProblem;
-pub use reach::{Unreachable, check_reach};
+pub use reach::{Unreachable, check_reach, check_url};
 pub use schedule::{Registering, RegisteringError, run};
 pub use sessions::{Registrar, SessionRegistration, Surroundings};
 pub use wanted::{Manage, RegistrarOptions, SigningKey, WantedWebhook};

@@ -4,14 +4,17 @@
 //! Started by `lifecycle` beside a worker, for sources that have a `[sources.NAME.waha]`.
 //!
 //! Reading order: `evidence`, what is known of a session, and `probe`, how that is asked; `verdict`, what it means
-//! (pure); `episode`, what follows from one verdict after the other (pure); `remedies`, what is done; `rounds`, when.
+//! (pure); `episode`, what follows from one verdict after the other (pure); `remedies`, what is done; `rounds`, when, and
+//! `look`, one of them.
 //!
 //! Invariants: nothing is asked of WhatsApp; what was found once is no trouble yet, what is found twice in a row is;
-//! that nothing is known changes no verdict; a session is started anew only if that is configured, it is dead, and
-//! no restart came shortly before.
+//! that nothing is known changes no verdict; a session is started anew only if that is configured, it is dead, no
+//! restart came shortly before, and no other session of its source is just starting; a WAHA that does not answer
+//! holds up no other.
 
 mod episode;
 mod evidence;
+mod look;
 mod probe;
 mod remedies;
 mod rounds;

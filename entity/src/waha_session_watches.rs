@@ -21,7 +21,7 @@ pub struct Model {
     pub verdict: String,
     /// Why: a word of a closed set.
     pub reason: Option<String>,
-    /// Since when probes have found this.
+    /// Since when probes have found this; of trouble, since when they have found any.
     pub since_at: DateTimeUtc,
     /// How many in a row.
     pub times: i32,
@@ -44,9 +44,9 @@ pub struct Model {
     pub counters: Option<String>,
     /// When the session was last given to the reconciler.
     pub reconciled_at: Option<DateTimeUtc>,
-    /// Restarts since it last lived for a day.
+    /// Restarts that WAHA took, since it last lived for a day.
     pub restarts: i32,
-    /// The last of them.
+    /// When one was last tried.
     pub restarted_at: Option<DateTimeUtc>,
     /// When the row was made, by the database's clock.
     pub created_at: DateTimeUtc,

@@ -157,6 +157,7 @@ pub(super) fn add(config: &mut web::ServiceConfig, scope: Scope) {
         .app_data(error::path_config())
         .app_data(web::Data::new(resource::describe(Frame::openapi(), &ways)))
         .wrap(from_fn(replica_age::tell))
+        .wrap(from_fn(validation::refuse_nul))
         .wrap(from_fn(access::check))
         .configure(|config| resource::add(config, ways));
     config.service(api.default_service(web::to(not_found)));

@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::cli::output::errln;
 use crate::config::{Config, SourceConfig, Verification};
 use crate::lifecycle::{Parts, Roles, make_data_dir, start, stop_on_signals};
+use crate::registrar::Manage;
 use crate::server::descriptors::ensure_enough;
 
 /// The source of a generated key.
@@ -101,10 +102,18 @@ const LASTING: [(&str, &str); 4] = [
     ("WHATSAPP_FILES_LIFETIME=604800", "files for 7 days instead of 180 s"),
 ];
 
-/// What to put into WAHA's environment.
+/// What to put into WAHA's environment. Where each session gets the webhook by itself it must not be there as well.
 fn print_settings(config: &Config, generated: Option<&GeneratedKey>, port: u16) {
+    let (own, others): (Vec<_>, Vec<_>) = config.sources.iter().partition(|it| registers(it));
+    for source in own {
+        errln!(
+            "Source {} puts its webhook into WAHA's sessions by itself (manage = \"apply\"): leave WHATSAPP_HOOK_URL \
+             out of that WAHA's environment, or each event comes twice.",
+            source.name
+        );
+    }
     errln!("Put this into WAHA's environment (HOST is this machine as WAHA sees it):");
-    for source in &config.sources {
+    for source in others {
         errln!("  WHATSAPP_HOOK_URL=http://HOST:{port}/webhooks/{}", source.name);
         errln!("  WHATSAPP_HOOK_EVENTS=*");
         match &source.verification {
@@ -114,9 +123,19 @@ fn print_settings(config: &Config, generated: Option<&GeneratedKey>, port: u16) 
             Verification::None => errln!("  # no key: source {} verifies nothing", source.name),
         }
     }
+    // The retries of a webhook that is in a session are configured there.
+    let is_hooked = config.sources.iter().any(|source| !registers(source));
     for (setting, why) in LASTING {
+        if !is_hooked && setting.starts_with("WHATSAPP_HOOK_") {
+            continue;
+        }
         errln!("  {setting:<42} # {why}");
     }
+}
+
+/// Whether a source's webhook gets into WAHA's sessions by itself.
+fn registers(source: &SourceConfig) -> bool {
+    source.registration.as_ref().is_some_and(|it| it.manage == Manage::Apply)
 }
 
 /// The key itself on a terminal only: elsewhere stderr is a log.

@@ -53,6 +53,8 @@ pub(super) struct Reader {
     /// Every key that was asked for, with what may be shown of its value; none if it has none.
     asked: BTreeMap<String, Option<String>>,
     problems: Vec<String>,
+    /// What is odd, though it does no harm.
+    notes: Vec<String>,
     reads_environment: bool,
 }
 
@@ -74,7 +76,8 @@ impl Reader {
 
     fn build(builder: Builder, reads_environment: bool) -> Result<Self, ConfigError> {
         let values = builder.build().map_err(|error| ConfigError(vec![said_of(&error)]))?;
-        Ok(Self { values, asked: BTreeMap::new(), problems: Vec::new(), reads_environment })
+        let (problems, notes) = (Vec::new(), Vec::new());
+        Ok(Self { values, asked: BTreeMap::new(), problems, notes, reads_environment })
     }
 
     /// What was read, without secrets; or all problems, and every key that nobody asked for.
@@ -83,7 +86,8 @@ impl Reader {
         let unknown = origins.keys().filter(|key| !self.asked.contains_key(*key));
         let unknown: Vec<String> = unknown.map(|key| self.unknown_key(key)).collect();
         self.problems.extend(unknown);
-        let notes = self.check_variables();
+        let mut notes = std::mem::take(&mut self.notes);
+        notes.extend(self.check_variables());
         if !self.problems.is_empty() {
             return Err(ConfigError(self.problems));
         }
@@ -135,6 +139,11 @@ impl Reader {
             String::new()
         };
         self.problems.push(format!("{key}: {problem}{variable}"));
+    }
+
+    /// Adds something that is odd, though it does no harm.
+    pub(super) fn note(&mut self, note: &str) {
+        self.notes.push(note.to_owned());
     }
 
     /// The same of a value that is no secret, which is quoted.

@@ -3,11 +3,13 @@
 use std::num::NonZeroU32;
 
 use reqwest::Url;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::reader::{Reader, without_password};
-use crate::registrar::{Manage, RegistrarOptions, WantedWebhook};
+use crate::names;
+use crate::registrar::{Manage, RegistrarOptions, WantedWebhook, check_url};
 use crate::waha_api::WahaApiOptions;
+use crate::webhook::EventType;
 use crate::webhook::source::Source;
 
 /// Not in the file, because each source may say otherwise.
@@ -87,7 +89,7 @@ fn read_waha(reader: &mut Reader, source: &str) -> Option<WahaApiOptions> {
     }
     let key = |field: &str| format!("{section}.{field}");
     let url = read_url(reader, &key("url"));
-    let api_key = reader.secret(&key("api_key"), &key("api_key_file"));
+    let api_key = read_api_key(reader, &key("api_key"), &key("api_key_file"));
     let requests = reader.number_or(&key("requests_per_minute"), REQUESTS_PER_MINUTE, 1, 6_000);
     let concurrency = reader.number_or(&key("concurrency"), CONCURRENCY, 1, 64);
     let s3_origins = read_origins(reader, &key("s3_origins"));
@@ -99,6 +101,23 @@ fn read_waha(reader: &mut Reader, source: &str) -> Option<WahaApiOptions> {
         concurrency: usize::try_from(concurrency).ok()?,
         s3_origins,
     })
+}
+
+/// What a header can carry, and what can be a key: one line of visible ASCII.
+fn read_api_key(reader: &mut Reader, key: &str, file_key: &str) -> Option<SecretString> {
+    let secret = reader.secret(key, file_key);
+    let told = secret.as_ref().map_or("", |secret| secret.expose_secret());
+    let named = if reader.is_told(file_key) { file_key } else { key };
+    let has_lines = told.trim().contains(['\n', '\r']);
+    reader.check(named, !has_lines, "has several lines: a key is one, so leave the others out");
+    let is_visible = |c: char| c.is_ascii_graphic() || c == ' ' || c == '\n' || c == '\r';
+    let problem = "has a character that no key has, such as a NUL or a letter with an accent: \
+                   write the key anew, in ASCII";
+    reader.check(named, told.chars().all(is_visible), problem);
+    let problem = "is empty: put WAHA's key into the file, or leave this out if WAHA asks for none";
+    let is_empty = told.is_empty();
+    reader.check(file_key, secret.is_none() || !is_empty, problem);
+    secret.filter(|_| !is_empty)
 }
 
 /// What of `[sources.NAME.waha]` is about the webhook in WAHA's sessions.
@@ -114,8 +133,7 @@ fn read_registration(
     let key = |field: &str| format!("{section}.{field}");
     let url = read_webhook_url(reader, &key("webhook_url"), source);
     let manage = read_manage(reader, &key("manage"), url.is_some());
-    let events = reader.list(&key("webhook_events"));
-    let events = if events.is_empty() { vec![ALL_EVENTS.to_owned()] } else { events };
+    let events = read_events(reader, &key("webhook_events"));
     let delay = reader.number_or(&key("webhook_retry_delay_s"), RETRY_DELAY_S, 1, 3_600);
     let attempts = reader.number_or(&key("webhook_retry_attempts"), RETRY_ATTEMPTS, 0, 100);
     let webhook = WantedWebhook {
@@ -127,7 +145,23 @@ fn read_registration(
     Some(RegistrarOptions { webhook, manage, key: verification.newest_key().into() })
 }
 
-/// Where WAHA reaches the door. Without a path that of the source is added.
+/// Names of events that WAHA knows, or `*`: for one that it does not know it refuses a whole configuration.
+fn read_events(reader: &mut Reader, key: &str) -> Vec<String> {
+    if !reader.is_told(key) {
+        reader.show(key, format_args!("[{ALL_EVENTS:?}]"));
+        return vec![ALL_EVENTS.to_owned()];
+    }
+    let events = reader.list(key);
+    let problem = "names no event: leave it out, or say [\"*\"], for all";
+    reader.check(key, !events.is_empty(), problem);
+    let known = || EventType::names().chain([ALL_EVENTS]).map(str::to_owned);
+    let strange = events.iter().find(|event| !known().any(|name| name == **event));
+    let strange = strange.map(|event| names::unknown("event", event, known()));
+    reader.check(key, strange.is_none(), strange.unwrap_or_default());
+    events
+}
+
+/// Where WAHA reaches the door. Without a path that of the source is added; any other leads nowhere.
 fn read_webhook_url(reader: &mut Reader, key: &str, source: &str) -> Option<Url> {
     let text = reader.optional_text(key)?;
     reader.show(key, format_args!("{:?}", without_password(&text)));
@@ -135,14 +169,23 @@ fn read_webhook_url(reader: &mut Reader, key: &str, source: &str) -> Option<Url>
     let is_right = |url: &Url| {
         is_http(url) && !has_user(url) && url.query().is_none() && url.fragment().is_none()
     };
-    let mut url = Url::parse(&text).ok().filter(is_right);
+    let url = Url::parse(&text).ok().filter(is_right);
     let rule =
         "must be an http:// or https:// URL without user and query, as WAHA reaches the door";
     reader.check(key, url.is_some(), rule);
-    if let Some(url) = url.as_mut().filter(|url| url.path() == "/") {
-        url.set_path(&format!("/webhooks/{source}"));
+    let path = format!("/webhooks/{source}");
+    let mut url = url?;
+    if url.path() == "/" {
+        url.set_path(&path);
     }
-    url
+    let rule = "which is where the door takes this source's webhooks; what stands before it may be an ingress's, and \
+                without a path it is added";
+    let problem = format_args!("must end in {path}, {rule}");
+    let ends_right = url.path().ends_with(&path);
+    reader.check(key, ends_right, problem);
+    let unusable = check_url(&url).err();
+    reader.check(key, unusable.is_none(), unusable.map(|it| it.to_string()).unwrap_or_default());
+    Some(url)
 }
 
 fn read_manage(reader: &mut Reader, key: &str, has_url: bool) -> Manage {

@@ -22,9 +22,15 @@ pub(super) fn read(
     let remedies = read_remedies(reader, "watchdog.remedies");
     let restart_after = reader.duration("watchdog.restart_after_ms", WAIT_MS);
     let restart_wait = reader.duration("watchdog.restart_wait_ms", WAIT_MS);
+    let is_possible = sources.iter().any(|source| source.waha.is_some());
+    if is_enabled && is_possible && remedies.reconcile && !is_reconciled {
+        reader.note(
+            "watchdog.remedies: \"reconcile\" does nothing, because reconcile.enabled is false: what webhooks do not \
+             tell is not found again",
+        );
+    }
     let remedies = Remedies { reconcile: remedies.reconcile && is_reconciled, ..remedies };
     let options = WatchdogOptions { every, remedies, restart_after, restart_wait };
-    let is_possible = sources.iter().any(|source| source.waha.is_some());
     (is_enabled && is_possible).then_some(options)
 }
 

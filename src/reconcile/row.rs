@@ -88,7 +88,7 @@ pub(super) fn read_row(
     let payload = Node::from(&parsed);
     let at_ms = time(payload.at("timestamp")).map(|at| at.timestamp_millis());
     let Some(message_id) = payload.at("id").text().and_then(|id| MessageId::parse(&id)) else {
-        let is_unreadable = payload.is_there();
+        let is_unreadable = payload.value().is_some_and(|value| !value.is_null());
         let id = RowId::of(&[text]);
         return is_unreadable.then_some(ListedRow { id, at_ms, told: None, is_unreadable });
     };

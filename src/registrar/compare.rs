@@ -1,6 +1,7 @@
 //! What of our webhook is otherwise in a configuration, and the configuration with it put right. Pure.
 //!
-//! Ours are the entries with our URL. Only they are compared: WAHA fills in defaults elsewhere.
+//! Ours are the entries that reach our door and source, whatever else their URL says. Only they are compared: WAHA
+//! fills in defaults elsewhere.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,7 +11,14 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::raw_json::{OddShape, items, member, push, replace, set, without_item};
+use super::reach::is_same_door;
 use super::wanted::{POLICY, WantedWebhook};
+use crate::waha::session_config::HIDDEN;
+
+/// What is shown in the place of what may be anything.
+const FOREIGN: &str = "…";
+/// What WAHA knows as the policy of retries.
+const POLICIES: [&str; 3] = ["linear", "exponential", "constant"];
 
 /// Something that is otherwise than it should be. Says no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +27,13 @@ pub enum Difference {
     Missing(String),
     /// It has so many beside the first: each event comes as often.
     Repeated(usize),
+    /// It goes to the same source at the same door, by another URL.
+    Url {
+        /// The one that it has, without what may be secret.
+        there: String,
+        /// The one that it should have.
+        wanted: String,
+    },
     /// It tells other events.
     Events {
         /// Those that it tells.
@@ -50,6 +65,7 @@ impl Difference {
         match self {
             Self::Missing(_) => "missing",
             Self::Repeated(_) => "repeated",
+            Self::Url { .. } => "url",
             Self::Events { .. } => "events",
             Self::Key { .. } => "key",
             Self::Retries { .. } => "retries",
@@ -63,7 +79,8 @@ impl fmt::Display for Difference {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing(entry) => write!(formatter, "+ {entry}"),
-            Self::Repeated(count) => write!(formatter, "- {count} more with the same URL"),
+            Self::Repeated(count) => write!(formatter, "- {count} more to the same door"),
+            Self::Url { there, wanted } => write!(formatter, "~ url: {there} -> {wanted}"),
             Self::Events { there, wanted } => {
                 write!(formatter, "~ events: {} -> {}", list(there), list(wanted))
             }
@@ -113,12 +130,24 @@ impl<'a> Entries<'a> {
     }
 }
 
-/// Whether an entry goes to this URL, in whichever spelling.
+/// Whether an entry reaches the door and source of this URL, in whichever spelling.
 fn is_at(entry: &str, url: &Url) -> bool {
     // Alone: elsewhere in it there may be what no parser takes, as a number that nothing holds.
     let told = member(entry, "url").ok().flatten();
     let told: Option<String> = told.and_then(|told| serde_json::from_str(told).ok());
-    told.and_then(|told| Url::parse(&told).ok()).as_ref() == Some(url)
+    told.and_then(|told| Url::parse(&told).ok()).is_some_and(|told| is_same_door(&told, url))
+}
+
+/// A URL without what may be secret in it.
+fn shown(mut url: Url) -> String {
+    let has_user = !url.username().is_empty() || url.password().is_some();
+    // Nothing of it can fail with http and https.
+    let _ =
+        url.set_password(None).and_then(|()| url.set_username(if has_user { HIDDEN } else { "" }));
+    let (has_query, has_fragment) = (url.query().is_some(), url.fragment().is_some());
+    url.set_query(has_query.then_some(HIDDEN));
+    url.set_fragment(has_fragment.then_some(HIDDEN));
+    url.to_string()
 }
 
 /// The parts of an entry that are compared, each read alone; one that can't be read is null.
@@ -127,7 +156,7 @@ fn value(entry: &str) -> Value {
         let text = member(entry, name).ok().flatten()?;
         Some((name.to_owned(), serde_json::from_str(text).ok()?))
     };
-    Value::Object(["events", "hmac", "retries"].into_iter().filter_map(part).collect())
+    Value::Object(["url", "events", "hmac", "retries"].into_iter().filter_map(part).collect())
 }
 
 /// What was found in a configuration.
@@ -159,6 +188,11 @@ pub(super) fn compare(
 
 fn of_entry(entry: &Value, wanted: &WantedWebhook, key: Option<&SecretString>) -> Vec<Difference> {
     let mut differences = Vec::new();
+    let told = entry["url"].as_str().and_then(|told| Url::parse(told).ok());
+    if let Some(told) = told.filter(|told| *told != wanted.url) {
+        let wanted = wanted.url.to_string();
+        differences.push(Difference::Url { there: shown(told), wanted });
+    }
     let told = entry["events"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let there: Vec<String> = told.map(str::to_owned).collect();
     if as_set(&there) != as_set(&wanted.events) {
@@ -173,10 +207,25 @@ fn of_entry(entry: &Value, wanted: &WantedWebhook, key: Option<&SecretString>) -
         && retries["delaySeconds"] == wanted.retry_delay_s
         && retries["attempts"] == wanted.retry_attempts;
     if !is_right {
-        let there = (!retries.is_null()).then(|| retries.to_string());
+        let there = (!retries.is_null()).then(|| known_retries(retries));
         differences.push(Difference::Retries { there, wanted: wanted.retries_shown() });
     }
     differences
+}
+
+/// What is there of retries, without what WAHA does not know, which may be anything.
+fn known_retries(retries: &Value) -> String {
+    let Some(members) = retries.as_object() else { return FOREIGN.to_owned() };
+    let known = members.iter().map(|(name, value)| {
+        let is_known = match name.as_str() {
+            "policy" => value.as_str().is_some_and(|word| POLICIES.contains(&word)),
+            "delaySeconds" | "attempts" => value.is_number(),
+            _ => return FOREIGN.to_owned(),
+        };
+        let value = if is_known { value.to_string() } else { FOREIGN.to_owned() };
+        format!("\"{name}\":{value}")
+    });
+    format!("{{{}}}", known.collect::<Vec<_>>().join(","))
 }
 
 fn as_set(names: &[String]) -> BTreeSet<&str> {
@@ -213,6 +262,9 @@ fn mended(
     let mut mended = entry.to_owned();
     for difference in of_entry(&value(entry), wanted, key) {
         mended = match difference {
+            Difference::Url { wanted, .. } => {
+                set(&mended, &["url"], &Value::from(wanted).to_string())?
+            }
             Difference::Events { wanted, .. } => set(&mended, &["events"], &list(&wanted))?,
             Difference::Key { .. } => {
                 let key = key.map(ExposeSecret::expose_secret).unwrap_or_default();
@@ -234,7 +286,7 @@ fn with_retries(entry: &str, wanted: &WantedWebhook) -> Result<String, OddShape>
     set(&entry, &["retries", "attempts"], &wanted.retry_attempts.to_string())
 }
 
-/// The configuration without entries that go to a URL; none if there are none.
+/// The configuration without entries that reach the door and source of a URL; none if there are none.
 pub(super) fn unregistered(config: Option<&str>, url: &Url) -> Result<Option<String>, OddShape> {
     let Some(config) = config else { return Ok(None) };
     let entries = Entries::of(config, url)?;
@@ -327,6 +379,40 @@ mod tests {
             assert_eq!(names(Some(&after)), Vec::<&str>::new(), "{after}");
         }
         assert!(compare(Some("[]"), &wanted(), None).is_err());
+    }
+
+    /// Else a second one would be added, and each event come twice.
+    #[test]
+    fn ours_by_another_url_is_put_right_and_taken_out_as_ours() {
+        for odd in ["?x=1", "#top", "?token=the-secret-key#a"] {
+            let before =
+                config(&OURS.replace("/webhooks/default", &format!("/webhooks/default{odd}")));
+            assert_eq!(names(Some(&before)), ["url"], "{odd}");
+            let after = registered(Some(&before), &wanted(), Some(&key())).unwrap();
+            assert_eq!(after, config(OURS), "{odd}");
+            assert!(unregistered(Some(&before), &URL.parse().unwrap()).unwrap().is_some(), "{odd}");
+        }
+        let before = config(&OURS.replace("ingest:8080", "user:the-secret-key@ingest:8080"));
+        let found = compare(Some(&before), &wanted(), Some(&key())).unwrap().differences;
+        let shown: String = found.iter().map(ToString::to_string).collect();
+        assert!(shown.contains("://***@ingest:8080/") && !shown.contains("secret"), "{shown}");
+        let twice = config(&format!("{}, {OURS}", OURS.replace("/default", "/default?x=1")));
+        assert_eq!(names(Some(&twice)), ["url", "repeated"]);
+        assert_eq!(registered(Some(&twice), &wanted(), Some(&key())).unwrap(), config(OURS));
+    }
+
+    #[test]
+    fn of_retries_only_what_waha_knows_is_shown() {
+        let retries =
+            serde_json::json!({ "policy": "linear", "attempts": 3, "delaySeconds": "S1", "S2": 1 });
+        let shown = known_retries(&retries);
+        assert!(
+            shown.contains("\"policy\":\"linear\"") && shown.contains("\"attempts\":3"),
+            "{shown}"
+        );
+        assert!(!shown.contains("S1") && !shown.contains("S2"), "{shown}");
+        assert!(!known_retries(&serde_json::json!({ "policy": "S1" })).contains("S1"));
+        assert_eq!(known_retries(&serde_json::json!("S1")), FOREIGN);
     }
 
     #[test]

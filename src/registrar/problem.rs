@@ -70,6 +70,19 @@ impl RegistrarProblem {
         }
     }
 
+    /// Whether the session may start anew all the same: WAHA may have begun before it failed.
+    pub fn may_have_begun(&self) -> bool {
+        match self {
+            Self::Waha(_) | Self::NotKept => true,
+            Self::Scope
+            | Self::Refused
+            | Self::Unreachable(_)
+            | Self::Global
+            | Self::OtherWorker(_)
+            | Self::OddShape(_) => false,
+        }
+    }
+
     /// As rows say it.
     pub fn reason(&self) -> &'static str {
         match self {

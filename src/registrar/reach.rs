@@ -1,7 +1,9 @@
-//! Whether WAHA can reach the door at a URL, as far as that can be known from here. Pure.
+//! Whether WAHA can reach the door at a URL, as far as that can be known from here, and whether two URLs lead to the
+//! same source at it. Pure.
 
 use std::net::IpAddr;
 
+use percent_encoding::percent_decode_str;
 use reqwest::Url;
 
 /// Why WAHA can't reach the door there, whatever the network is like.
@@ -27,16 +29,20 @@ pub enum Unreachable {
     Private,
 }
 
-/// Refuses a door's URL that this WAHA can't use.
-pub fn check_reach(door: &Url, waha: &Url) -> Result<(), Unreachable> {
-    let (host, waha_host) = (host(door), host(waha));
-    let (address, waha_address) = (address(&host), address(&waha_host));
-    if address.is_some_and(|address| address.is_unspecified()) {
+/// Refuses a door's URL that no WAHA can use.
+pub fn check_url(door: &Url) -> Result<(), Unreachable> {
+    let host = host(door);
+    if address(&host).is_some_and(|address| address.is_unspecified()) {
         return Err(Unreachable::Unspecified);
     }
-    if host.contains('_') {
-        return Err(Unreachable::Underscore);
-    }
+    if host.contains('_') { Err(Unreachable::Underscore) } else { Ok(()) }
+}
+
+/// Refuses a door's URL that this WAHA can't use.
+pub fn check_reach(door: &Url, waha: &Url) -> Result<(), Unreachable> {
+    check_url(door)?;
+    let (host, waha_host) = (host(door), host(waha));
+    let (address, waha_address) = (address(&host), address(&waha_host));
     if host == waha_host && door.port_or_known_default() == waha.port_or_known_default() {
         return Err(Unreachable::WahaItself);
     }
@@ -49,6 +55,16 @@ pub fn check_reach(door: &Url, waha: &Url) -> Result<(), Unreachable> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether two URLs lead to the same source at the same door. What the door does not read is left out of account: the
+/// user, the query and the fragment, and in which way the path is escaped.
+pub(super) fn is_same_door(one: &Url, other: &Url) -> bool {
+    let place = |url: &Url| {
+        let path = percent_decode_str(url.path()).decode_utf8_lossy().into_owned();
+        (url.scheme().to_owned(), host(url), url.port_or_known_default(), path)
+    };
+    place(one) == place(other)
 }
 
 /// Without the brackets of IPv6.
@@ -92,12 +108,36 @@ mod tests {
             ("http://127.0.0.1:8080/webhooks/a", "https://waha.example", Unreachable::Loopback),
             ("http://[::1]:8080/webhooks/a", "http://10.0.0.5:3000", Unreachable::Loopback),
             ("http://0.0.0.0:8080/webhooks/a", "http://waha:3000", Unreachable::Unspecified),
+            ("http://0:8080/webhooks/a", "http://waha:3000", Unreachable::Unspecified),
             ("http://waha_ingest:8080/webhooks/a", "http://waha:3000", Unreachable::Underscore),
             ("http://waha:3000/webhooks/a", "http://waha:3000", Unreachable::WahaItself),
             ("http://10.0.0.9:8080/webhooks/a", "https://203.0.113.7", Unreachable::Private),
         ];
         for (door, waha, expected) in cases {
             assert_eq!(check(door, waha), Err(expected), "{door} {waha}");
+        }
+    }
+
+    #[test]
+    fn what_the_door_does_not_read_makes_no_other_door() {
+        let door = "http://ingest:8080/webhooks/a".parse().unwrap();
+        let is_same = |url: &str| is_same_door(&url.parse().unwrap(), &door);
+        for same in [
+            "http://ingest:8080/webhooks/a?x=1",
+            "http://ingest:8080/webhooks/a#top",
+            "http://user:word@INGEST.:8080/webhooks/a?",
+            "http://ingest:8080/webhooks/%61",
+        ] {
+            assert!(is_same(same), "{same}");
+        }
+        for other in [
+            "https://ingest:8080/webhooks/a",
+            "http://ingest/webhooks/a",
+            "http://ingest:8080/webhooks/a/",
+            "http://ingest:8080/webhooks/b",
+            "http://crm:8080/webhooks/a",
+        ] {
+            assert!(!is_same(other), "{other}");
         }
     }
 

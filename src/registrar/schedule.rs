@@ -3,20 +3,22 @@
 //!
 //! Invariant: what is otherwise is put right once it has been so for five minutes, so a new key reaches every door
 //! before WAHA signs with it; and not again within the hour, so two programs that disagree don't keep sessions from
-//! working.
+//! working. Of a source one session at a time is put right, of all workers together: the next only when it works
+//! again, or after a minute. Sources are looked at side by side: a WAHA that does not answer holds up no other.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use super::problem::RegistrarProblem;
 use super::sessions::{Registrar, SessionRegistration, Surroundings};
 use super::wanted::Manage;
 use crate::clock::Clock;
-use crate::store::operations::registrations::RegistrationNote;
+use crate::store::operations::registrations::{RegistrationNote, RegistrationTurn};
 use crate::store::{Store, StoreError};
 
 /// How often it is looked at.
@@ -25,6 +27,8 @@ const EVERY: Duration = Duration::from_mins(10);
 const AGAIN: Duration = Duration::from_mins(1);
 /// For how long it has to be otherwise before it is put right: mounted keys reach doors within a minute or two.
 const SETTLED: TimeDelta = TimeDelta::minutes(5);
+/// After this a worker that was putting a session right is taken for gone: longer than reading, changing and waiting.
+const TURN: TimeDelta = TimeDelta::minutes(4);
 /// After this it is put right once more.
 const RETRY: TimeDelta = TimeDelta::hours(1);
 
@@ -65,14 +69,16 @@ impl Registering {
     async fn check_all(&self) -> bool {
         let sources = self.registrars.iter().map(|it| it.source().to_owned()).collect::<Vec<_>>();
         let mut has_answered = self.store.forget_registrations_but(&sources).await.is_ok();
-        for registrar in &self.registrars {
-            if let Err(error) = self.check(registrar).await {
+        let checks = self.registrars.iter().map(async |registrar| {
+            let checked = self.check(registrar).await;
+            if let Err(error) = &checked {
                 // The client reports an outage of WAHA, the worker one of the database.
                 let source = registrar.source();
                 tracing::debug!(webhook.source = source, error = %error, "can't look at webhooks");
-                has_answered = false;
             }
-        }
+            checked.is_ok()
+        });
+        has_answered &= join_all(checks).await.into_iter().all(|is_ok| is_ok);
         has_answered
     }
 
@@ -98,12 +104,19 @@ impl Registering {
         around: &Surroundings,
     ) -> Result<(), RegisteringError> {
         let (source, name, now) = (registrar.source(), &session.session, self.clock.now());
-        let is_ours = self.store.claim_registration(source, name, now - SETTLED, now - RETRY);
-        if !is_ours.await? {
+        let turn = RegistrationTurn {
+            settled_before: now - SETTLED,
+            tried_before: now - RETRY,
+            free_before: now - TURN,
+        };
+        if !self.store.claim_registration(source, name, turn).await? {
             return Ok(());
         }
         let done = registrar.register(session, around).await;
         log_end(source, &done);
+        if done.as_ref().err().is_none_or(RegistrarProblem::may_have_begun) {
+            registrar.wait_for_start(session).await;
+        }
         let reason = done.as_ref().err().map(RegistrarProblem::reason);
         self.store.note_registration_problem(source, name, reason).await?;
         if done.is_ok() {

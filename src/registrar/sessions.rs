@@ -1,22 +1,34 @@
 //! Reads and changes the configurations of a source's sessions.
 
+use std::time::Duration;
+
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::{Instant, sleep};
 
 use super::compare::{Comparison, Difference, compare, registered, unregistered};
 use super::problem::RegistrarProblem;
-use super::reach::check_reach;
+use super::reach::{check_reach, is_same_door};
 use super::wanted::{Manage, RegistrarOptions};
 use crate::store::operations::registrations::RegistrationState;
 use crate::waha_api::{ConfiguredSession, WahaApi, WahaError};
 
 /// A session that has not to start anew when its configuration changes.
 const STOPPED: &str = "STOPPED";
+/// One that works.
+const WORKING: &str = "WORKING";
+/// One that does not yet.
+const STARTING: &str = "STARTING";
+/// How long one that starts anew is waited for before the next one may.
+const START_MAX: Duration = Duration::from_mins(1);
+/// How often it is looked whether it works again.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Looks after our webhook in one WAHA.
 pub struct Registrar {
     api: WahaApi,
     options: RegistrarOptions,
+    start_max: Duration,
 }
 
 /// What a session's registration depends on beside its configuration.
@@ -61,7 +73,12 @@ impl SessionRegistration {
 impl Registrar {
     /// One that asks this WAHA.
     pub fn new(api: WahaApi, options: RegistrarOptions) -> Self {
-        Self { api, options }
+        Self { api, options, start_max: START_MAX }
+    }
+
+    /// The same that waits otherwise than a minute for a session that starts anew.
+    pub fn with_start_max(self, start_max: Duration) -> Self {
+        Self { start_max, ..self }
     }
 
     /// Its source.
@@ -138,6 +155,20 @@ impl Registrar {
         Ok(comparison.differences)
     }
 
+    /// Waits until a session that may just have started anew works again, or stands as it stood before, but for a minute
+    /// at most: at any time one session of a source is kept from WhatsApp by us.
+    pub async fn wait_for_start(&self, session: &SessionRegistration) {
+        let until = Instant::now() + self.start_max;
+        while session.is_running() && Instant::now() < until {
+            // Not at once: a WAHA may say for a moment what was before.
+            sleep(LOOK_EVERY).await;
+            let found = self.api.configured_session(&session.session).await;
+            if found.is_ok_and(|found| has_started(&session.status, &found.status)) {
+                return;
+            }
+        }
+    }
+
     /// Takes webhooks that go to a URL out of a session's configuration. False if there are none.
     pub async fn unregister(
         &self,
@@ -199,7 +230,8 @@ impl Registrar {
 
     /// Whether WAHA's environment has our URL; none if that can't be seen.
     fn is_global(&self, around: &Surroundings) -> Option<bool> {
-        let is_ours = |url: &String| Url::parse(url).is_ok_and(|url| url == *self.url());
+        let is_ours =
+            |url: &String| Url::parse(url).is_ok_and(|url| is_same_door(&url, self.url()));
         Some(around.global_urls.as_ref()?.iter().any(is_ours))
     }
 }
@@ -219,6 +251,11 @@ fn judged(
     }
     let is_right = differences.is_empty();
     (if is_right { RegistrationState::Registered } else { RegistrationState::Differs }, differences)
+}
+
+/// Whether a session is at least as it was before it started anew.
+fn has_started(before: &str, now: &str) -> bool {
+    now == WORKING || (before != WORKING && ![STARTING, STOPPED, ""].contains(&now))
 }
 
 fn config_of(session: &ConfiguredSession) -> Option<&str> {
@@ -247,6 +284,13 @@ mod tests {
         assert_eq!(state(Vec::new(), None), RegistrationState::Registered);
         let twice = judged(Vec::new(), Some(true));
         assert_eq!(twice, (RegistrationState::Differs, vec![Difference::Global]));
+    }
+
+    #[test]
+    fn a_session_has_started_when_it_works_or_is_as_it_was() {
+        assert!(has_started(WORKING, WORKING) && has_started("FAILED", WORKING));
+        assert!(!has_started(WORKING, STARTING) && !has_started(WORKING, "SCAN_QR_CODE"));
+        assert!(has_started("SCAN_QR_CODE", "SCAN_QR_CODE") && !has_started("FAILED", STARTING));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! believed from a trusted proxy only, because anybody can write one.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
@@ -63,8 +63,12 @@ pub fn sender(peer: IpAddr, headers: &HeaderMap, trusted_proxies: &[IpNet]) -> C
     peer.into()
 }
 
+/// Some proxies write the port behind it, and IPv6 in brackets.
 fn read_address(entry: &[u8]) -> Option<IpAddr> {
-    std::str::from_utf8(entry).ok()?.trim().parse().ok()
+    let text = std::str::from_utf8(entry).ok()?.trim();
+    let with_port = || text.parse().ok().map(|address: SocketAddr| address.ip());
+    let in_brackets = || text.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok();
+    text.parse().ok().or_else(with_port).or_else(|| in_brackets().map(IpAddr::V6))
 }
 
 #[cfg(test)]
@@ -95,6 +99,22 @@ mod tests {
         assert_eq!(sender_of("10.0.0.1", &["198.51.100.7"]), address("198.51.100.7"));
         assert_eq!(sender_of("10.0.0.1", &[]), address("10.0.0.1"));
         assert_eq!(sender_of("::ffff:10.0.0.1", &["198.51.100.7"]), address("198.51.100.7"));
+    }
+
+    #[test]
+    fn a_port_behind_an_address_is_left_out() {
+        for (entry, expected) in [
+            ("198.51.100.7:1234", "198.51.100.7"),
+            ("[2001:db8::1]:1234", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("198.51.100.7:1234, 10.1.1.1:80", "198.51.100.7"),
+        ] {
+            assert_eq!(sender_of("10.0.0.1", &[entry]), address(expected), "{entry}");
+        }
+        for unreadable in ["198.51.100.7:", "198.51.100.7:99999", "[198.51.100.7]:1", "[::1"] {
+            assert_eq!(sender_of("10.0.0.1", &[unreadable]), address("10.0.0.1"), "{unreadable}");
+        }
     }
 
     #[test]

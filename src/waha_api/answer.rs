@@ -61,9 +61,11 @@ impl Body<'_> {
             WahaError::NotFound(Missing::File)
         } else if message == "Message not found" {
             WahaError::NotFound(Missing::Message)
-        } else if message.starts_with("We didn't find a session") || message == "Session not found"
-        {
+        } else if message.starts_with("We didn't find a session") {
+            // It says so of one that does not run as well.
             WahaError::NotReady
+        } else if message == "Session not found" {
+            WahaError::NoSession
         } else if message.starts_with("Cannot ") {
             WahaError::Unsupported
         } else {
@@ -107,6 +109,7 @@ mod tests {
             (404, not_found("Message not found"), "message_unknown"),
             (404, r#"{"error":{"code":404,"key":"FILE_NOT_FOUND"}}"#.to_owned(), "expired"),
             (404, not_found("Cannot GET /api/sales/lids"), "unsupported"),
+            (404, not_found("Session not found"), "session_unknown"),
             (
                 404,
                 not_found("We didn't find a session with name 's'.\\nPlease"),

@@ -1,6 +1,6 @@
 //! How anything is asked: within the budget, while the circuit is closed, with a bound for time and bytes.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::{RequestBuilder, Response, StatusCode, Url};
 use secrecy::ExposeSecret;
@@ -17,6 +17,8 @@ const KEY_HEADER: &str = "X-Api-Key";
 const LOADING_TIMEOUT: Duration = Duration::from_secs(180);
 /// How long a call may take that WAHA answers from what it has: browsers list large chats for minutes.
 const READING_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long a light call may take: WAHA answers it without an engine, or from the little that one has at hand.
+pub(super) const LIGHT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest answer that is read: a message with the engine's own form, thumbnails included.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 /// Largest answer that is read to know why something failed.
@@ -59,6 +61,17 @@ impl WahaApi {
         self.get(session, url, READING_TIMEOUT).await
     }
 
+    /// The same of something light.
+    pub(super) async fn get_light(
+        &self,
+        session: &str,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<Option<Vec<u8>>, WahaError> {
+        let url = self.url(path, query);
+        self.get(session, url, LIGHT_TIMEOUT).await
+    }
+
     async fn get(
         &self,
         session: &str,
@@ -69,8 +82,16 @@ impl WahaApi {
         loop {
             self.take_budget(session).await;
             let request = self.calls.get(url.clone()).timeout(timeout);
-            match self.send_and_read(request).await {
-                Err(WahaError::Away(_) | WahaError::Broken(_)) if tries < TRIES_MAX => tries += 1,
+            let begun = Instant::now();
+            let ended = self.send_and_read(request).await;
+            // What took all its time was no connection that WAHA closed: another try would take as long again.
+            let was_closed = begun.elapsed() < timeout;
+            match ended {
+                Err(WahaError::Away(_) | WahaError::Broken(_))
+                    if was_closed && tries < TRIES_MAX =>
+                {
+                    tries += 1;
+                }
                 ended => return ended,
             }
         }
@@ -79,7 +100,7 @@ impl WahaApi {
     /// Asks for what WAHA tells without its key. That it refuses says nothing of the API, so it is not asked less.
     pub(super) async fn get_open(&self, path: &[&str]) -> Result<Vec<u8>, WahaError> {
         self.breaker.permit().map_err(WahaError::Resting)?;
-        let request = self.calls.get(self.url(path, &[])).timeout(READING_TIMEOUT);
+        let request = self.calls.get(self.url(path, &[])).timeout(LIGHT_TIMEOUT);
         let answer = checked(request.send().await).await?;
         read(answer, ANSWER_BYTES_MAX).await?.ok_or(WahaError::TooLong)
     }

@@ -31,6 +31,9 @@ pub enum WahaError {
     /// The session does not run, or is not `WORKING`.
     #[error("the session is not working in WAHA")]
     NotReady,
+    /// It has none of this name: it was deleted, or renamed.
+    #[error("WAHA has no session of this name any more")]
+    NoSession,
     /// It does not know the key.
     #[error("WAHA answered 401: the api_key of the source is not its own")]
     Unauthorized,
@@ -47,7 +50,7 @@ pub enum WahaError {
     #[error("WAHA answered {0}")]
     Failed(u16),
     /// Its answer was not read to its end, because it is longer than anything should be.
-    #[error("WAHA's answer is longer than 16 MiB")]
+    #[error("WAHA's answer is longer than what is read of one: 16 MiB, of sessions 128 MiB")]
     TooLong,
     /// It answered what it should not: a redirect, text that is no JSON.
     #[error("WAHA's answer can't be used: {0}")]
@@ -82,6 +85,8 @@ impl WahaError {
             Self::Resting(_) | Self::Away(_) | Self::Unauthorized => Verdict::Wait,
             Self::Busy(_)
             | Self::NotReady
+            // Somebody may make it again.
+            | Self::NoSession
             | Self::Broken(_)
             | Self::Failed(_)
             | Self::Unusable(_)
@@ -92,12 +97,18 @@ impl WahaError {
         }
     }
 
+    /// Whether nobody answered, rather than with an error.
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self, Self::Resting(_) | Self::Away(_) | Self::Broken(_))
+    }
+
     /// As metrics and rows say it.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Resting(_) | Self::Away(_) => "waha_away",
             Self::Busy(_) => "waha_busy",
             Self::NotReady => "session_not_working",
+            Self::NoSession => "session_unknown",
             Self::Unauthorized => "key_refused",
             Self::Forbidden => "key_forbidden",
             Self::NotFound(Missing::File) => "expired",

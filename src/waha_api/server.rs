@@ -23,13 +23,13 @@ pub struct ServerVersion {
 impl WahaApi {
     /// Its release and its worker. Any key may ask.
     pub async fn server_version(&self) -> Result<ServerVersion, WahaError> {
-        let body = self.get_reading("", &["api", "server", "version"], &[]).await?;
+        let body = self.get_light("", &["api", "server", "version"], &[]).await?;
         read(&body.unwrap_or_default(), version_of)
     }
 
     /// Where the webhook of WAHA's environment goes, if there is one; it comes on top of those of each session.
     pub async fn global_webhook_urls(&self) -> Result<Vec<String>, WahaError> {
-        let body = self.get_reading("", &["api", "server", "environment"], &[]).await?;
+        let body = self.get_light("", &["api", "server", "environment"], &[]).await?;
         read(&body.unwrap_or_default(), urls_of)
     }
 }

@@ -13,11 +13,10 @@ use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::value::RawValue;
 
+use super::call::LIGHT_TIMEOUT;
 use super::{WahaApi, WahaError};
 use crate::waha::raw_object::members;
 
-/// How long reading may take.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a change may take: WAHA stops the session, writes, and starts it.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Whose budget a call about all sessions uses.
@@ -117,7 +116,7 @@ impl WahaApi {
 
     async fn read_text(&self, session: &str, url: Url) -> Result<String, WahaError> {
         self.take_budget(session).await;
-        let request = self.calls.get(url).timeout(READ_TIMEOUT);
+        let request = self.calls.get(url).timeout(LIGHT_TIMEOUT);
         let body = self.send_and_read_up_to(request, SESSIONS_BYTES_MAX).await?;
         // Nothing at all is WAHA's null.
         let body = body.ok_or(WahaError::NotReady)?;

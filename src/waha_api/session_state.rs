@@ -38,14 +38,14 @@ pub enum EngineState {
 impl WahaApi {
     /// A session as WAHA itself sees it.
     pub async fn session_state(&self, session: &str) -> Result<SessionState, WahaError> {
-        let body = self.get_reading(session, &["api", "sessions", session], &[]).await?;
+        let body = self.get_light(session, &["api", "sessions", session], &[]).await?;
         let body = body.ok_or(WahaError::NotReady)?;
         read(&body, state_of)
     }
 
     /// When this WAHA started, in Unix milliseconds: another one means that what it had in memory is lost.
     pub async fn started_at_ms(&self) -> Result<i64, WahaError> {
-        let body = self.get_reading("", &["api", "server", "status"], &[]).await?;
+        let body = self.get_light("", &["api", "server", "status"], &[]).await?;
         let started = read(&body.unwrap_or_default(), |node| node.at("startTimestamp").int())?;
         started.ok_or(WahaError::Unusable("it tells no startTimestamp"))
     }

@@ -3,17 +3,14 @@
 //! WAHA answers with the keys that sign webhooks and the passwords of proxies in the clear; they are left out here,
 //! and go no further ([`SafeConfig`]).
 
-use std::time::Duration;
-
 use serde_json::value::RawValue;
 
+use super::call::LIGHT_TIMEOUT;
 use super::session_config::{NAME_BYTES_MAX, SESSIONS_BYTES_MAX, is_word};
 use super::{WahaApi, WahaError};
 use crate::waha::json::{self, Node};
 use crate::waha::session_config::SafeConfig;
 
-/// How long a light call may take.
-const TIMEOUT: Duration = Duration::from_secs(30);
 /// Whose budget a call about all sessions uses.
 const ALL: &str = "";
 /// Longest list that is read.
@@ -39,7 +36,7 @@ impl WahaApi {
     pub async fn sessions(&self) -> Result<Vec<ListedSession>, WahaError> {
         let url = self.url(&["api", "sessions"], &[("all", "true")]);
         self.take_budget(ALL).await;
-        let request = self.calls.get(url).timeout(TIMEOUT);
+        let request = self.calls.get(url).timeout(LIGHT_TIMEOUT);
         let body = self.send_and_read_up_to(request, SESSIONS_BYTES_MAX).await?;
         let body = body.unwrap_or_default();
         listed(&json::storable(&body))

@@ -1,4 +1,10 @@
 //! What follows from one finding after the other: when trouble is believed, and what is done about it. Pure.
+//!
+//! Trouble has a kind, and may change it: a session that is dead in one look and whose webhooks do not arrive in the
+//! next has been in trouble since the first. It is told by another kind once that was found twice in a row. What
+//! nobody could find out interrupts nothing. One look that finds it well ends it: a session that comes back by itself
+//! again and again is told of each time and never started anew, because that would interrupt what reconnects; what it
+//! missed is compared with WAHA's list.
 
 use std::time::Duration;
 
@@ -43,9 +49,9 @@ pub(super) fn follow(
     if finding.verdict == WatchVerdict::Unknown || !is_believed {
         return Step { row, is_told: false, is_over: false, remedies: Vec::new() };
     }
-    let name = finding.verdict.name();
-    let is_told = before.told.as_deref() != Some(name);
-    row.told = Some(name.to_owned());
+    let kind = kind(before, finding.verdict);
+    let is_told = before.told.as_deref() != Some(kind.name());
+    row.told = Some(kind.name().to_owned());
     if !finding.verdict.is_trouble() {
         row.warned_at = None;
         if finding.verdict == WatchVerdict::Alive && has_rested(&row, now) {
@@ -59,17 +65,44 @@ pub(super) fn follow(
 }
 
 fn found(before: &WatchRow, finding: Finding, now: DateTime<Utc>) -> WatchRow {
-    let is_same = before.verdict == finding.verdict.name();
-    WatchRow {
-        verdict: finding.verdict.name().to_owned(),
-        reason: Some(finding.reason.to_owned()),
-        since_at: if is_same { before.since_at } else { now },
-        times: if is_same { before.times.saturating_add(1) } else { 1 },
-        ..before.clone()
+    let (verdict, reason) = (finding.verdict.name().to_owned(), Some(finding.reason.to_owned()));
+    let found = WatchRow { verdict, reason, ..before.clone() };
+    if finding.verdict == WatchVerdict::Unknown {
+        return found;
+    }
+    let stood = stood(before);
+    let is_trouble = |verdict: WatchVerdict| verdict.is_trouble();
+    let goes_on = stood == Some(finding.verdict)
+        || (finding.verdict.is_trouble() && stood.is_some_and(is_trouble));
+    if goes_on {
+        WatchRow { times: before.times.saturating_add(1), ..found }
+    } else {
+        WatchRow { since_at: now, times: 1, ..found }
     }
 }
 
-/// Those that are due; the row says that they were done.
+/// What was found last; where that is not known, what was believed then.
+fn stood(before: &WatchRow) -> Option<WatchVerdict> {
+    let last = WatchVerdict::parse(&before.verdict).filter(|it| *it != WatchVerdict::Unknown);
+    last.or_else(|| told(before))
+}
+
+fn told(row: &WatchRow) -> Option<WatchVerdict> {
+    row.told.as_deref().and_then(WatchVerdict::parse)
+}
+
+/// What is believed by now. That a session is dead is the surest of what was found of one that was not in trouble
+/// before.
+fn kind(before: &WatchRow, verdict: WatchVerdict) -> WatchVerdict {
+    let (last, told) = (stood(before), told(before).filter(|told| told.is_trouble()));
+    match told {
+        _ if !verdict.is_trouble() || last == Some(verdict) => verdict,
+        Some(told) => told,
+        None => last.filter(|last| *last == WatchVerdict::Dead).unwrap_or(verdict),
+    }
+}
+
+/// Those that are due; the row says that they were done. Of a restart it does not: that has to wait for its turn.
 fn remedies(
     row: &mut WatchRow,
     verdict: WatchVerdict,
@@ -86,8 +119,6 @@ fn remedies(
         due.push(ProbeKind::Warn);
     }
     if options.remedies.restart && is_restart_due(row, verdict, options, now) {
-        row.restarted_at = Some(now);
-        row.restarts = row.restarts.saturating_add(1);
         due.push(ProbeKind::Restart);
     }
     due
@@ -102,7 +133,8 @@ fn is_reconcile_due(row: &WatchRow, verdict: WatchVerdict, now: DateTime<Utc>) -
     }
 }
 
-/// Only a dead one: where webhooks do not arrive, the session works.
+/// Only one that is believed to be dead: where webhooks do not arrive, the session works. One that WAHA refused counts
+/// as none, but waits as after the first.
 fn is_restart_due(
     row: &WatchRow,
     verdict: WatchVerdict,
@@ -110,12 +142,13 @@ fn is_restart_due(
     now: DateTime<Utc>,
 ) -> bool {
     let is_over = |since: DateTime<Utc>, least: TimeDelta| now - since >= least;
-    verdict == WatchVerdict::Dead
+    let is_dead = [Some(verdict), told(row)] == [Some(WatchVerdict::Dead); 2];
+    is_dead
         && is_over(row.since_at, delta(options.restart_after))
         && row.restarted_at.is_none_or(|at| is_over(at, wait(row.restarts, options)))
 }
 
-/// How long the next restart waits, after so many.
+/// How long the next restart waits, after so many that WAHA took.
 fn wait(restarts: i32, options: &WatchdogOptions) -> TimeDelta {
     let doublings = u32::try_from(restarts - 1).unwrap_or_default().min(DOUBLINGS_MAX);
     (delta(options.restart_wait) * 2_i32.pow(doublings)).min(RESTART_WAIT_MAX)
@@ -180,6 +213,16 @@ mod tests {
         verdicts: impl IntoIterator<Item = WatchVerdict>,
         options: WatchdogOptions,
     ) -> Vec<(i64, &'static str)> {
+        follow_where(row, verdicts, options, true)
+    }
+
+    /// The same where WAHA takes restarts, or refuses them.
+    fn follow_where(
+        row: &mut WatchRow,
+        verdicts: impl IntoIterator<Item = WatchVerdict>,
+        options: WatchdogOptions,
+        is_taken: bool,
+    ) -> Vec<(i64, &'static str)> {
         let mut done = Vec::new();
         for (minute, verdict) in (1..).zip(verdicts) {
             let now = start() + TimeDelta::minutes(minute);
@@ -189,7 +232,12 @@ mod tests {
                 done.push((minute, verdict.name()));
             }
             done.extend(step.remedies.iter().map(|remedy| (minute, remedy.name())));
+            let is_restarted = step.remedies.contains(&ProbeKind::Restart);
             *row = step.row;
+            if is_restarted {
+                row.restarted_at = Some(now);
+                row.restarts += i32::from(is_taken);
+            }
         }
         done
     }
@@ -197,7 +245,7 @@ mod tests {
     #[test]
     fn what_is_found_once_is_no_trouble() {
         let mut row = row();
-        let flapping = [V::Dead, V::Alive, V::Dead, V::Alive, V::Deaf, V::Dead];
+        let flapping = [V::Dead, V::Alive, V::Dead, V::Alive, V::Deaf, V::Alive, V::Dead];
         assert_eq!(follow_all(&mut row, flapping, options(ALL)), []);
         assert_eq!(row.warned_at, None);
     }
@@ -217,6 +265,42 @@ mod tests {
         ];
         assert_eq!(done, expected);
         assert_eq!(row.restarts, 3);
+    }
+
+    #[test]
+    fn what_waha_refuses_is_tried_each_hour_and_counts_as_none() {
+        let mut row = row();
+        let dead = std::iter::repeat_n(V::Dead, 200);
+        let done = follow_where(&mut row, dead, options(ALL), false);
+        let tried = done.iter().filter(|(_, what)| *what == "restart");
+        assert_eq!(tried.map(|(minute, _)| *minute).collect::<Vec<_>>(), [11, 71, 131, 191]);
+        assert_eq!(row.restarts, 0);
+    }
+
+    #[test]
+    fn trouble_that_changes_its_kind_keeps_its_beginning() {
+        for kinds in [[V::Dead, V::Deaf], [V::Deaf, V::Dead]] {
+            let mut row = row();
+            let done = follow_all(&mut row, kinds.into_iter().cycle().take(30), options(ALL));
+            assert_eq!(row.since_at, start() + TimeDelta::minutes(1));
+            assert_eq!(row.told.as_deref(), Some("dead"));
+            let of = |what: &str| done.iter().filter(|(_, it)| *it == what).count();
+            assert_eq!((of("warn"), of("restart")), (1, 1), "{done:?}");
+        }
+        let mut row = row();
+        let deaf = std::iter::repeat_n(V::Deaf, 60);
+        let done = follow_all(&mut row, deaf.chain([V::Dead, V::Deaf]), options(ALL));
+        assert!(!done.contains(&(61, "restart")), "once is nothing: {done:?}");
+        let done = follow_all(&mut row, [V::Dead, V::Dead], options(ALL));
+        assert!(done.contains(&(2, "dead")) && row.since_at == start() + TimeDelta::minutes(1));
+    }
+
+    #[test]
+    fn what_is_not_known_in_between_does_not_begin_the_wait_anew() {
+        let mut row = row();
+        let looks = [V::Dead, V::Dead].into_iter().chain([V::Unknown, V::Dead].into_iter().cycle());
+        let done = follow_all(&mut row, looks.take(14), options(ALL));
+        assert!(done.contains(&(12, "restart")), "{done:?}");
     }
 
     #[test]

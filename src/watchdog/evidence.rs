@@ -50,6 +50,8 @@ pub(super) struct Evidence {
     pub(super) newest_at: Option<DateTime<Utc>>,
     /// Whether WAHA failed when it was asked for that.
     pub(super) has_failed: bool,
+    /// Whether WAHA did not answer at all when it was asked about the session.
+    pub(super) is_unanswered: bool,
     /// What WAHA's counter says.
     pub(super) counter: CounterWitness,
     /// Whether nothing came from it for longer than is usual for it.

@@ -5,17 +5,18 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::evidence::{Evidence, ON_ITS_WAY};
 use crate::store::operations::watches::{MessageCounters, ToldMessages, Watch};
 use crate::waha_api::{
-    ALL_CHATS, ConfiguredSession, EmittedCount, EmittedMessages, MessagePage, MessageQuery,
-    WahaApi, WahaError,
+    ALL_CHATS, ConfiguredSession, EmittedCount, EmittedMessages, MessageQuery, WahaApi, WahaError,
 };
 
 /// Messages among which the newest of somebody else is looked for. Rows that lists leave out make pages short.
 const NEWEST: usize = 20;
+/// By so much a message may be ahead of our clock. What is further ahead tells nothing of now: anybody may send it.
+const AHEAD: TimeDelta = TimeDelta::minutes(5);
 /// The status of a session that is asked further.
 const WORKING: &str = "WORKING";
 
@@ -84,41 +85,76 @@ pub(super) async fn ask_further(
     if evidence.status != WORKING || evidence.is_elsewhere {
         return Ok(());
     }
-    let state = api.session_state(session).await?;
+    let state = api.session_state(session).await.inspect_err(|error| {
+        evidence.is_unanswered = error.is_unanswered();
+    })?;
     evidence.engine = state.connection;
+    // Newer than the list of all.
+    if !state.status.is_empty() {
+        evidence.status = state.status;
+    }
+    if evidence.status != WORKING {
+        return Ok(());
+    }
     // Something just came: there is nothing to be found in the store.
     let is_fresh = evidence.heard_at.is_some_and(|heard_at| now - heard_at < ON_ITS_WAY);
     if state.has_store != Some(true) || is_fresh {
         return Ok(());
     }
-    match newest(api, session).await {
+    match newest(api, session, now).await {
         Ok(newest_at) => evidence.newest_at = newest_at,
         // An outage of WAHA, which says nothing of the session.
         Err(error @ (WahaError::Away(_) | WahaError::Resting(_) | WahaError::Unauthorized)) => {
+            evidence.is_unanswered = error.is_unanswered();
             return Err(error);
         }
         // The key may not read, or this engine can't tell.
         Err(WahaError::Forbidden | WahaError::Unsupported | WahaError::NotFound(_)) => {}
-        Err(_) => evidence.has_failed = true,
+        Err(error) => {
+            (evidence.has_failed, evidence.is_unanswered) = (true, error.is_unanswered());
+        }
     }
     Ok(())
 }
 
 /// When the newest message of somebody else was sent that the engine has stored. Own ones are left out: which events
 /// tell them is configured, and NOWEB gave historic ones the time of the request.
-async fn newest(api: &WahaApi, session: &str) -> Result<Option<DateTime<Utc>>, WahaError> {
+async fn newest(
+    api: &WahaApi,
+    session: &str,
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, WahaError> {
+    let until = now + AHEAD;
     let query = MessageQuery {
         session,
         chat: ALL_CHATS,
         from_s: None,
-        until_s: None,
+        until_s: Some(until.timestamp()),
         is_ascending: false,
         offset: 0,
         limit: NEWEST,
     };
-    Ok(newest_of(&api.messages(&query).await?))
+    Ok(newest_until(api.few_messages(&query).await?.sent_by_others(), until))
 }
 
-fn newest_of(page: &MessagePage) -> Option<DateTime<Utc>> {
-    DateTime::from_timestamp(page.sent_by_others().into_iter().max()?, 0)
+/// The newest of some times in Unix seconds, up to one: not every engine listens to that.
+fn newest_until(sent_s: Vec<i64>, until: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let told = sent_s.into_iter().filter(|sent_s| *sent_s <= until.timestamp());
+    DateTime::from_timestamp(told.max()?, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Else one such message would hide for as long that webhooks do not arrive.
+    #[test]
+    fn a_message_of_the_future_hides_no_other() {
+        let at = |sent_s| DateTime::from_timestamp(sent_s, 0);
+        let until = at(1_790_000_300).unwrap();
+        let ahead = 1_790_000_000 + 400 * 86_400;
+        assert_eq!(newest_until(vec![ahead, 1_790_000_000, 5], until), at(1_790_000_000));
+        assert_eq!(newest_until(vec![1_790_000_300], until), at(1_790_000_300));
+        assert_eq!(newest_until(vec![ahead, i64::MAX], until), None);
+    }
 }

@@ -310,3 +310,23 @@ async fn the_least_of_all_numbers_names_nothing() {
         assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
     }
 }
+
+/// PostgreSQL refuses to look for one, whichever filter it is in.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_filter_takes_a_nul() {
+    let (folder, database) = (tempfile::tempdir().unwrap(), Database::create(Kind::Postgres).await);
+    let desk = Desk::open(&folder, &database).await;
+    for query in [
+        "sessions?source=%00",
+        "completeness?session=a%00b",
+        "webhooks?reason=%00",
+        "dead-letters?session=%00",
+        "audit-logs?actor=%00",
+        "messages?q=%00",
+        "changes?session=%00",
+    ] {
+        let answer = desk.get(&format!("api/v1/{query}")).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{query}");
+        assert_eq!(answer.headers()["content-type"], "application/problem+json", "{query}");
+    }
+}

@@ -126,3 +126,86 @@ fn what_is_wrong_with_waha_and_media_is_told_without_secrets() {
         "media.sessions: \"defualt/sales\": no source defualt has an API; these have: default";
     assert!(code == Some(1) && said.contains(told), "{said}");
 }
+
+/// A URL that the door answers 404, or that WAHA refuses, is told before anything is registered.
+#[test]
+fn a_url_of_the_door_that_leads_nowhere_is_told_with_the_right_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |url: &str| {
+        let waha = "[sources.default.waha]\nurl = \"http://127.0.0.1:1\"\n";
+        check(folder.path(), &format!("{waha}webhook_url = \"{url}\"\n")).1
+    };
+    for path in ["/webhooks/default/", "/webhooks", "/webhooks/nosuch", "/webhooks/Default", "/x"] {
+        let said = said(&format!("http://ingest:8080{path}"));
+        assert!(said.contains("webhook_url: must end in /webhooks/default"), "{path}: {said}");
+    }
+    for (url, why) in [
+        ("http://waha_ingest:8080", "underscore"),
+        ("http://0:8080", "none to send to"),
+        ("http://[::]:8080/webhooks/default", "none to send to"),
+    ] {
+        let said = said(url);
+        assert!(said.contains("webhook_url: ") && said.contains(why), "{url}: {said}");
+    }
+    for url in ["http://ingest:8080", "http://ingest/", "https://host/a/b/webhooks/default"] {
+        assert!(!said(url).contains("webhook_url"), "{url}");
+    }
+    // What only this WAHA can't reach is no fault of the URL: `check` says it.
+    let file = "[sources.default.waha]\nurl = \"http://203.0.113.7:3000\"\nwebhook_url = \"http://localhost:8080\"\n";
+    std::fs::write(folder.path().join("waha-ingest.toml"), file).unwrap();
+    let output = run(folder.path(), &[("SOURCES__DEFAULT__HMAC_KEYS", "hush")], &["check"]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    let line = said.lines().find(|line| line.contains("webhook_url")).unwrap();
+    assert!(line.starts_with("FAILED") && line.contains("loopback"), "{said}");
+}
+
+#[test]
+fn events_that_waha_does_not_know_are_told_with_the_nearest() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |events: &str| {
+        let waha = "[sources.default.waha]\nurl = \"http://127.0.0.1:1\"\n";
+        check(folder.path(), &format!("{waha}webhook_events = {events}\n")).1
+    };
+    let wrong = said(r#"["message", "mesage.any", ""]"#);
+    let told = r#"webhook_events: there is no event "mesage.any"; near it: message.any"#;
+    assert!(wrong.contains(told), "{wrong}");
+    for none in ["[]", r#"[""]"#] {
+        let said = said(none);
+        assert!(said.contains("webhook_events: names no event"), "{none}: {said}");
+    }
+    for right in [r#"["*"]"#, r#"["message", "group.v2.participants.join-request"]"#] {
+        assert!(!said(right).contains("webhook_events"), "{right}");
+    }
+}
+
+#[test]
+fn a_file_of_a_key_that_holds_none_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    for (text, problem) in [
+        ("hush-1\nhush-2\n", "has several lines"),
+        ("hush\0hush", "has a character that no key has"),
+        ("\n", "is empty"),
+    ] {
+        std::fs::write(&key, text).unwrap();
+        let waha = "[sources.default.waha]\nurl = \"http://127.0.0.1:1\"\n";
+        let file = format!("{waha}api_key_file = \"{}\"\n", key.display());
+        let (code, said) = check(folder.path(), &file);
+        let told = format!("sources.default.waha.api_key_file: {problem}");
+        assert!(code == Some(1) && said.contains(&told), "{text:?}: {said}");
+        assert!(!said.contains("hush"), "{said}");
+    }
+}
+
+#[test]
+fn a_remedy_that_does_nothing_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let waha = "[sources.default.waha]\nurl = \"http://127.0.0.1:1\"\n";
+    let said = |more: &str| check(folder.path(), &format!("{waha}{more}")).1;
+    let told = "watchdog.remedies: \"reconcile\" does nothing";
+    let off = said("[reconcile]\nenabled = false\n");
+    assert!(off.contains(told), "{off}");
+    assert!(!said("").contains(told));
+    let left_out = "[reconcile]\nenabled = false\n[watchdog]\nremedies = [\"warn\"]\n";
+    assert!(!said(left_out).contains(told));
+}

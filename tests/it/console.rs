@@ -764,3 +764,66 @@ async fn somebody_can_log_in_while_the_tables_are_away() {
     assert_eq!(letters.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(letters.text.contains("the database did not answer"), "{}", letters.text);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_page_and_no_export_takes_a_nul() {
+    desk!(desk);
+    let viewer = Browser::logged_in(&desk.setting, "viewer").await;
+    for path in [
+        "/media?reason=%00",
+        "/completeness?session=%00",
+        "/sessions?session=%00",
+        "/webhooks?session=%00",
+        "/export/sessions?session=%00",
+        "/export/media?reason=%00",
+    ] {
+        assert_eq!(viewer.get(path).await.status, StatusCode::BAD_REQUEST, "{path}");
+    }
+}
+
+/// WAHA's word is not shown as if it were believed.
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_that_the_watchdog_found_in_trouble_come_first() {
+    let (folder, database) = (tempfile::tempdir().unwrap(), Database::create(Kind::Sqlite).await);
+    let desk = Desk::open(&folder, &database).await;
+    for session in ["s1", "s2"] {
+        let body = json!({
+            "id": format!("evt_{session}"), "timestamp": 1_790_000_000_000_i64, "event": "session.status",
+            "session": session, "engine": "NOWEB", "me": { "id": "15550000001@c.us" },
+            "payload": { "status": "WORKING" },
+        });
+        post(&desk.setting, body.to_string()).await;
+    }
+    desk.setting.settled(PATIENCE).await;
+    let found = "INSERT INTO waha_session_watches (session_id, verdict, reason, since_at, times, told, warned_at, \
+                 due_at, lease_number, restarts, updated_at) SELECT id, 'dead', 'engine', updated_at, 2, 'dead', \
+                 updated_at, updated_at, 1, 1, updated_at FROM waha_sessions WHERE name = 's2'";
+    database.connect().await.execute_unprepared(found).await.unwrap();
+    let viewer = Browser::logged_in(&desk.setting, "viewer").await;
+    let all = viewer.shown("/sessions").await.text;
+    let first = all.find("In trouble").expect("a list of them");
+    assert!(first < all.find("/sessions/2\"").unwrap(), "{all}");
+    assert_eq!(all.matches(">dead</span>").count(), 2, "before the list, and in it: {all}");
+    assert!(
+        !all[first..].contains("\"chip good\">WORKING</span> <span class=\"chip bad\">"),
+        "{all}"
+    );
+    for (query, expected) in
+        [("state=trouble", 1), ("state=trouble&session=s1", 0), ("state=WORKING", 2)]
+    {
+        let lines = viewer.shown(&format!("/export/sessions?{query}")).await.text;
+        assert_eq!(lines.lines().count(), expected, "{query}");
+    }
+    let one = viewer.shown("/sessions/2").await.text;
+    assert!(one.contains("<span class=\"chip bad\">dead</span>"), "{one}");
+    let told = desk.json("api/v1/sessions?trouble=true").await;
+    let sessions = told["sessions"].as_array().unwrap();
+    assert_eq!(sessions.len(), 1);
+    let trouble = &sessions[0]["trouble"];
+    assert_eq!((&trouble["verdict"], &trouble["restarts"]), (&json!("dead"), &json!(1)));
+    let told = desk.json("api/v1/sessions?trouble=false").await;
+    assert_eq!(
+        (told["sessions"][0]["name"].as_str(), &told["sessions"][0]["trouble"]),
+        (Some("s1"), &Value::Null)
+    );
+}

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use waha_ingest::registrar::{
     Manage, Registering, Registrar, RegistrarOptions, SigningKey, WantedWebhook,
 };
-use waha_ingest::simulate::api::{Failure, Fault, Oddities, Oddity, Options, Served};
+use waha_ingest::simulate::api::{Failure, Fault, Oddities, Oddity, Options, Served, Time};
 use waha_ingest::simulate::{Engine, Families, Family, Plan};
 use waha_ingest::store::operations::registrations::RegistrationState;
 use waha_ingest::waha_api::{WahaApi, WahaApiOptions};
@@ -23,6 +23,7 @@ use waha_ingest::waha_api::{WahaApi, WahaApiOptions};
 use crate::app::TestApp;
 use crate::cli::run;
 use crate::database::{Kind, on_each_database};
+use crate::process::Setting;
 use crate::wait::wait_for;
 
 on_each_database!(
@@ -68,7 +69,9 @@ fn registrar(waha: &Served, manage: Manage) -> Registrar {
         retry_attempts: 15,
     };
     let key = SigningKey::from(Some(SecretString::from(KEY)));
-    Registrar::new(api.unwrap(), RegistrarOptions { webhook, manage, key })
+    let registrar = Registrar::new(api.unwrap(), RegistrarOptions { webhook, manage, key });
+    // Sessions start when time is advanced, which most tests don't.
+    registrar.with_start_max(Duration::ZERO)
 }
 
 fn registering(app: &TestApp, registrar: Registrar) -> Registering {
@@ -359,7 +362,9 @@ async fn ten_thousand_sessions_are_looked_at_with_one_list() {
 async fn commands_show_register_and_unregister() {
     let folder = tempfile::tempdir().unwrap();
     let api_key = "the-key-of-the-api";
-    let options = Options { api_key: Some(api_key.into()), ..options() };
+    // Sessions start by themselves.
+    let time = Time::Real;
+    let options = Options { api_key: Some(api_key.into()), time, ..options() };
     let waha = Served::start(options).unwrap();
     let url = waha.url();
     let settings = [
@@ -442,4 +447,85 @@ fn said(
         assert!(!text.contains(secret) && !words.contains(secret), "{secret}: {text}{words}");
     }
     (output.status.code(), text, words)
+}
+
+on_each_database!(one_session_of_a_source_starts_at_a_time);
+
+async fn one_session_of_a_source_starts_at_a_time(kind: Kind) {
+    let (app, waha) = (TestApp::start(kind).await, Served::start(options()).unwrap());
+    for session in &SESSIONS[..2] {
+        spoil(&waha, session, "/webhooks/0/events", json!(["message"]));
+    }
+    let patient = || registrar(&waha, Manage::Apply).with_start_max(Duration::from_mins(1));
+    let workers = [(); 2].map(|()| registering(&app, patient()));
+    let check = async |it: &Registering| it.check(&it.registrars[0]).await;
+    check(&workers[0]).await.unwrap();
+    app.clock.advance(6 * MINUTE_MS);
+    let operator = async {
+        let is_asked = || async {
+            let requests = waha.requests();
+            let changed = requests.iter().position(|it| it.method == "PUT")?;
+            let path = &requests[changed].path;
+            // When it was written it is read, and then looked whether it works.
+            let reads =
+                requests[changed..].iter().filter(|it| it.path == *path && it.method == "GET");
+            (reads.count() > 2).then_some(())
+        };
+        wait_for("a session that starts", Duration::from_secs(30), is_asked).await;
+        assert_eq!(changes(&waha), 1, "it does not work yet");
+        waha.advance(Duration::from_secs(10));
+        let is_next = || async { (changes(&waha) == 2).then_some(()) };
+        wait_for("the next one", Duration::from_secs(30), is_next).await;
+        waha.advance(Duration::from_secs(10));
+    };
+    let (one, two, ()) = tokio::join!(check(&workers[0]), check(&workers[1]), operator);
+    one.and(two).unwrap();
+    assert!(rows(&app).await.iter().all(|row| row.state == "registered"));
+}
+
+/// What one session can't do keeps nobody from the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn unregister_goes_on_past_a_session_that_can_not_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let waha = Served::start(Options { time: Time::Real, ..options() }).unwrap();
+    waha.configure(SESSIONS[0], json!({ "webhooks": { "x": 1 } }));
+    let url = waha.url();
+    let settings = [
+        ("SOURCES__DEFAULT__HMAC_KEYS", KEY),
+        ("SOURCES__DEFAULT__WAHA__URL", url.as_str()),
+        ("SOURCES__DEFAULT__WAHA__WEBHOOK_URL", "http://127.0.0.1:8080"),
+    ];
+    let (code, lines, words) =
+        said(folder.path(), &settings, &["sources", "unregister", "--yes", "--json"]);
+    assert_eq!(code, Some(1), "{lines}{words}");
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let ended: Vec<_> =
+        lines.iter().map(|it| (it["session"].as_str().unwrap(), &it["done"])).collect();
+    let (done, not) = (json!(true), json!(false));
+    assert_eq!(ended, [(SESSIONS[0], &not), (SESSIONS[1], &done), (SESSIONS[2], &done)]);
+    assert_eq!(lines[0]["reason"], "config_unreadable");
+    assert_eq!(changes(&waha), 2);
+}
+
+/// Whoever does both gets each event twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_registers_itself_asks_for_nothing_in_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("waha.db").display());
+    let waha = Served::start(options()).unwrap();
+    let mut setting = Setting::new(folder.path(), &url);
+    setting.environment = vec![
+        ("WAHA_INGEST__SOURCES__DEFAULT__WAHA__URL", waha.url()),
+        ("WAHA_INGEST__SOURCES__DEFAULT__WAHA__WEBHOOK_URL", setting.url()),
+        ("WAHA_INGEST__SOURCES__DEFAULT__WAHA__MANAGE", "apply".to_owned()),
+    ];
+    let _up = setting.up().await;
+    let log = || async { std::fs::read_to_string(folder.path().join("log")).ok() };
+    let told = || async { log().await.filter(|log| log.contains("WHATSAPP_FILES_LIFETIME")) };
+    let told = wait_for("what to put into WAHA", Duration::from_secs(30), told).await;
+    assert!(
+        told.contains("Source default puts its webhook into WAHA's sessions by itself"),
+        "{told}"
+    );
+    assert!(!told.contains("WHATSAPP_HOOK_URL=") && !told.contains("HOOK_RETRIES"), "{told}");
 }

@@ -81,13 +81,13 @@ fn api_of(source: &str, waha: &Served) -> WahaApi {
 }
 
 fn watchdog(app: &TestApp, waha: &Served, remedies: Remedies) -> Watchdog {
-    watchdog_of("default", app, waha, remedies)
+    watchdog_of(app, vec![api(waha)], remedies)
 }
 
-fn watchdog_of(source: &str, app: &TestApp, waha: &Served, remedies: Remedies) -> Watchdog {
+fn watchdog_of(app: &TestApp, apis: Vec<WahaApi>, remedies: Remedies) -> Watchdog {
     let (store, queue) = (Arc::clone(&app.store), Arc::new(app.queue.clone()));
     let (clock, silent_after) = (app.clock.clone(), Duration::from_hours(1));
-    let (apis, metrics) = (vec![api_of(source, waha)], WatchdogMetrics::new());
+    let metrics = WatchdogMetrics::new();
     Watchdog::new(store, queue, clock, apis, options(remedies), silent_after, metrics)
 }
 
@@ -474,7 +474,7 @@ async fn a_session_that_was_silent_for_long_is_compared_for_three_days() {
 async fn sessions_of_other_sources_are_not_taken_and_forgotten_at_start() {
     let it = Watching::start(Kind::Sqlite, Options::of(plan(Engine::Gows)), ALL).await;
     it.look().await;
-    let other = watchdog_of("other", &it.app, &it.waha, ALL);
+    let other = watchdog_of(&it.app, vec![api_of("other", &it.waha)], ALL);
     it.app.clock.advance(MINUTE_MS);
     other.look_due().await.unwrap();
     assert_eq!(it.row().await.lease_number, 1);
@@ -535,4 +535,102 @@ async fn a_look_that_took_too_long_does_nothing() {
     slow.and(later).unwrap();
     let history = it.history().await;
     assert_eq!(history.iter().filter(|it| it.0 == "warn").count(), 1, "{history:?}");
+}
+
+/// What is found of a session, by WAHA's name of it; none before it was looked at.
+async fn found_of(it: &Watching, session: &str) -> Option<String> {
+    let rows = waha_session_watches::Entity::find()
+        .find_also_related(waha_sessions::Entity)
+        .filter(waha_session_watches::Column::ProbedAt.is_not_null())
+        .filter(waha_sessions::Column::Name.eq(session));
+    rows.one(it.app.db()).await.unwrap().map(|(row, _)| row.verdict)
+}
+
+/// An installation of whose every session something has just come.
+async fn watching_sessions(kind: Kind, sessions: u16) -> Watching {
+    let options = Options::of(Plan { sessions, ..plan(Engine::Gows) });
+    let it = Watching::start(kind, options, ALL).await;
+    for session in it.waha.sessions() {
+        it.app.post_json(&message(&session, it.app.clock.now_ms())).await;
+    }
+    it.app.work_until_idle().await;
+    it
+}
+
+on_each_database!(one_session_of_a_source_is_restarted_at_a_time);
+
+async fn one_session_of_a_source_is_restarted_at_a_time(kind: Kind) {
+    let it = watching_sessions(kind, 3).await;
+    it.waha.silence(Some(Silence::Dead));
+    let other = watchdog(&it.app, &it.waha, ALL);
+    let look_times = async |times| {
+        for _ in 0..times {
+            it.app.clock.advance(MINUTE_MS);
+            let (one, two) = tokio::join!(it.watchdog.look_due(), other.look_due());
+            one.and(two).unwrap();
+        }
+    };
+    look_times(11).await;
+    assert_eq!(it.restarts(), 1, "dead for ten minutes, all of them");
+    look_times(3).await;
+    assert_eq!(it.restarts(), 1, "the first one starts");
+    it.waha.advance(Duration::from_secs(10));
+    look_times(2).await;
+    assert_eq!(it.restarts(), 2, "it works again");
+    look_times(6).await;
+    assert_eq!(it.restarts(), 3, "the second one does not, for longer than is waited");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_waha_that_does_not_answer_holds_up_no_other() {
+    let it = watching_sessions(Kind::Sqlite, 2).await;
+    let elsewhere = Served::start(Options::of(Plan { sessions: 2, ..plan(Engine::Gows) })).unwrap();
+    let moved = waha_sessions::Entity::update_many()
+        .col_expr(waha_sessions::Column::Source, "other".into())
+        .filter(waha_sessions::Column::Name.eq("desk_1"));
+    moved.exec(it.app.db()).await.unwrap();
+    let failure = Failure::Slow(Duration::from_hours(1));
+    it.waha.fail(Fault { path: format!("/api/sessions/{SESSION}"), times: 10, failure });
+    let apis = vec![api(&it.waha), api_of("other", &elsewhere)];
+    let watchdog = watchdog_of(&it.app, apis, ALL);
+    it.app.clock.advance(MINUTE_MS);
+    let looking = tokio::spawn(async move { watchdog.look_due().await });
+    // Less than one call may take.
+    let found = || found_of(&it, "desk_1");
+    let verdict = wait_for("the other source", Duration::from_secs(20), found).await;
+    assert_eq!(verdict, "alive");
+    assert_eq!(found_of(&it, SESSION).await, None);
+    looking.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nothing_is_answered_the_others_wait_for_the_next_round() {
+    let it = watching_sessions(Kind::Sqlite, 6).await;
+    let failure = Failure::Proxy(503);
+    it.waha.fail(Fault { path: "/api/sessions/".to_owned(), times: 6, failure });
+    it.look().await;
+    let verdicts = async || {
+        let found = waha_session_watches::Entity::find().all(it.app.db()).await.unwrap();
+        let looked = found.into_iter().filter(|row| row.probed_at.is_some());
+        let mut verdicts: Vec<_> = looked.map(|row| row.verdict).collect();
+        verdicts.sort();
+        verdicts
+    };
+    assert_eq!(verdicts().await, ["unknown"; 3], "each was asked for twice");
+    it.watchdog.look_due().await.unwrap();
+    let both = ["alive", "alive", "alive", "unknown", "unknown", "unknown"];
+    assert_eq!(verdicts().await, both, "those that waited come first");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_that_waha_refuses_is_none() {
+    let it = Watching::start(Kind::Sqlite, Options::of(plan(Engine::Gows)), ALL).await;
+    it.waha.silence(Some(Silence::Dead));
+    let path = format!("/api/sessions/{SESSION}/restart");
+    it.waha.fail(Fault { path, times: 2, failure: Failure::Lock });
+    it.look_times(71).await;
+    assert_eq!(it.restarts(), 2, "once an hour");
+    assert_eq!(it.app.store.troubled_sessions().await.unwrap()[0].restarts, 0);
+    it.look_times(60).await;
+    assert_eq!((it.restarts(), it.row().await.restarts), (3, 1));
 }

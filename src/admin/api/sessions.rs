@@ -1,4 +1,4 @@
-//! `GET /api/v1/sessions`: the WhatsApp accounts, and which of them are silent or failed.
+//! `GET /api/v1/sessions`: the WhatsApp accounts, and which of them are in trouble, silent or failed.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,12 @@ use utoipa::{IntoParams, ToSchema};
 use super::error::Refused;
 use super::filter::ApiQuery;
 use super::filter::next;
-use super::validation::{check_limit, check_texts};
+use super::validation::check_limit;
 use super::{ApiError, Problem};
 use crate::admin::{Admin, Caller};
 use crate::quiet_sessions::SilentSession;
 use crate::store::operations::sessions::{SessionFilter, SessionHistory, SessionRow};
-use crate::store::operations::watches::SessionProbe;
+use crate::store::operations::watches::{SessionProbe, TroubledSession};
 
 /// Sessions of an answer, unless asked otherwise, and at most.
 const LIMIT: u64 = 100;
@@ -36,6 +36,8 @@ pub(in crate::admin) struct SessionQuery {
     pub(in crate::admin) status: Option<String>,
     /// Only those that are silent, or are not.
     pub(in crate::admin) silent: Option<bool>,
+    /// Only those that the watchdog found in trouble, or did not.
+    pub(in crate::admin) trouble: Option<bool>,
     /// Only ids above this one: `next` of the page before.
     pub(in crate::admin) after: Option<i64>,
     /// At most so many; 100 without it.
@@ -44,17 +46,45 @@ pub(in crate::admin) struct SessionQuery {
 }
 
 impl SessionQuery {
-    /// What the tables are asked for, by somebody; `silent` says which sessions are.
-    fn filter(&self, caller: &Caller, silent: &[SilentSession]) -> SessionFilter {
+    /// What the tables are asked for, by somebody.
+    fn filter(&self, caller: &Caller, known: &Known) -> SessionFilter {
         let reach = caller.reach.clone();
         let narrowed = reach.narrowed(self.source.clone(), self.session.clone());
-        let (status, silent) = (self.status.clone(), silent.iter().map(|it| it.id));
-        let (ids, other_ids) = match self.silent {
-            Some(true) => (Some(silent.collect()), Vec::new()),
-            Some(false) => (None, silent.collect()),
-            None => (None, Vec::new()),
-        };
-        SessionFilter { reach: narrowed.unwrap_or_default(), status, ids, other_ids }
+        let status = self.status.clone();
+        let filter =
+            SessionFilter { reach: narrowed.unwrap_or_default(), status, ..Default::default() };
+        let filter = restricted(filter, self.silent, known.silent.keys().copied().collect());
+        restricted(filter, self.trouble, known.troubled.keys().copied().collect())
+    }
+}
+
+/// A filter that also asks for these alone, or for none of them.
+fn restricted(mut filter: SessionFilter, asked: Option<bool>, ids: Vec<i64>) -> SessionFilter {
+    match asked {
+        Some(true) => {
+            let among = |id: &i64| filter.ids.as_ref().is_none_or(|those| those.contains(id));
+            filter.ids = Some(ids.into_iter().filter(among).collect());
+        }
+        Some(false) => filter.other_ids.extend(ids),
+        None => {}
+    }
+    filter
+}
+
+/// What is known of sessions beside their rows, by their ids.
+struct Known {
+    silent: BTreeMap<i64, SilentSession>,
+    troubled: BTreeMap<i64, TroubledSession>,
+}
+
+impl Known {
+    async fn by(admin: &Admin) -> Result<Self, ApiError> {
+        let silent = admin.observer.silent_sessions();
+        let troubled = admin.store()?.troubled_sessions().await?;
+        Ok(Self {
+            silent: silent.iter().map(|one| (one.id, one.clone())).collect(),
+            troubled: troubled.into_iter().map(|one| (one.id, one)).collect(),
+        })
     }
 }
 
@@ -64,6 +94,20 @@ pub(in crate::admin) struct SessionPage {
     pub(in crate::admin) sessions: Vec<SessionReport>,
     /// `after` of the next page; none after the last.
     pub(in crate::admin) next: Option<i64>,
+}
+
+/// What the watchdog found of a session, whatever WAHA says of it.
+#[derive(Serialize, ToSchema)]
+pub(in crate::admin) struct SessionTrouble {
+    /// `dead` (it says WORKING and does not work), `deaf` (its webhooks do not arrive), `person` (somebody must look
+    /// after it).
+    pub(in crate::admin) verdict: String,
+    /// What says so: a word of a closed set.
+    pub(in crate::admin) reason: Option<String>,
+    /// Since when.
+    pub(in crate::admin) since: DateTime<Utc>,
+    /// Restarts by this program that WAHA took, since it last lived for a day.
+    pub(in crate::admin) restarts: i32,
 }
 
 /// A session.
@@ -86,12 +130,22 @@ pub(in crate::admin) struct SessionReport {
     pub(in crate::admin) silent: bool,
     /// Of a silent one: the pause from which on it counts as silent.
     pub(in crate::admin) pause_max_ms: Option<u64>,
+    /// What the watchdog found of it; none if it is well, or is not watched.
+    pub(in crate::admin) trouble: Option<SessionTrouble>,
+}
+
+impl From<&TroubledSession> for SessionTrouble {
+    fn from(found: &TroubledSession) -> Self {
+        let TroubledSession { verdict, reason, since, restarts, .. } = found.clone();
+        Self { verdict, reason, since, restarts }
+    }
 }
 
 impl SessionReport {
-    fn new(row: SessionRow, silent: &BTreeMap<i64, &SilentSession>) -> Self {
-        let silence = silent.get(&row.id);
+    fn new(row: SessionRow, known: &Known) -> Self {
+        let silence = known.silent.get(&row.id);
         Self {
+            trouble: known.troubled.get(&row.id).map(SessionTrouble::from),
             failed: row.is_failed(),
             silent: silence.is_some(),
             pause_max_ms: silence.map(|silence| silence.pause_max_ms),
@@ -140,14 +194,13 @@ pub(in crate::admin) async fn detail(
 ) -> Result<SessionDetail, ApiError> {
     let store = admin.store()?;
     let row = store.session(&caller.reach, id).await?.ok_or(ApiError::NotFound("session"))?;
-    let silent = admin.observer.silent_sessions();
-    let silent = silent.iter().map(|one| (one.id, one)).collect();
+    let known = Known::by(admin).await?;
     let history = store.session_history(id).await?;
     let probes = store.session_probes(id, PROBES_MAX).await?;
-    Ok(SessionDetail { session: SessionReport::new(row, &silent), history, probes })
+    Ok(SessionDetail { session: SessionReport::new(row, &known), history, probes })
 }
 
-/// List the sessions that the token may see, and which of them are silent or failed.
+/// List the sessions that the token may see, and which of them are in trouble, silent or failed.
 #[utoipa::path(
     get, path = "/api/v1/sessions", tag = "sessions", params(SessionQuery),
     responses((status = 200, body = SessionPage), Refused)
@@ -167,12 +220,10 @@ pub(in crate::admin) async fn page(
     which: &SessionQuery,
 ) -> Result<SessionPage, ApiError> {
     let limit = check_limit(which.limit.unwrap_or(LIMIT), LIMIT_MAX)?;
-    check_texts([&which.source, &which.session, &which.status].into_iter().flatten())?;
-    let silent = admin.observer.silent_sessions();
-    let filter = which.filter(caller, &silent);
+    let known = Known::by(admin).await?;
+    let filter = which.filter(caller, &known);
     let rows = admin.store()?.sessions(&filter, which.after.unwrap_or_default(), limit).await?;
     let next = next(&rows, limit, |row| row.id);
-    let silent = silent.iter().map(|one| (one.id, one)).collect();
-    let sessions = rows.into_iter().map(|row| SessionReport::new(row, &silent)).collect();
+    let sessions = rows.into_iter().map(|row| SessionReport::new(row, &known)).collect();
     Ok(SessionPage { sessions, next })
 }

@@ -1,5 +1,9 @@
 //! What every request that acts must keep to, whatever it asks for.
 
+use actix_web::Error;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::Next;
 use chrono::{DateTime, Datelike, Utc};
 
 use super::ApiError;
@@ -36,7 +40,27 @@ pub(super) fn check_limit(limit: u64, most: u64) -> Result<u64, ApiError> {
     Err(ApiError::BadRequest(format!("limit: must be between 1 and {most}, and is {limit}")))
 }
 
-/// No row holds a NUL, and PostgreSQL refuses to look for one.
+/// What a NUL is in an address.
+const NUL: &str = "%00";
+
+/// No query of whatever is asked holds a NUL: for filters, pages and exports alike it is looked here.
+pub(in crate::admin) fn check_query(query: &str) -> Result<(), ApiError> {
+    if query.contains(NUL) {
+        return Err(ApiError::BadRequest("a text of the query holds a NUL".to_owned()));
+    }
+    Ok(())
+}
+
+/// The same around all ways of the API.
+pub(super) async fn refuse_nul(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    check_query(request.query_string())?;
+    next.call(request).await
+}
+
+/// No row holds a NUL, and PostgreSQL refuses to look for one: the texts of a body.
 pub(super) fn check_texts<'a>(texts: impl IntoIterator<Item = &'a String>) -> Result<(), ApiError> {
     if texts.into_iter().any(|text| text.contains('\0')) {
         return Err(ApiError::BadRequest("a text holds a NUL".to_owned()));

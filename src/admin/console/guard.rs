@@ -16,6 +16,7 @@ use super::error::PageError;
 use super::log_in::address_of;
 use super::users::Visitor;
 use crate::admin::access::{self, AccessError, Right};
+use crate::admin::api::validation::check_query;
 use crate::admin::{Admin, Caller};
 
 /// Scripts, styles, pictures and requests of our own only. No inline script or style.
@@ -54,14 +55,18 @@ pub(super) async fn admit(
     next: Next<BoxBody>,
 ) -> Result<ServiceResponse<EitherBody<BoxBody>>, Error> {
     let answer = match visitor(&request).await {
-        Ok(Entry::Known(visitor)) => match visitor.caller.require(right) {
+        Ok(Entry::Known(visitor)) => match may_ask(&visitor, right, &request) {
             Ok(()) => {
                 request.extensions_mut().insert(visitor);
                 return Ok(next.call(request).await?.map_into_left_body());
             }
-            Err(error) => PageError::from(error).of(Some(&visitor)),
+            Err(error) => error.of(Some(&visitor)),
         },
         Ok(Entry::New(visitor)) => {
+            if let Err(error) = may_ask(&visitor, right, &request) {
+                let answer = error.of(Some(&visitor));
+                return Ok(request.into_response(answer).map_into_right_body());
+            }
             let cookie = visitor.cookie.header(has_tls(request.headers()));
             request.extensions_mut().insert(visitor);
             let mut response = next.call(request).await?;
@@ -72,6 +77,12 @@ pub(super) async fn admit(
         Err(error) => error.error_response(),
     };
     Ok(request.into_response(answer).map_into_right_body())
+}
+
+/// Whether somebody has a right, and asks for what can be.
+fn may_ask(visitor: &Visitor, right: Right, request: &ServiceRequest) -> Result<(), PageError> {
+    visitor.caller.require(right)?;
+    Ok(check_query(request.query_string())?)
 }
 
 /// How somebody comes.

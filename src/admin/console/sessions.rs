@@ -1,4 +1,4 @@
-//! `/sessions`: the WhatsApp accounts, which of them are silent or failed, and the history of each.
+//! `/sessions`: the WhatsApp accounts, which of them are in trouble, silent or failed, and the history of each.
 
 use actix_web::{HttpResponse, web};
 use askama::Template;
@@ -15,12 +15,18 @@ use crate::admin::api::sessions::{
     SessionDetail, SessionPage, SessionQuery, SessionReport, detail, page,
 };
 
-/// Of the failed and of the silent ones so many stand before the list.
+/// Of those in trouble, the failed and the silent ones so many stand before the list.
 const TROUBLED_MAX: u64 = 10;
 /// What a form calls the state of a working session from which nothing comes.
 const SILENT: &str = "silent";
+/// What a form calls the state of a session that the watchdog found in trouble.
+const TROUBLE: &str = "trouble";
 /// WAHA's states of a session, the ones that need somebody first.
-const STATES: [&str; 6] = ["FAILED", SILENT, "SCAN_QR_CODE", "STARTING", "STOPPED", "WORKING"];
+const STATES: [&str; 7] =
+    [TROUBLE, "FAILED", SILENT, "SCAN_QR_CODE", "STARTING", "STOPPED", "WORKING"];
+/// What stands before the list.
+const FIRST: [(&str, &str); 3] =
+    [("In trouble", TROUBLE), ("Failed", "FAILED"), ("Silent", SILENT)];
 
 #[derive(Template)]
 #[template(path = "sessions.html", config = "src/admin/console/askama.toml")]
@@ -64,12 +70,13 @@ impl SessionsQuery {
     /// The same for the API.
     fn query(&self, limit: Option<u64>) -> SessionQuery {
         let told = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-        let is_silent = self.state == SILENT;
+        let is = |state: &str| self.state == state;
         SessionQuery {
             source: told(&self.source),
             session: told(&self.session),
-            status: told(&self.state).filter(|_| !is_silent),
-            silent: is_silent.then_some(true),
+            status: told(&self.state).filter(|_| !is(SILENT) && !is(TROUBLE)),
+            silent: is(SILENT).then_some(true),
+            trouble: is(TROUBLE).then_some(true),
             after: self.after,
             limit,
         }
@@ -86,7 +93,7 @@ impl SessionsQuery {
 }
 
 impl SessionsPage {
-    fn states(&self) -> [&'static str; 6] {
+    fn states(&self) -> [&'static str; 7] {
         STATES
     }
 
@@ -112,6 +119,8 @@ impl SessionReport {
     /// The state in a class for its colour.
     fn class(&self) -> &'static str {
         match self.status.as_deref() {
+            // WAHA's word is not believed.
+            Some("WORKING") if self.trouble.is_some() => "bad",
             Some("WORKING") if self.silent => "warn",
             Some("WORKING") => "good",
             Some("FAILED") => "bad",
@@ -131,7 +140,7 @@ pub(super) async fn list(
     let is_first = asked.after.is_none();
     let mut troubled = Vec::new();
     if is_first && !asked.is_named() {
-        for (caption, state) in [("Failed", "FAILED"), ("Silent", SILENT)] {
+        for (caption, state) in FIRST {
             let asked = SessionsQuery::of_state(state);
             let page = page(&admin, &visitor.caller, &asked.query(Some(TROUBLED_MAX))).await?;
             let all = page.next.map(|_| asked.address("/sessions", ""));

@@ -1,4 +1,5 @@
-//! WAHA's part of `check`: whether its API answers and knows the key, and whether files can be kept.
+//! WAHA's part of `check`: whether its API answers and knows the key, whether it can reach the door at the URL that is
+//! configured, and whether files can be kept.
 
 use std::time::Duration;
 
@@ -7,8 +8,9 @@ use futures_util::future::join_all;
 
 use super::line::CheckLine;
 use super::machine;
-use crate::config::{Config, MediaConfig};
+use crate::config::{Config, MediaConfig, SourceConfig};
 use crate::media::storage::{MediaStorage, S3Options, StorageError, StorageOptions};
+use crate::registrar::check_reach;
 use crate::waha_api::{WahaApi, WahaApiOptions};
 
 /// How long WAHA, and a bucket, may take.
@@ -19,10 +21,22 @@ pub(super) async fn check(config: &Config) -> Vec<CheckLine> {
     let options = config.sources.iter().filter_map(|source| source.waha.clone());
     let apis = options.map(async |options| CheckLine::of("WAHA", sessions(options).await));
     let mut lines = join_all(apis).await;
+    lines.extend(config.sources.iter().filter_map(door));
     if let Some(MediaConfig { storage, .. }) = &config.media {
         lines.push(files(storage).await);
     }
     lines
+}
+
+/// Whether WAHA can reach the door, as far as that can be known from here: what `sources register` would refuse.
+fn door(source: &SourceConfig) -> Option<CheckLine> {
+    let door = &source.registration.as_ref()?.webhook.url;
+    let place = format!("sources.{}.waha.webhook_url = {door}", source.name);
+    let reach = check_reach(door, &source.waha.as_ref()?.url);
+    let said = reach
+        .with_context(|| place.clone())
+        .map(|()| format!("{place}: may be reached from there"));
+    Some(CheckLine::of("WAHA", said))
 }
 
 /// How many sessions WAHA shows to the key.

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context;
 use reqwest::Url;
 use serde_json::json;
 
@@ -49,9 +48,12 @@ pub(super) async fn register(
         return Ok(ExitCode::from(u8::from(!change.dry_run && !sessions.is_empty())));
     }
     let mut ended = Vec::new();
-    for (it, registrar, session) in &meant {
+    for (number, (it, registrar, session)) in meant.iter().enumerate() {
         let done = registrar.register(session, &it.around).await;
         ended.push(end(registrar, session, done.err(), change.which.json));
+        if number + 1 < meant.len() {
+            wait(&ended, registrar, session).await;
+        }
     }
     record(config, "register", &ended).await;
     Ok(code(&ended))
@@ -64,26 +66,43 @@ pub(super) async fn unregister(
     change: &Change,
     url: Option<&Url>,
 ) -> anyhow::Result<ExitCode> {
-    let mut meant = Vec::new();
+    let (mut meant, mut ended) = (Vec::new(), Vec::new());
     for (_, registrar, session) in all(found) {
         let url = url.unwrap_or_else(|| registrar.url());
-        let has = registrar.has_webhook(&session.session, url).await;
-        if has.with_context(|| format!("session {}", session.session))? {
-            outln!("{}/{}: - webhook to {url}", registrar.source(), session.session);
-            meant.push((registrar, session, url));
+        match registrar.has_webhook(&session.session, url).await {
+            Ok(false) => {}
+            Ok(true) => {
+                if !change.which.json {
+                    outln!("{}/{}: - webhook to {url}", registrar.source(), session.session);
+                }
+                meant.push((registrar, session, url));
+            }
+            // The others can be read all the same.
+            Err(problem) => ended.push(end(registrar, session, Some(problem), change.which.json)),
         }
     }
     let sessions: Vec<_> = meant.iter().map(|(_, session, _)| *session).collect();
     if !may_go_on(&sessions, "take this webhook out of", change)? {
-        return Ok(ExitCode::from(u8::from(!change.dry_run && !sessions.is_empty())));
+        let is_refused = !change.dry_run && !sessions.is_empty();
+        return Ok(if is_refused { ExitCode::FAILURE } else { code(&ended) });
     }
-    let mut ended = Vec::new();
-    for (registrar, session, url) in &meant {
+    for (number, (registrar, session, url)) in meant.iter().enumerate() {
         let done = registrar.unregister(session, url).await;
         ended.push(end(registrar, session, done.err(), change.which.json));
+        if number + 1 < meant.len() {
+            wait(&ended, registrar, session).await;
+        }
     }
     record(config, "unregister", &ended).await;
     Ok(code(&ended))
+}
+
+/// Waits for the session that was changed last, so that its source has one at a time that starts.
+async fn wait(ended: &[Ended<'_>], registrar: &Registrar, session: &SessionRegistration) {
+    let problem = ended.last().and_then(|it| it.problem.as_ref());
+    if problem.is_none_or(RegistrarProblem::may_have_begun) {
+        registrar.wait_for_start(session).await;
+    }
 }
 
 /// Whether there is something to do and it may be done.
@@ -99,8 +118,8 @@ fn may_go_on(
     let running = sessions.iter().filter(|session| session.is_running()).count();
     let count = sessions.len();
     errln!(
-        "{running} of {count} sessions run and start anew, one after the other: each is disconnected from \
-         WhatsApp for seconds"
+        "{running} of {count} sessions run and start anew, one after the other, each when the one before works again: \
+         each is disconnected from WhatsApp for seconds"
     );
     if change.dry_run {
         errln!("nothing was changed");

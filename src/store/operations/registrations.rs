@@ -1,14 +1,17 @@
 //! How our webhook stands in the configurations of WAHA's sessions, as it was last seen there.
 //!
 //! Called by `registrar`, `monitor`, `admin` and `cli`. Several workers look, each for itself; what is found is the
-//! same, so it does not matter whose word is written. Invariant: of several workers one puts a session right, and not
-//! twice within the wait, because each time the session starts anew.
+//! same, so it does not matter whose word is written. Invariant: of several workers one puts a session right, one of a
+//! source at a time, and not twice within the wait, because each time the session starts anew.
 
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::{NotSet, Set};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryOrder,
+    QuerySelect,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -89,6 +92,17 @@ pub struct RegistrationDrift {
     pub checked_at: DateTime<Utc>,
 }
 
+/// When a session may be put right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RegistrationTurn {
+    /// It has stood so since then.
+    pub settled_before: DateTime<Utc>,
+    /// Nobody tried since then.
+    pub tried_before: DateTime<Utc>,
+    /// Who began with another session of the source before then is taken for gone.
+    pub free_before: DateTime<Utc>,
+}
+
 impl Store {
     /// Keeps what was seen of a source's sessions; those that WAHA lists no more go. Returns the names of those that
     /// stand otherwise than was known.
@@ -145,30 +159,34 @@ impl Store {
         db.commit().await
     }
 
-    /// Whether this worker is to put a session right now: it has stood so since `settled_before`, and nobody tried
-    /// since `tried_before`. Says so once.
+    /// Whether this worker is to put a session right now. Says so once. The turn ends when it is noted how the session
+    /// stands then, or why it was not put right.
     pub async fn claim_registration(
         &self,
         source: &str,
         session: &str,
-        settled_before: DateTime<Utc>,
-        tried_before: DateTime<Utc>,
+        turn: RegistrationTurn,
     ) -> Result<bool, StoreError> {
         let now = self.clock.now();
         let is_rested = Condition::any()
             .add(Column::AppliedAt.is_null())
-            .add(Column::AppliedAt.lte(tried_before));
+            .add(Column::AppliedAt.lte(turn.tried_before));
         let claim = ActiveModel {
             applied_at: Set(Some(now)),
+            problem: Set(None),
             updated_at: Set(now),
             ..ActiveModel::default()
         };
         let _turn = self.turn().await;
         let db = self.begin().await?;
+        if is_taken(&db, source, session, turn.free_before).await? {
+            db.rollback().await?;
+            return Ok(false);
+        }
         let claimed = Entity::update_many()
             .set(claim)
             .filter(this(source, session))
-            .filter(Column::SinceAt.lte(settled_before))
+            .filter(Column::SinceAt.lte(turn.settled_before))
             .filter(is_rested)
             .exec(&db)
             .await?;
@@ -230,6 +248,25 @@ impl From<Model> for RegistrationDrift {
         let Model { source, session, state, differences, problem, since_at, checked_at, .. } = row;
         Self { source, session, state, differences, problem, since: since_at, checked_at }
     }
+}
+
+/// Whether another session of the source is being put right.
+async fn is_taken(
+    db: &impl ConnectionTrait,
+    source: &str,
+    session: &str,
+    free_before: DateTime<Utc>,
+) -> Result<bool, DbErr> {
+    let of_source = || Entity::find().filter(Column::Source.eq(source));
+    // Who claims for another session of the source waits here.
+    of_source().order_by_asc(Column::Id).lock_exclusive().one(db).await?;
+    let drifts = RegistrationState::ALL.into_iter().filter(|state| state.is_drift());
+    let other = of_source()
+        .filter(Column::Session.ne(session))
+        .filter(Column::AppliedAt.gt(free_before))
+        .filter(Column::Problem.is_null())
+        .filter(Column::State.is_in(drifts.map(RegistrationState::name)));
+    Ok(other.one(db).await?.is_some())
 }
 
 fn this(source: &str, session: &str) -> Condition {

@@ -6,6 +6,7 @@
 
 mod counters;
 mod history;
+mod restart;
 
 use chrono::{DateTime, Utc};
 use sea_orm::ActiveValue::{NotSet, Set};
@@ -115,7 +116,7 @@ pub struct TroubledSession {
     pub since: DateTime<Utc>,
     /// When it was last looked at.
     pub probed_at: Option<DateTime<Utc>>,
-    /// Restarts by this program since it last lived for a day.
+    /// Restarts by this program that WAHA took, since it last lived for a day.
     pub restarts: i32,
 }
 
@@ -286,8 +287,8 @@ fn found(row: &WatchRow, now: DateTime<Utc>) -> ActiveModel {
         emitted_at: Set(row.emitted_at),
         counters: Set(row.counters),
         reconciled_at: Set(row.reconciled_at),
-        restarts: Set(row.restarts),
-        restarted_at: Set(row.restarted_at),
+        // One that is just done is written where it is claimed: here it may not be known.
+        restarts: if row.restarts == 0 { Set(0) } else { NotSet },
         updated_at: Set(now),
         ..ActiveModel::default()
     }

@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 use waha_ingest::http_client;
 use waha_ingest::simulate::Plan;
-use waha_ingest::simulate::api::{Options, Served};
+use waha_ingest::simulate::api::{Options, Served, Time};
 use waha_ingest::webhook::source::sign;
 
 use crate::process::Setting;
@@ -34,6 +34,8 @@ async fn a_key_rotates_through_waha_without_a_rejected_webhook() {
         Served::start(Options {
             webhook_url: Some(setting.url()),
             webhook_key: Some(OLD.into()),
+            // Sessions start by themselves.
+            time: Time::Real,
             ..Options::of(plan)
         })
         .unwrap(),
