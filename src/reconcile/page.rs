@@ -63,8 +63,7 @@ impl Reconciliation<'_> {
         let mut told = Vec::new();
         for row in rows {
             found.newest_ms = found.newest_ms.max(row.at_ms);
-            let is_new = !seen.contains(&row.id) && found.ids.insert(row.id.clone());
-            found.ids.insert(row.id);
+            let is_new = found.ids.insert(row.id) && !seen.contains(&row.id);
             if !is_new || row.at_ms.is_some_and(|at_ms| !self.reads(at_ms)) {
                 continue;
             }

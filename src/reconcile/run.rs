@@ -49,7 +49,7 @@ impl ReconciliationCounts {
         let Self { listed, unreadable, .. } = before;
         let (missing, raised) =
             if only_looks { (before.missing, before.raised) } else { (self.missing, self.raised) };
-        Self { listed, unreadable, missing, raised, ..self }
+        Self { listed, missing, raised, unreadable, ..self }
     }
 }
 

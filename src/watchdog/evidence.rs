@@ -38,6 +38,7 @@ impl Evidence {
 }
 
 /// What is known of a session.
+#[expect(clippy::struct_excessive_bools, reason = "each is something that was seen or not")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Evidence {
     /// WAHA's word.

@@ -321,8 +321,8 @@ async fn failed_sessions_come_first_and_are_found() {
     ] {
         let page = viewer.shown(&format!("/sessions?{query}")).await.text;
         assert_eq!(links(&page), expected, "{query}");
-        let lines = viewer.shown(&format!("/export/sessions?{query}")).await.text;
-        assert_eq!(lines.lines().count(), expected.len(), "{query}");
+        let exported = viewer.shown(&format!("/export/sessions?{query}")).await.text;
+        assert_eq!(exported.lines().count(), expected.len(), "{query}");
     }
     let told = desk.json("api/v1/sessions?status=FAILED&silent=false").await;
     assert_eq!(told["sessions"].as_array().unwrap().len(), 1, "{told}");
@@ -802,7 +802,9 @@ async fn sessions_that_the_watchdog_found_in_trouble_come_first() {
     let viewer = Browser::logged_in(&desk.setting, "viewer").await;
     let all = viewer.shown("/sessions").await.text;
     let first = all.find("In trouble").expect("a list of them");
-    assert!(first < all.find("/sessions/2\"").unwrap(), "{all}");
+    let told = desk.json("api/v1/sessions?session=s2").await;
+    let path = format!("/sessions/{}", told["sessions"][0]["id"]);
+    assert!(first < all.find(&format!("{path}\"")).unwrap(), "{all}");
     assert_eq!(all.matches(">dead</span>").count(), 2, "before the list, and in it: {all}");
     assert!(
         !all[first..].contains("\"chip good\">WORKING</span> <span class=\"chip bad\">"),
@@ -814,7 +816,7 @@ async fn sessions_that_the_watchdog_found_in_trouble_come_first() {
         let lines = viewer.shown(&format!("/export/sessions?{query}")).await.text;
         assert_eq!(lines.lines().count(), expected, "{query}");
     }
-    let one = viewer.shown("/sessions/2").await.text;
+    let one = viewer.shown(&path).await.text;
     assert!(one.contains("<span class=\"chip bad\">dead</span>"), "{one}");
     let told = desk.json("api/v1/sessions?trouble=true").await;
     let sessions = told["sessions"].as_array().unwrap();
