@@ -250,7 +250,9 @@ impl From<Model> for RegistrationDrift {
     }
 }
 
-/// Whether another session of the source is being put right.
+/// Whether another session of the source is being put right. Workers look at the sessions in one order and wait for one
+/// another at the first that both would put right, so none misses what was claimed before it. No lock of its own: those
+/// who note all sessions of a source lock their rows in another order.
 async fn is_taken(
     db: &impl ConnectionTrait,
     source: &str,
@@ -258,8 +260,6 @@ async fn is_taken(
     free_before: DateTime<Utc>,
 ) -> Result<bool, DbErr> {
     let of_source = || Entity::find().filter(Column::Source.eq(source));
-    // Who claims for another session of the source waits here.
-    of_source().order_by_asc(Column::Id).lock_exclusive().one(db).await?;
     let drifts = RegistrationState::ALL.into_iter().filter(|state| state.is_drift());
     let other = of_source()
         .filter(Column::Session.ne(session))
