@@ -19,10 +19,10 @@ const LOWERED: [(u32, &str); 7] = [
     (0, ""),
     (3, ", retold"),
     (5, ", poorer"),
-    (6, ", placeholder"),
     (8, ", retold, poorer"),
     (10, ", poorer, poorer"),
-    (11, ", placeholder, poorer"),
+    (15, ", placeholder"),
+    (20, ", placeholder, poorer"),
 ];
 
 /// How values are shown.
