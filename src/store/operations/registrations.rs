@@ -1,8 +1,9 @@
 //! How our webhook stands in the configurations of WAHA's sessions, as it was last seen there.
 //!
 //! Called by `registrar`, `monitor`, `admin` and `cli`. Several workers look, each for itself; what is found is the
-//! same, so it does not matter whose word is written. Invariant: of several workers one puts a session right, one of a
-//! source at a time, and not twice within the wait, because each time the session starts anew.
+//! same, so it does not matter whose word is written. Invariant: of several workers one puts a session right, and not
+//! twice within the wait, because each time the session starts anew. Of a source they do one after the other, unless two
+//! begin at the same instant with different ones.
 
 use std::collections::{HashMap, HashSet};
 
