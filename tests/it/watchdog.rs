@@ -25,6 +25,7 @@ on_each_database!(
     a_dead_session_is_found_told_and_restarted,
     messages_that_waha_has_and_nobody_told_mean_that_webhooks_do_not_arrive,
     several_workers_look_once_each_time,
+    what_is_taken_is_as_it_was_left,
     counters_say_how_many_arrived,
 );
 
@@ -521,7 +522,7 @@ async fn a_look_that_took_too_long_does_nothing() {
     it.look().await;
     let other = watchdog(&it.app, &it.waha, ALL);
     let failure = Failure::Slow(Duration::from_secs(3));
-    it.waha.fail(Fault { path: "/api/sessions".to_owned(), times: 1, failure });
+    it.waha.fail(Fault { path: format!("/api/sessions/{SESSION}"), times: 1, failure });
     it.app.clock.advance(MINUTE_MS);
     let later = async {
         wait_for("the slow one", Duration::from_secs(20), || async {
@@ -535,6 +536,23 @@ async fn a_look_that_took_too_long_does_nothing() {
     slow.and(later).unwrap();
     let history = it.history().await;
     assert_eq!(history.iter().filter(|it| it.0 == "warn").count(), 1, "{history:?}");
+}
+
+/// A worker that read who is due while another looked judges by what that one found.
+async fn what_is_taken_is_as_it_was_left(kind: Kind) {
+    let it = Watching::start(kind, Options::of(plan(Engine::Gows)), ALL).await;
+    it.look().await;
+    it.app.clock.advance(MINUTE_MS);
+    let (store, source) = (&it.app.store, ["default".to_owned()]);
+    let next_at = it.app.clock.now();
+    let due = || async { store.due_watches(&source).await.unwrap().remove(0) };
+    let taken = store.take_watch(due().await, next_at).await.unwrap().unwrap();
+    let read_meanwhile = due().await;
+    let found = waha_session_watches::Model { verdict: "dead".to_owned(), times: 2, ..taken.row };
+    assert!(store.note_watch(&found, &[]).await.unwrap());
+    let taken = store.take_watch(read_meanwhile, next_at).await.unwrap().unwrap();
+    assert_eq!((taken.row.verdict.as_str(), taken.row.times), ("dead", 2));
+    assert_eq!(taken.row.lease_number, found.lease_number + 1);
 }
 
 /// What is found of a session, by WAHA's name of it; none before it was looked at.

@@ -162,7 +162,8 @@ impl Store {
         Ok(due.into_iter().filter_map(watch).collect())
     }
 
-    /// Takes a session to look at it; none if another worker has. It is looked at next at `due_at`.
+    /// Takes a session to look at it, as it is by now: what was read before may lack what a worker that took it
+    /// earlier has found meanwhile. None if another worker has taken it. It is looked at next at `due_at`.
     pub async fn take_watch(
         &self,
         watch: Watch,
@@ -179,9 +180,12 @@ impl Store {
         let db = self.begin().await?;
         let this = held(watch.row.id, watch.row.lease_number);
         let changed = Entity::update_many().set(taken).filter(this).exec(&db).await?.rows_affected;
+        let row = match changed {
+            1 => Entity::find_by_id(watch.row.id).one(&db).await?,
+            _ => None,
+        };
         db.commit().await?;
-        let row = WatchRow { due_at, lease_number, ..watch.row };
-        Ok((changed == 1).then_some(Watch { row, ..watch }))
+        Ok(row.map(|row| Watch { row, ..watch }))
     }
 
     /// Writes what was found, with what the history is to have of it; false if another worker has taken the session
