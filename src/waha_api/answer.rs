@@ -126,6 +126,8 @@ mod tests {
             (404, r#"{"message":"no Route matched with those values"}"#.to_owned(), "waha_away"),
             (400, "<html>".to_owned(), "waha_away"),
             (422, String::new(), "waha_away"),
+            (429, String::new(), "waha_busy"),
+            (429, r#"{"message":"Too Many Requests","statusCode":429}"#.to_owned(), "waha_busy"),
             (500, failed(r#"{"message":"rate-overlimit","data":429}"#), "waha_busy"),
             (
                 500,

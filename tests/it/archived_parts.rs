@@ -5,9 +5,14 @@ use std::io::BufReader;
 use std::path::Path;
 use std::time::Duration;
 
-use sea_orm::{ConnectionTrait, EntityTrait, Statement};
+use entity::retention_cursors;
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, IsolationLevel, QueryFilter, QuerySelect, Set,
+    Statement, TransactionTrait,
+};
 use serde_json::Value;
 use waha_ingest::accounting::Accounting;
+use waha_ingest::clock::Clock;
 use waha_ingest::operations::{Transferred, import_webhooks};
 use waha_ingest::retention::RetentionKind;
 use waha_ingest::store::apply::burial::state::DeadLetterState;
@@ -245,6 +250,32 @@ async fn what_a_killed_run_took_out_is_archived_before_it_goes(kind: Kind) {
     assert_eq!(app.equation().await, before, "they are counted where they are");
     cleaner(&app, folder.path()).let_go(RetentionKind::Ledger, WEEK).await.unwrap();
     all_went(&app, folder.path(), &known, &before).await;
+}
+
+/// While another process holds the row that says whose turn it is, no part is exchanged.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_mysql_one_process_at_a_time_takes_parts_out() {
+    let app = with_old(Kind::MySql).await;
+    let row = retention_cursors::ActiveModel {
+        name: Set("parts".to_owned()),
+        cursor_id: Set(0),
+        updated_at: Set(app.clock.now()),
+        ..Default::default()
+    };
+    retention_cursors::Entity::insert(row).exec(app.db()).await.unwrap();
+    // As the process does, so that no row beside is held.
+    let committed = Some(IsolationLevel::ReadCommitted);
+    let db = app.db().begin_with_config(committed, None).await.unwrap();
+    let turn = retention_cursors::Entity::find()
+        .filter(retention_cursors::Column::Name.eq("parts"))
+        .lock_exclusive();
+    turn.one(&db).await.unwrap().unwrap();
+    let before = app.equation().await;
+    let folder = tempfile::tempdir().unwrap();
+    cleaner(&app, folder.path()).let_go(RetentionKind::Ledger, WEEK).await.unwrap();
+    assert!(!went_whole(&app, Kind::MySql).await);
+    db.rollback().await.unwrap();
+    assert_eq!(app.equation().await, before);
 }
 
 async fn two_at_once_lose_and_double_nothing(kind: Kind) {

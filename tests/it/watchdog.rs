@@ -86,10 +86,14 @@ fn watchdog(app: &TestApp, waha: &Served, remedies: Remedies) -> Watchdog {
 }
 
 fn watchdog_of(app: &TestApp, apis: Vec<WahaApi>, remedies: Remedies) -> Watchdog {
+    watchdog_with(app, apis, options(remedies))
+}
+
+fn watchdog_with(app: &TestApp, apis: Vec<WahaApi>, options: WatchdogOptions) -> Watchdog {
     let (store, queue) = (Arc::clone(&app.store), Arc::new(app.queue.clone()));
     let (clock, silent_after) = (app.clock.clone(), Duration::from_hours(1));
     let metrics = WatchdogMetrics::new();
-    Watchdog::new(store, queue, clock, apis, options(remedies), silent_after, metrics)
+    Watchdog::new(store, queue, clock, apis, options, silent_after, metrics)
 }
 
 /// An own message, by a webhook.
@@ -599,6 +603,30 @@ async fn one_session_of_a_source_is_restarted_at_a_time(kind: Kind) {
     assert_eq!(it.restarts(), 3, "the second one does not, for longer than is waited");
 }
 
+on_each_database!(nobody_is_restarted_twice_before_the_others_are_once);
+
+async fn nobody_is_restarted_twice_before_the_others_are_once(kind: Kind) {
+    let it = watching_sessions(kind, 2).await;
+    it.waha.silence(Some(Silence::Dead));
+    // Sooner than a turn is over that helped nobody.
+    let options = WatchdogOptions { restart_wait: Duration::from_mins(1), ..options(ALL) };
+    let watchdog = watchdog_with(&it.app, vec![api(&it.waha)], options);
+    while it.restarts() < 2 {
+        let before = it.restarts();
+        it.app.clock.advance(MINUTE_MS);
+        watchdog.look_due().await.unwrap();
+        if it.restarts() > before {
+            // It starts, and is dead as before.
+            it.waha.advance(Duration::from_secs(10));
+            it.waha.silence(Some(Silence::Dead));
+        }
+    }
+    let paths = it.waha.requests().into_iter().map(|it| it.path);
+    let mut restarted: Vec<String> = paths.filter(|path| path.ends_with("/restart")).collect();
+    restarted.dedup();
+    assert_eq!(restarted.len(), 2, "{restarted:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_waha_that_does_not_answer_holds_up_no_other() {
     let it = watching_sessions(Kind::Sqlite, 2).await;
@@ -618,7 +646,9 @@ async fn a_waha_that_does_not_answer_holds_up_no_other() {
     let verdict = wait_for("the other source", Duration::from_secs(20), found).await;
     assert_eq!(verdict, "alive");
     assert_eq!(found_of(&it, SESSION).await, None);
-    looking.abort();
+    let looked = tokio::time::timeout(Duration::from_secs(60), looking).await;
+    looked.expect("it is not waited for as a list is").unwrap().unwrap();
+    assert_eq!(found_of(&it, SESSION).await.as_deref(), Some("unknown"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -37,6 +37,8 @@ pub enum Failure {
     Empty,
     /// 200 with a body that is no JSON.
     NotJson,
+    /// 200 with a body of 17 MiB.
+    Long,
     /// The connection ends within the body.
     CutOff,
     /// The answer comes so much later.

@@ -170,6 +170,7 @@ fn plain_refusal(failure: Failure, session: String) -> Option<HttpResponse> {
         }
         Failure::Empty => answer::empty(StatusCode::OK),
         Failure::NotJson => HttpResponse::Ok().content_type("text/html").body("<html>"),
+        Failure::Long => HttpResponse::Ok().body(vec![b' '; 17 << 20]),
         Failure::CutOff => cut_off(),
         _ => return None,
     })

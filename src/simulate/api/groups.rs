@@ -88,7 +88,14 @@ pub(super) async fn participants(
         let phone = (!is_hidden).then(|| person.id(Form::Phone));
         obj! { "id": person.id(form), "pn": phone, "role": *role }
     };
-    Ok(json(&group.members.iter().map(member).collect::<Vec<Obj>>()))
+    let account = state.session(position).account;
+    let is_shown = |it: &&(Person, &'static str)| {
+        it.0 != account || !state.is(position, Oddity::AccountHidden)
+    };
+    let nameless = state.is(position, Oddity::NamelessMember);
+    let nameless = nameless.then(|| obj! { "id": "", "role": "participant" });
+    let members = group.members.iter().filter(is_shown).map(member).chain(nameless);
+    Ok(json(&members.collect::<Vec<Obj>>()))
 }
 
 /// A group of the session. An unknown one is a 500: GOWS asks WhatsApp, NOWEB says what it is.

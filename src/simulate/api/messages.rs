@@ -12,7 +12,7 @@ use super::params::{Page, Params};
 use super::row::{Kept, Row};
 use super::served::Waha;
 use super::state::State;
-use crate::simulate::json::Obj;
+use crate::simulate::json::{Obj, obj};
 use crate::simulate::message::{Chat, MediaTelling, ack_name, retold};
 use crate::simulate::people::Form;
 
@@ -80,8 +80,18 @@ pub(super) async fn list(
         return Err(no_all(&state, position));
     }
     let places = page(&mut state, position, &chat, &wanted);
+    let ancient = state.is(position, Oddity::AncientRow).then(|| ancient(&chat));
     let told = |place| tell(&mut state, position, place, wanted.is_downloading);
-    Ok(json(&places.into_iter().filter_map(told).collect::<Vec<Obj>>()))
+    let told = places.into_iter().filter_map(told).chain(ancient);
+    Ok(json(&told.collect::<Vec<Obj>>()))
+}
+
+/// A row that its engine keeps with a time that says nothing.
+fn ancient(chat: &str) -> Obj {
+    obj! {
+        "id": format!("false_{chat}_3EB0000000000000000000"), "timestamp": 1_u64, "from": chat,
+        "fromMe": false, "body": "", "hasMedia": false,
+    }
 }
 
 /// One message; 404 where there is none or none that is shown.

@@ -67,11 +67,17 @@ pub enum Oddity {
     NoMetrics,
     /// `offset` is ignored for messages, as by a cache that stands between.
     OffsetIgnored,
+    /// Each page of messages has a row more, whose time is long past (WPP).
+    AncientRow,
+    /// Each list of members has a row more, which names nobody.
+    NamelessMember,
+    /// Lists of members lack the account.
+    AccountHidden,
 }
 
 /// A set of [`Oddity`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Oddities(u32);
+pub struct Oddities(u64);
 
 impl Oddities {
     /// None of them.

@@ -446,6 +446,24 @@ async fn one_group_that_fails_holds_up_no_other() {
     assert!(!it.members(&order[1]).await.is_empty() && !it.members(&order[2]).await.is_empty());
 }
 
+/// Who is missing in it may be the one that can't be read; and a list without the account is one that it may not see.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_may_not_be_whole_says_of_nobody_that_they_left() {
+    for oddity in [Oddity::NamelessMember, Oddity::AccountHidden] {
+        let mut options = silent(Engine::Gows);
+        options.oddities = options.oddities.with(oddity);
+        let it = Reconciling::start(Kind::Sqlite, options).await;
+        it.live().await;
+        it.list_sessions().await;
+        it.refresh().await;
+        let group = it.groups().await.remove(0);
+        let (somebody, then) = ("12025558881@c.us", it.app.clock.now().timestamp_millis() - DAY_MS);
+        it.post_member("evt_1", then, &group, "join", somebody).await;
+        it.refresh().await;
+        assert!(it.members(&group).await.contains_key(somebody), "{oddity:?}");
+    }
+}
+
 /// Trap 8: another worker's sessions are listed as stopped.
 #[tokio::test(flavor = "multi_thread")]
 async fn sessions_of_another_worker_are_nobodys_here() {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use sea_orm::ConnectionTrait;
 use serde_json::json;
 use waha_ingest::simulate::api::{Failure, Fault, Oddity};
 use waha_ingest::simulate::{Engine, Families, Family};
@@ -22,7 +23,11 @@ fn plan(engine: Engine) -> Plan {
 
 /// One whose sessions are known and of whose messages nothing was told but the first webhooks.
 async fn deaf(options: Options) -> Reconciling {
-    let it = Reconciling::start(Kind::Sqlite, Options { lose: 1.0, ..options }).await;
+    deaf_on(Kind::Sqlite, options).await
+}
+
+async fn deaf_on(kind: Kind, options: Options) -> Reconciling {
+    let it = Reconciling::start(kind, Options { lose: 1.0, ..options }).await;
     let first = Served::start(Options::of(it.plan.clone())).unwrap();
     it.tell(first.webhooks().take(30).collect()).await;
     it.waha.webhooks().for_each(drop);
@@ -114,6 +119,58 @@ async fn old_windows_of_the_browser_engines_are_not_empty() {
         let missing: Vec<_> = listed.difference(&here).collect();
         assert!(missing.is_empty(), "{engine:?}: {missing:?}");
     }
+}
+
+/// A single row says nothing of where a chat's list has got to.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_of_long_ago_is_not_the_end_of_a_list() {
+    let mut options = Options::of(plan(Engine::Wpp));
+    options.oddities = options.oddities.with(Oddity::AncientRow);
+    let it = deaf(options).await;
+    heal_by(&it, 3).await;
+    let (listed, here) = (listed(&it, Engine::Wpp).await, here(&it).await);
+    let missing: Vec<_> = listed.difference(&here).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+fn limit_of(query: &str) -> String {
+    query.split('&').find_map(|pair| pair.strip_prefix("limit=")).unwrap().to_owned()
+}
+
+/// A disk that is full while a page is written says nothing of its messages.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_outage_keeps_from_the_tables_is_not_refused() {
+    let it = deaf_on(Kind::Postgres, Options::of(plan(Engine::Gows))).await;
+    let execute = async |sql: &str| it.app.db().execute_unprepared(sql).await.unwrap();
+    execute(
+        "CREATE FUNCTION is_full() RETURNS trigger LANGUAGE plpgsql AS \
+         $$ BEGIN RAISE EXCEPTION 'full' USING ERRCODE = '53100'; END $$; \
+         CREATE TRIGGER is_full BEFORE INSERT ON waha_messages FOR EACH ROW \
+         EXECUTE FUNCTION is_full()",
+    )
+    .await;
+    let session = it.sessions().await.remove(0);
+    let compared = tokio::time::timeout(Duration::from_mins(2), it.compare(session.id)).await;
+    let (counts, problem) = compared.expect("a few tries");
+    assert_eq!((counts.missing, counts.refused), (0, 0));
+    assert!(matches!(problem, Some(ReconcileProblem::Store(_))), "{problem:?}");
+    execute("DROP TRIGGER is_full ON waha_messages").await;
+    let (counts, problem) = it.compare(session.id).await;
+    assert!(problem.is_none() && counts.missing > 20, "{counts:?} {problem:?}");
+}
+
+/// A page whose answer is longer than what is read of one.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_long_is_asked_for_in_smaller_pages() {
+    let it = deaf(Options::of(plan(Engine::Gows))).await;
+    let session = it.sessions().await.remove(0);
+    let path = format!("/api/{}/chats/all/messages", session.name);
+    it.waha.fail(Fault { path: path.clone(), times: 2, failure: Failure::Long });
+    let (counts, problem) = it.compare(session.id).await;
+    assert!(problem.is_none() && counts.missing > 20, "{counts:?} {problem:?}");
+    let asked = it.waha.requests().into_iter().filter(|it| it.path == path);
+    let limits: Vec<String> = asked.map(|it| limit_of(&it.query)).take(4).collect();
+    assert_eq!(limits, ["500", "100", "20", "20"]);
 }
 
 /// Trap 7: NOWEB drops what was revoked.
