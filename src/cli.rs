@@ -16,6 +16,7 @@ mod manual;
 mod media;
 mod migrate;
 pub mod output;
+mod period;
 mod reconcile;
 mod repair;
 mod restore;
@@ -37,7 +38,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config::Config;
@@ -117,6 +119,15 @@ enum Command {
 }
 
 impl Cli {
+    /// Reads the arguments; where they are wrong the process ends with 2 and says why.
+    pub fn read() -> Self {
+        let matches = Self::command().get_matches();
+        if let Err(problem) = period::check(&matches) {
+            Self::command().error(ErrorKind::ValueValidation, problem).exit();
+        }
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
     /// Runs the subcommand.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let runtime = tokio::runtime::Runtime::new()?;

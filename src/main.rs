@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use mimalloc::MiMalloc;
 use waha_ingest::cli::Cli;
 
@@ -14,7 +13,7 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     waha_ingest::lifecycle::keep_files_private();
-    match Cli::parse().run() {
+    match Cli::read().run() {
         Ok(code) => code,
         Err(error) if waha_ingest::cli::output::is_unread(&error) => ExitCode::SUCCESS,
         Err(error) => {

@@ -37,6 +37,7 @@ use tokio::sync::Semaphore;
 use crate::circuit_breaker::CircuitBreaker;
 use crate::http_client;
 
+pub use call::Patience;
 pub use chats::{ListedChat, WAHA_CHATS_MAX};
 pub use counters::{EmittedCount, EmittedMessages};
 pub use error::{Missing, Verdict, WahaError};

@@ -14,7 +14,7 @@ use super::findings::Findings;
 use super::problem::ReconcileProblem;
 use super::run::Reconciliation;
 use crate::store::operations::reconciliations::{ListedMessage, ReconciliationWindow};
-use crate::waha_api::{ALL_CHATS, MessagePage, MessageQuery, WahaError};
+use crate::waha_api::{ALL_CHATS, MessagePage, MessageQuery, Patience, WahaError};
 
 use super::page::{PageSeen, SeenMessage};
 use super::row::RowId;
@@ -148,7 +148,7 @@ impl Reconciliation<'_> {
             let query =
                 MessageQuery { session, chat, from_s, until_s, is_ascending, offset, limit };
             self.counts.requests += 1;
-            match self.api.messages(&query).await {
+            match self.api.messages(Patience::Reading, &query).await {
                 Err(WahaError::TooLong) if limit > 1 => self.page_rows = (limit / 5).max(1),
                 page => return Ok((page?, limit)),
             }

@@ -13,12 +13,6 @@ use crate::telemetry::cause::Causes;
 
 /// WAHA's header for the key.
 const KEY_HEADER: &str = "X-Api-Key";
-/// How long a call may take that loads a file from WhatsApp: up to five tries with pauses.
-const LOADING_TIMEOUT: Duration = Duration::from_secs(180);
-/// How long a call may take that WAHA answers from what it has: browsers list large chats for minutes.
-const READING_TIMEOUT: Duration = Duration::from_secs(120);
-/// How long a light call may take: WAHA answers it without an engine, or from the little that one has at hand.
-pub(super) const LIGHT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest answer that is read: a message with the engine's own form, thumbnails included.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 /// Largest answer that is read to know why something failed.
@@ -36,48 +30,39 @@ const BUDGETS_MAX: usize = 1_000;
 /// How often a call is tried whose connection was lost: WAHA closes them all when it stops.
 const TRIES_MAX: u32 = 2;
 
+/// How long an answer is waited for, by what WAHA does for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// It answers without an engine, or from the little that one has at hand.
+    Light,
+    /// It answers from what it has: browsers list large chats for minutes.
+    Reading,
+    /// It loads a file from WhatsApp: up to five tries with pauses.
+    Loading,
+}
+
+impl Patience {
+    /// The whole answer has come by then.
+    pub(super) const fn limit(self) -> Duration {
+        match self {
+            Self::Light => Duration::from_secs(30),
+            Self::Reading => Duration::from_secs(120),
+            Self::Loading => Duration::from_secs(180),
+        }
+    }
+}
+
 impl WahaApi {
-    /// Asks something about a session that may need a file to be loaded; none if WAHA answers nothing, which
-    /// is its null.
-    pub(super) async fn get_loading(
+    /// Asks something; none if WAHA answers nothing, which is its null. `session` is whose budget it is; of what is
+    /// about none, an empty one.
+    pub(super) async fn get(
         &self,
+        patience: Patience,
         session: &str,
         path: &[&str],
         query: &[(&str, &str)],
     ) -> Result<Option<Vec<u8>>, WahaError> {
-        let url = self.url(path, query);
-        self.get(session, url, LOADING_TIMEOUT).await
-    }
-
-    /// Asks something that WAHA knows without WhatsApp. `session` is whose budget it is; of what is about none,
-    /// an empty one.
-    pub(super) async fn get_reading(
-        &self,
-        session: &str,
-        path: &[&str],
-        query: &[(&str, &str)],
-    ) -> Result<Option<Vec<u8>>, WahaError> {
-        let url = self.url(path, query);
-        self.get(session, url, READING_TIMEOUT).await
-    }
-
-    /// The same of something light.
-    pub(super) async fn get_light(
-        &self,
-        session: &str,
-        path: &[&str],
-        query: &[(&str, &str)],
-    ) -> Result<Option<Vec<u8>>, WahaError> {
-        let url = self.url(path, query);
-        self.get(session, url, LIGHT_TIMEOUT).await
-    }
-
-    async fn get(
-        &self,
-        session: &str,
-        url: Url,
-        timeout: Duration,
-    ) -> Result<Option<Vec<u8>>, WahaError> {
+        let (url, timeout) = (self.url(path, query), patience.limit());
         let mut tries = 1;
         loop {
             self.take_budget(session).await;
@@ -100,7 +85,7 @@ impl WahaApi {
     /// Asks for what WAHA tells without its key. That it refuses says nothing of the API, so it is not asked less.
     pub(super) async fn get_open(&self, path: &[&str]) -> Result<Vec<u8>, WahaError> {
         self.breaker.permit().map_err(WahaError::Resting)?;
-        let request = self.calls.get(self.url(path, &[])).timeout(LIGHT_TIMEOUT);
+        let request = self.calls.get(self.url(path, &[])).timeout(Patience::Light.limit());
         let answer = checked(request.send().await).await?;
         read(answer, ANSWER_BYTES_MAX).await?.ok_or(WahaError::TooLong)
     }

@@ -5,7 +5,7 @@
 
 use serde_json::value::RawValue;
 
-use super::{WahaApi, WahaError};
+use super::{Patience, WahaApi, WahaError};
 use crate::waha::jid::chat_form;
 use crate::waha::json::{self, Node};
 
@@ -34,7 +34,7 @@ impl WahaApi {
             ("merge", "false"),
         ];
         let path = ["api", session, "chats"];
-        let body = self.get_reading(session, &path, &query).await?.unwrap_or_default();
+        let body = self.get(Patience::Reading, session, &path, &query).await?.unwrap_or_default();
         read(&json::storable(&body))
     }
 }

@@ -3,7 +3,7 @@
 //! `GET /api/{session}/chats/{chat}/messages/{id}?downloadMedia=true`.
 
 use super::forms::{is_another, message_path};
-use super::{WahaApi, WahaError};
+use super::{Patience, WahaApi, WahaError};
 use crate::waha::file_hash::file_hash;
 use crate::waha::json::{self, Node};
 
@@ -62,7 +62,7 @@ impl WahaApi {
         let query = [("downloadMedia", "true"), ("merge", "false")];
         // An unknown message is an empty answer in one engine and a 404 in others.
         let missing = WahaError::NotFound(super::Missing::Message);
-        let body = self.get_loading(session, &path, &query).await?.ok_or(missing)?;
+        let body = self.get(Patience::Loading, session, &path, &query).await?.ok_or(missing)?;
         let text = json::storable(&body);
         let parsed = json::parse(&text);
         let parsed = parsed.map_err(|_| WahaError::Unusable("it is no JSON"))?;

@@ -5,7 +5,7 @@
 
 use serde_json::value::RawValue;
 
-use super::{WahaApi, WahaError};
+use super::{Patience, WahaApi, WahaError};
 use crate::waha::json::{self, Node};
 
 /// Stands for all chats; NOWEB and GOWS know it.
@@ -35,20 +35,20 @@ pub struct MessageQuery<'a> {
 pub struct MessagePage(Box<str>);
 
 impl WahaApi {
-    /// A page of messages. How many come says nothing of how many are left.
-    pub async fn messages(&self, query: &MessageQuery<'_>) -> Result<MessagePage, WahaError> {
+    /// A page of messages. How many come says nothing of how many are left. A few that the engine's store has at hand
+    /// may take no longer than other light calls.
+    pub async fn messages(
+        &self,
+        patience: Patience,
+        query: &MessageQuery<'_>,
+    ) -> Result<MessagePage, WahaError> {
         let (path, pairs) = asked(query);
         let pairs: Vec<(&str, &str)> =
             pairs.iter().map(|(name, text)| (*name, text.as_str())).collect();
-        page(self.get_reading(query.session, &path, &pairs).await?)
-    }
-
-    /// The same of a few that the engine's store has at hand: it may take no longer than other light calls.
-    pub async fn few_messages(&self, query: &MessageQuery<'_>) -> Result<MessagePage, WahaError> {
-        let (path, pairs) = asked(query);
-        let pairs: Vec<(&str, &str)> =
-            pairs.iter().map(|(name, text)| (*name, text.as_str())).collect();
-        page(self.get_light(query.session, &path, &pairs).await?)
+        let body = self.get(patience, query.session, &path, &pairs).await?;
+        let page = MessagePage(json::storable(&body.unwrap_or_default()).into());
+        page.read().map(drop)?;
+        Ok(page)
     }
 }
 
@@ -70,12 +70,6 @@ fn asked<'a>(query: &MessageQuery<'a>) -> ([&'a str; 5], Vec<(&'static str, Stri
     pairs
         .extend(numbers.into_iter().filter_map(|(name, number)| Some((name, number?.to_string()))));
     (path, pairs)
-}
-
-fn page(body: Option<Vec<u8>>) -> Result<MessagePage, WahaError> {
-    let page = MessagePage(json::storable(&body.unwrap_or_default()).into());
-    page.read().map(drop)?;
-    Ok(page)
 }
 
 impl MessagePage {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 use super::session_state::read;
-use super::{WahaApi, WahaError};
+use super::{Patience, WahaApi, WahaError};
 use crate::waha::json;
 
 /// Groups of a page: browsers tell some kilobytes of each.
@@ -57,7 +57,7 @@ impl WahaApi {
     /// All members of a group.
     pub async fn members(&self, session: &str, group: &str) -> Result<PeoplePage, WahaError> {
         let path = ["api", session, "groups", group, "participants", "v2"];
-        list(&self.get_reading(session, &path, &[]).await?.unwrap_or_default())
+        list(&self.get(Patience::Reading, session, &path, &[]).await?.unwrap_or_default())
     }
 
     /// People in the account's address book: `limit` from `offset` on.
@@ -74,7 +74,8 @@ impl WahaApi {
 
     /// How many LIDs have a known phone.
     pub async fn lid_count(&self, session: &str) -> Result<usize, WahaError> {
-        let body = self.get_reading(session, &["api", session, "lids", "count"], &[]).await?;
+        let body =
+            self.get(Patience::Reading, session, &["api", session, "lids", "count"], &[]).await?;
         let count = read(&body.unwrap_or_default(), |node| node.at("count").int())?;
         let count = count.ok_or(WahaError::Unusable("it tells no count"))?;
         Ok(usize::try_from(count).unwrap_or_default())
@@ -95,7 +96,7 @@ impl WahaApi {
         let lid = ["api", session, "lids", id];
         let phone = ["api", session, "lids", "pn", id];
         let path: &[&str] = if id.ends_with("@lid") { &lid } else { &phone };
-        let body = self.get_reading(session, path, &[]).await?.unwrap_or_default();
+        let body = self.get(Patience::Reading, session, path, &[]).await?.unwrap_or_default();
         let text = json::storable(&body);
         if text.trim().is_empty() {
             return Ok(PeoplePage(Vec::new()));
@@ -115,7 +116,7 @@ impl WahaApi {
         let (limit, offset) = (limit.to_string(), offset.to_string());
         let mut pairs = vec![("limit", limit.as_str()), ("offset", offset.as_str())];
         pairs.extend(query);
-        Ok(self.get_reading(session, path, &pairs).await?.unwrap_or_default())
+        Ok(self.get(Patience::Reading, session, path, &pairs).await?.unwrap_or_default())
     }
 }
 

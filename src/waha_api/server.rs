@@ -4,7 +4,7 @@
 //! with all that WAHA was started with, keys among it: only addresses of webhooks are kept of it.
 
 use super::session_state::read;
-use super::{WahaApi, WahaError};
+use super::{Patience, WahaApi, WahaError};
 use crate::waha::json::Node;
 
 /// Variables that name addresses of webhooks: `WHATSAPP_HOOK_URL`, and what later releases may add.
@@ -23,13 +23,13 @@ pub struct ServerVersion {
 impl WahaApi {
     /// Its release and its worker. Any key may ask.
     pub async fn server_version(&self) -> Result<ServerVersion, WahaError> {
-        let body = self.get_light("", &["api", "server", "version"], &[]).await?;
+        let body = self.get(Patience::Light, "", &["api", "server", "version"], &[]).await?;
         read(&body.unwrap_or_default(), version_of)
     }
 
     /// Where the webhook of WAHA's environment goes, if there is one; it comes on top of those of each session.
     pub async fn global_webhook_urls(&self) -> Result<Vec<String>, WahaError> {
-        let body = self.get_light("", &["api", "server", "environment"], &[]).await?;
+        let body = self.get(Patience::Light, "", &["api", "server", "environment"], &[]).await?;
         read(&body.unwrap_or_default(), urls_of)
     }
 }

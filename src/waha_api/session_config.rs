@@ -13,8 +13,7 @@ use reqwest::{Method, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::value::RawValue;
 
-use super::call::LIGHT_TIMEOUT;
-use super::{WahaApi, WahaError};
+use super::{Patience, WahaApi, WahaError};
 use crate::waha::raw_object::members;
 
 /// How long a change may take: WAHA stops the session, writes, and starts it.
@@ -116,7 +115,7 @@ impl WahaApi {
 
     async fn read_text(&self, session: &str, url: Url) -> Result<String, WahaError> {
         self.take_budget(session).await;
-        let request = self.calls.get(url).timeout(LIGHT_TIMEOUT);
+        let request = self.calls.get(url).timeout(Patience::Light.limit());
         let body = self.send_and_read_up_to(request, SESSIONS_BYTES_MAX).await?;
         // Nothing at all is WAHA's null.
         let body = body.ok_or(WahaError::NotReady)?;

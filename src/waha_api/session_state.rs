@@ -3,7 +3,7 @@
 //! `GET /api/sessions/{session}` and `GET /api/server/status`: neither waits for the session, and neither asks
 //! WhatsApp. The configuration in the answer holds keys and passwords: nothing of it is kept but what is named here.
 
-use super::{WahaApi, WahaError};
+use super::{Patience, WahaApi, WahaError};
 use crate::waha::json::{self, Node};
 
 /// A session.
@@ -38,14 +38,14 @@ pub enum EngineState {
 impl WahaApi {
     /// A session as WAHA itself sees it.
     pub async fn session_state(&self, session: &str) -> Result<SessionState, WahaError> {
-        let body = self.get_light(session, &["api", "sessions", session], &[]).await?;
+        let body = self.get(Patience::Light, session, &["api", "sessions", session], &[]).await?;
         let body = body.ok_or(WahaError::NotReady)?;
         read(&body, state_of)
     }
 
     /// When this WAHA started, in Unix milliseconds: another one means that what it had in memory is lost.
     pub async fn started_at_ms(&self) -> Result<i64, WahaError> {
-        let body = self.get_light("", &["api", "server", "status"], &[]).await?;
+        let body = self.get(Patience::Light, "", &["api", "server", "status"], &[]).await?;
         let started = read(&body.unwrap_or_default(), |node| node.at("startTimestamp").int())?;
         started.ok_or(WahaError::Unusable("it tells no startTimestamp"))
     }

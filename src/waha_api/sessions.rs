@@ -5,9 +5,8 @@
 
 use serde_json::value::RawValue;
 
-use super::call::LIGHT_TIMEOUT;
 use super::session_config::{NAME_BYTES_MAX, SESSIONS_BYTES_MAX, is_word};
-use super::{WahaApi, WahaError};
+use super::{Patience, WahaApi, WahaError};
 use crate::waha::json::{self, Node};
 use crate::waha::session_config::SafeConfig;
 
@@ -36,7 +35,7 @@ impl WahaApi {
     pub async fn sessions(&self) -> Result<Vec<ListedSession>, WahaError> {
         let url = self.url(&["api", "sessions"], &[("all", "true")]);
         self.take_budget(ALL).await;
-        let request = self.calls.get(url).timeout(LIGHT_TIMEOUT);
+        let request = self.calls.get(url).timeout(Patience::Light.limit());
         let body = self.send_and_read_up_to(request, SESSIONS_BYTES_MAX).await?;
         let body = body.unwrap_or_default();
         listed(&json::storable(&body))

@@ -10,7 +10,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::evidence::{Evidence, ON_ITS_WAY};
 use crate::store::operations::watches::{MessageCounters, ToldMessages, Watch};
 use crate::waha_api::{
-    ALL_CHATS, ConfiguredSession, EmittedCount, EmittedMessages, MessageQuery, WahaApi, WahaError,
+    ALL_CHATS, ConfiguredSession, EmittedCount, EmittedMessages, MessageQuery, Patience, WahaApi,
+    WahaError,
 };
 
 /// Messages among which the newest of somebody else is looked for. Rows that lists leave out make pages short.
@@ -134,7 +135,7 @@ async fn newest(
         offset: 0,
         limit: NEWEST,
     };
-    Ok(newest_until(api.few_messages(&query).await?.sent_by_others(), until))
+    Ok(newest_until(api.messages(Patience::Light, &query).await?.sent_by_others(), until))
 }
 
 /// The newest of some times in Unix seconds, up to one: not every engine listens to that.

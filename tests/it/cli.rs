@@ -43,6 +43,19 @@ fn every_command_has_help_with_an_example() {
 }
 
 #[test]
+fn a_period_that_holds_nothing_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    for command in [&["webhooks", "list"][..], &["dead-letters", "list"]] {
+        for until in ["2026-11-01", "2026-10-31"] {
+            let period = ["--since", "2026-11-01", "--until", until];
+            let output = run(folder.path(), &[], &[command, &period].concat());
+            assert_eq!(output.status.code(), Some(2));
+            assert!(error(&output).contains("--since must be before --until"), "{command:?}");
+        }
+    }
+}
+
+#[test]
 fn demo_ends_balanced() {
     let folder = tempfile::tempdir().unwrap();
     let output = run(folder.path(), &[], &["demo"]);

@@ -33,10 +33,18 @@ const FIRST: [(&str, &str); 3] =
 struct SessionsPage {
     frame: Frame,
     asked: SessionsQuery,
-    /// What is looked at first, with where the rest of it is.
-    troubled: Vec<(&'static str, Vec<SessionReport>, Option<String>)>,
+    /// What is looked at first.
+    troubled: Vec<TroubledGroup>,
     page: SessionPage,
     is_first: bool,
+}
+
+/// Sessions that need somebody for the same reason.
+struct TroubledGroup {
+    caption: &'static str,
+    sessions: Vec<SessionReport>,
+    /// Where all of them are, if there are more.
+    all: Option<String>,
 }
 
 #[derive(Template)]
@@ -144,9 +152,9 @@ pub(super) async fn list(
             let asked = SessionsQuery::of_state(state);
             let page = page(&admin, &visitor.caller, &asked.query(Some(TROUBLED_MAX))).await?;
             let all = page.next.map(|_| asked.address("/sessions", ""));
-            troubled.push((caption, page.sessions, all));
+            troubled.push(TroubledGroup { caption, sessions: page.sessions, all });
         }
-        troubled.retain(|(_, sessions, _)| !sessions.is_empty());
+        troubled.retain(|group| !group.sessions.is_empty());
     }
     shown(&SessionsPage {
         frame: Frame::new(&admin, &visitor, Section::Sessions, "Sessions"),
