@@ -74,7 +74,6 @@ pub async fn run(fault: HistoryFault, round: &mut Round, servers: &Servers) -> A
     if fault != HistoryFault::Dividing {
         fleet.members[0].kill().await;
         machine.jump_to(AGE_MS);
-        round.goes_on_at(SystemClock.now_ms() + AGE_MS);
         round.archives_in(archive.path());
         fleet.members[0].resume().await;
     }

@@ -52,8 +52,6 @@ pub struct Round {
     seconds: f64,
     /// Sent before, and settled.
     first: Vec<Sent>,
-    /// The time of the first webhook's body, if another than usual.
-    start_ms: Option<i64>,
     /// Where the ledger's rows are before they go.
     archive: Option<PathBuf>,
 }
@@ -66,7 +64,7 @@ impl Round {
             Length::Full => (rng.random_range(100..400), 10.0),
         };
         let rate = f64::from(rate);
-        Self { rng, length, seed, rate, seconds, first: Vec::new(), start_ms: None, archive: None }
+        Self { rng, length, seed, rate, seconds, first: Vec::new(), archive: None }
     }
 
     /// The load goes on for longer, at a lower rate.
@@ -106,10 +104,8 @@ impl Round {
         )]
         let count = (self.rate * self.seconds) as usize;
         let messages = u32::try_from(count).unwrap();
-        let usual = Plan::default();
         let seed = if self.first.is_empty() { self.seed } else { !self.seed };
-        let start_ms = self.start_ms.unwrap_or(usual.start_ms);
-        history(&Plan { seed, messages, start_ms, ..usual }).take(count).collect()
+        history(&Plan { seed, messages, ..Plan::default() }).take(count).collect()
     }
 
     /// Sends as many webhooks as will be, each once, and waits until all have come to their end.
@@ -121,11 +117,6 @@ impl Round {
         fleet.ledger_reaches(webhooks.len(), PATIENCE).await;
         quiet(fleet).await;
         self.first = webhooks;
-    }
-
-    /// What is still to be sent happens later.
-    pub fn goes_on_at(&mut self, start_ms: i64) {
-        self.start_ms = Some(start_ms);
     }
 
     /// What the ledger lets go of is kept there.
