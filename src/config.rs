@@ -9,6 +9,7 @@ mod consumers;
 mod media;
 mod queue;
 mod reader;
+mod retention;
 mod s3;
 mod server;
 mod source;
@@ -176,9 +177,9 @@ impl Config {
         let feed = consumers::read(reader, matches!(queue.backend, Backend::Broker(_)));
         let (database_url, is_database_named) = database_url(reader, &data_dir);
         let read_url = read_url(reader, &database_url);
-        let retention = retention(reader, feed.age_max);
+        let retention = retention::read(reader, feed.age_max, &sources);
         let archive = archive::read(reader);
-        check_archive(reader, archive.is_some(), retention);
+        retention::check_archive(reader, archive.is_some(), &retention);
         let reconciled = reconciled(reader, &sources);
         Self {
             file: None,
@@ -264,38 +265,6 @@ impl Config {
     pub fn is_database_embedded(&self) -> bool {
         self.database_url.expose_secret().starts_with("sqlite:")
     }
-}
-
-fn retention(reader: &mut Reader, feed_age_max: Option<Duration>) -> Retention {
-    Retention {
-        bodies_age_max: days(reader, "ledger.body_days"),
-        ledger_age_max: ledger_days(reader),
-        messages_age_max: days(reader, "retention.message_days"),
-        calls_age_max: days(reader, "retention.call_days"),
-        statuses_age_max: days(reader, "retention.status_days"),
-        feed_age_max,
-        letters_age_max: days(reader, "retention.dead_letter_days"),
-        audit_age_max: days(reader, "retention.audit_days"),
-        probes_age_max: days(reader, "retention.probe_days"),
-        hour: reader.number("retention.hour", 0, 23),
-        rows_per_second: reader.number("retention.rows_per_second", 1, 1_000_000),
-    }
-}
-
-/// A delivery may come again long after it was applied, as from a worker that was frozen.
-fn ledger_days(reader: &mut Reader) -> Option<Duration> {
-    let key = "retention.ledger_days";
-    let age_max = days(reader, key);
-    let is_long = age_max.is_none_or(|age| age >= LEDGER_AGE_LEAST);
-    reader.check(key, is_long, "must be 0 or at least 7, longer than a delivery can be on its way");
-    age_max
-}
-
-/// Bodies that go before their rows would be in no archive.
-fn check_archive(reader: &mut Reader, has_archive: bool, retention: Retention) {
-    let is_lost = has_archive && retention.bodies_age_max.is_some();
-    let problem = "must be 0 with archive.url: bodies go with the ledger's rows, which are archived with them";
-    reader.check("ledger.body_days", !is_lost, problem);
 }
 
 /// Days; 0 stands for no limit.

@@ -222,7 +222,7 @@ struct Upkeep {
 impl Upkeep {
     fn of(parts: &Parts, store: &Arc<Store>) -> anyhow::Result<Self> {
         Ok(Self {
-            retention: parts.config.retention,
+            retention: parts.config.retention.clone(),
             archive: open_archive(&parts.config)?,
             searches: parts.config.searches,
             removal: parts.removal(store),

@@ -4,11 +4,12 @@
 //! `schedule` is started by `lifecycle` beside a worker; `retention plan` and `retention run` ask for it at once.
 //! Several processes may do it at once: whoever comes first has done it.
 //!
-//! Reading order: this file, what is kept for how long; `cleaner`, how it goes; `pace`, how gently; `schedule`,
-//! when.
+//! Reading order: this file, what is kept; `ages`, for how long, perhaps of one source for another time; `cleaner`,
+//! how it goes; `pace`, how gently; `schedule`, when.
 //!
 //! Invariant: nothing that waits goes, and what the equation of `status` counts goes only with its count.
 
+mod ages;
 mod cleaner;
 mod pace;
 mod schedule;
@@ -18,13 +19,16 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::store::StoreError;
-use crate::store::operations::retention::{MESSAGE_TABLES, RemovableRows, personal_kinds};
+use crate::store::operations::retention::{
+    MESSAGE_TABLES, OfSources, RemovableRows, personal_kinds,
+};
 
+pub use ages::{Age, OwnAge};
 pub use cleaner::{Cleaner, RetentionError};
 pub use schedule::run;
 
 /// For how long things are kept; none: for ever.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Retention {
     /// Bodies, since they were received.
     pub bodies_age_max: Option<Duration>,
@@ -44,6 +48,8 @@ pub struct Retention {
     pub audit_age_max: Option<Duration>,
     /// What was found of sessions, and done about it.
     pub probes_age_max: Option<Duration>,
+    /// What of some sources is kept for another time; at most one of each source and kind.
+    pub own_ages: Vec<OwnAge>,
     /// At which hour of the day, in UTC, what takes long is begun.
     pub hour: u32,
     /// Most rows per second.
@@ -117,6 +123,18 @@ impl RetentionKind {
         }
     }
 
+    /// The key of an age of its own below `retention.sources.NAME`; none of what belongs to no source, or goes by
+    /// months or in the order in which it came.
+    pub fn own_setting(self) -> Option<&'static str> {
+        match self {
+            Self::Bodies => Some("body_days"),
+            Self::Messages => Some("message_days"),
+            Self::Calls => Some("call_days"),
+            Self::Statuses => Some("status_days"),
+            Self::Ledger | Self::Changes | Self::DeadLetters | Self::Audit | Self::Probes => None,
+        }
+    }
+
     /// The tables whose rows go.
     pub fn tables(self) -> &'static [&'static str] {
         match self {
@@ -181,60 +199,60 @@ impl FoundAgain {
     }
 }
 
-/// What would go of a kind now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What would go of a kind, of some sources, now.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedRetention {
     /// Of what.
     pub kind: RetentionKind,
+    /// Of which sources.
+    pub sources: OfSources,
+    /// The key of the configuration that says for how long it is kept.
+    pub setting: String,
     /// What is older goes; none: nothing does.
     pub before: Option<DateTime<Utc>>,
     /// How much that is.
     pub removable: RemovableRows,
 }
 
-impl Retention {
-    /// For how long a kind is kept.
-    pub fn age_max(self, kind: RetentionKind) -> Option<Duration> {
-        match kind {
-            RetentionKind::Bodies => self.bodies_age_max,
-            RetentionKind::Ledger => self.ledger_age_max,
-            RetentionKind::Messages => self.messages_age_max,
-            RetentionKind::Calls => self.calls_age_max,
-            RetentionKind::Statuses => self.statuses_age_max,
-            RetentionKind::Changes => self.feed_age_max,
-            RetentionKind::DeadLetters => self.letters_age_max,
-            RetentionKind::Audit => self.audit_age_max,
-            RetentionKind::Probes => self.probes_age_max,
-        }
-    }
-}
-
 impl Cleaner {
-    /// What would go now, of each kind. Reads whole tables: minutes on large ones.
-    pub async fn plan(&self, retention: Retention) -> Result<Vec<PlannedRetention>, StoreError> {
+    /// What would go now, of each kind, and of each source that has an age of its own. Reads whole tables: minutes
+    /// on large ones.
+    pub async fn plan(&self, retention: &Retention) -> Result<Vec<PlannedRetention>, StoreError> {
         let mut planned = Vec::with_capacity(RetentionKind::ALL.len());
         for kind in RetentionKind::ALL {
-            let before = retention.age_max(kind).map(|age_max| self.before(kind, age_max));
-            let removable = match before {
-                Some(before) => self.removable(kind, before).await?,
-                None => RemovableRows::default(),
-            };
-            planned.push(PlannedRetention { kind, before, removable });
+            for age in retention.ages(kind) {
+                planned.push(self.plan_age(kind, age).await?);
+            }
         }
         Ok(planned)
+    }
+
+    async fn plan_age(
+        &self,
+        kind: RetentionKind,
+        age: Age,
+    ) -> Result<PlannedRetention, StoreError> {
+        let before = age.age_max.map(|age_max| self.before(kind, age_max));
+        let removable = match before {
+            Some(before) => self.removable(kind, before, &age.sources).await?,
+            None => RemovableRows::default(),
+        };
+        let setting = age.setting(kind);
+        Ok(PlannedRetention { kind, sources: age.sources, setting, before, removable })
     }
 
     async fn removable(
         &self,
         kind: RetentionKind,
         before: DateTime<Utc>,
+        sources: &OfSources,
     ) -> Result<RemovableRows, StoreError> {
         match kind {
-            RetentionKind::Bodies => self.store.removable_bodies(before).await,
+            RetentionKind::Bodies => self.store.removable_bodies(before, sources).await,
             RetentionKind::Ledger => self.store.removable_webhooks(before).await,
-            RetentionKind::Messages => self.store.removable_messages(before).await,
-            RetentionKind::Calls => self.store.removable_calls(before).await,
-            RetentionKind::Statuses => self.store.removable_statuses(before).await,
+            RetentionKind::Messages => self.store.removable_messages(before, sources).await,
+            RetentionKind::Calls => self.store.removable_calls(before, sources).await,
+            RetentionKind::Statuses => self.store.removable_statuses(before, sources).await,
             RetentionKind::Changes => self.store.removable_changes(before).await,
             RetentionKind::DeadLetters => self.store.removable_letters(before).await,
             RetentionKind::Audit => self.store.removable_audit_logs(before).await,

@@ -12,7 +12,7 @@ pub struct Model {
     /// Key of the row.
     #[sea_orm(primary_key)]
     pub id: i64,
-    /// What is let go of: `bodies`.
+    /// What is let go of: `bodies`, and so on; of some sources only, with a colon and their hash.
     #[sea_orm(unique)]
     pub name: String,
     /// Up to this id of the table nothing is left to let go of.

@@ -16,7 +16,10 @@ use crate::lifecycle::{open_archive, open_existing_store, open_queue};
 use crate::retention::{Cleaner, FoundAgain, PlannedRetention, RetentionKind};
 use crate::store::audit::{AuditAction, AuditEntry};
 use crate::store::months::MonthTable;
-use crate::store::operations::retention::RemovableRows;
+use crate::store::operations::retention::{OfSources, RemovableRows};
+
+/// Of the first column.
+const WIDTH_LEAST: usize = 14;
 
 /// Options of `retention`.
 #[derive(Args)]
@@ -51,7 +54,7 @@ enum Action {
 pub async fn run(config: &Config, options: Options) -> anyhow::Result<ExitCode> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let cleaner = cleaner(config, clock).await?;
-    let planned = cleaner.plan(config.retention).await?;
+    let planned = cleaner.plan(&config.retention).await?;
     let parts = whole_parts(&cleaner, &planned).await?;
     let (yes, json) = match options.action {
         Action::Plan { json } => {
@@ -106,19 +109,20 @@ async fn let_go_of_all(
     planned_rows: i64,
 ) -> anyhow::Result<Value> {
     let actor = actor();
-    let ages = config.retention;
-    let kinds = RetentionKind::ALL.into_iter();
-    let kinds: Vec<_> = kinds.filter_map(|kind| Some((kind, ages.age_max(kind)?))).collect();
     let entry = AuditEntry {
         new_values: Some(json!({ "planned": planned_rows })),
         ..AuditEntry::new(AuditAction::Retain, &actor)
     };
     let log = cleaner.store.record(&entry).await?;
     let mut gone = Map::new();
-    for (kind, age_max) in kinds {
-        let rows = cleaner.let_go(kind, age_max).await?;
-        cleaner.store.record_more(log, rows).await?;
-        gone.insert(kind.name().to_owned(), rows.into());
+    for kind in RetentionKind::ALL {
+        for age in config.retention.ages(kind) {
+            let Some(age_max) = age.age_max else { continue };
+            let rows = cleaner.let_go_of(kind, age.sources, age_max).await?;
+            cleaner.store.record_more(log, rows).await?;
+            let before = gone.get(kind.name()).and_then(Value::as_u64).unwrap_or_default();
+            gone.insert(kind.name().to_owned(), (before + rows).into());
+        }
     }
     Ok(gone.into())
 }
@@ -147,39 +151,60 @@ fn after_it_went(archive: Option<&str>) -> String {
 
 fn show(planned: &[PlannedRetention], parts: &[String], archive: Option<&str>, json: bool) {
     if json {
-        let kinds = planned.iter().map(|kind| {
-            let PlannedRetention { kind, before, removable } = kind;
-            json!({
-                "kind": kind.name(), "setting": kind.setting(), "before": before,
-                "rows": removable.rows, "bytes": removable.bytes, "kept": removable.kept,
-                "personal": kind.personal(),
-                "found_again": archive.and(kind.found_again().name()),
-            })
-        });
-        let kinds = kinds.collect::<Vec<_>>();
+        let kinds: Vec<Value> = planned.iter().map(|it| as_json(it, archive)).collect();
         json_line(&json!({ "kinds": kinds, "parts": parts, "archive": archive }).to_string());
         return;
     }
+    let width = planned.iter().map(|it| label(it).chars().count() + 1).max().unwrap_or_default();
+    let width = width.max(WIDTH_LEAST);
     outln!(
-        "{:<14}{:<28}{:>14}{:>18}{:>14}  data of persons",
+        "{:<width$}{:<28}{:>14}{:>18}{:>14}  data of persons",
         "kind",
         "goes if older than",
         "rows",
         "bytes",
         "kept"
     );
-    for PlannedRetention { kind, before, removable } in planned {
-        let Some(before) = before else {
-            outln!("{:<14}kept: {} = 0", kind.name(), kind.setting());
-            continue;
-        };
-        let RemovableRows { rows, bytes, kept } = removable;
-        let [rows, bytes, kept] = [rows, bytes, kept].map(|it| grouped(it.unsigned_abs()));
-        let (before, personal) = (time::exact(*before), kind.personal().join(", "));
-        outln!("{:<14}{before:<28}{rows:>14}{bytes:>18}{kept:>14}  {personal}", kind.name());
+    for it in planned {
+        show_planned(it, width);
     }
     if !parts.is_empty() {
         outln!("at once, but for what stays of them: {}", parts.join(", "));
     }
     outln!("{}", after_it_went(archive));
+}
+
+fn show_planned(planned: &PlannedRetention, width: usize) {
+    let label = label(planned);
+    let Some(before) = planned.before else {
+        outln!("{label:<width$}kept: {} = 0", planned.setting);
+        return;
+    };
+    let RemovableRows { rows, bytes, kept } = planned.removable;
+    let [rows, bytes, kept] = [rows, bytes, kept].map(|it| grouped(it.unsigned_abs()));
+    let (before, personal) = (time::exact(before), planned.kind.personal().join(", "));
+    outln!("{label:<width$}{before:<28}{rows:>14}{bytes:>18}{kept:>14}  {personal}");
+}
+
+/// What of which sources: one that has an age of its own stands below the others.
+fn label(planned: &PlannedRetention) -> String {
+    match &planned.sources {
+        OfSources::All | OfSources::Without(_) => planned.kind.name().to_owned(),
+        OfSources::Only(source) => format!("  of {source}"),
+    }
+}
+
+/// `source`: null of all sources but those that have objects of their own.
+fn as_json(planned: &PlannedRetention, archive: Option<&str>) -> Value {
+    let PlannedRetention { kind, sources, setting, before, removable } = planned;
+    let source = match sources {
+        OfSources::All | OfSources::Without(_) => None,
+        OfSources::Only(source) => Some(source),
+    };
+    json!({
+        "kind": kind.name(), "source": source, "setting": setting, "before": before,
+        "rows": removable.rows, "bytes": removable.bytes, "kept": removable.kept,
+        "personal": kind.personal(),
+        "found_again": archive.and(kind.found_again().name()),
+    })
 }

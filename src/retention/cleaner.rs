@@ -15,7 +15,7 @@ use crate::operations::{ArchivePage, LineError, archive_page};
 use crate::queue::{Queue, QueueError};
 use crate::store::operations::hold::hold;
 use crate::store::operations::retention::month::Month;
-use crate::store::operations::retention::{AgedPass, AgedTable};
+use crate::store::operations::retention::{AgedPass, AgedTable, OfSources};
 use crate::store::{Store, StoreError};
 
 /// Rows of one statement: little enough for others to write in between.
@@ -89,13 +89,23 @@ impl Cleaner {
         kind: RetentionKind,
         age_max: Duration,
     ) -> Result<u64, RetentionError> {
+        self.let_go_of(kind, OfSources::All, age_max).await
+    }
+
+    /// The same of some sources, of a kind that has ages by source; of any other it is all.
+    pub async fn let_go_of(
+        &self,
+        kind: RetentionKind,
+        sources: OfSources,
+        age_max: Duration,
+    ) -> Result<u64, RetentionError> {
         let before = self.before(kind, age_max);
         match kind {
-            RetentionKind::Bodies => self.forget_bodies(before).await,
+            RetentionKind::Bodies => self.forget_bodies(sources, before).await,
             RetentionKind::Ledger => self.drop_ledger(before).await,
-            RetentionKind::Messages => self.drop_aged(AgedTable::Messages, before).await,
-            RetentionKind::Calls => self.drop_aged(AgedTable::Calls, before).await,
-            RetentionKind::Statuses => self.drop_aged(AgedTable::Statuses, before).await,
+            RetentionKind::Messages => self.drop_aged(AgedTable::Messages, sources, before).await,
+            RetentionKind::Calls => self.drop_aged(AgedTable::Calls, sources, before).await,
+            RetentionKind::Statuses => self.drop_aged(AgedTable::Statuses, sources, before).await,
             RetentionKind::Changes => self.cut(|| self.store.cut_feed(before, ROWS_MAX)).await,
             RetentionKind::DeadLetters => {
                 self.cut(|| self.store.forget_letters(before, ROWS_MAX)).await
@@ -126,9 +136,10 @@ impl Cleaner {
     async fn drop_aged(
         &self,
         table: AgedTable,
+        sources: OfSources,
         before: DateTime<Utc>,
     ) -> Result<u64, RetentionError> {
-        let (mut pass, mut pace) = (self.store.begin_aged_pass(table).await?, self.pace());
+        let (mut pass, mut pace) = (self.store.begin_aged_pass(table, sources).await?, self.pace());
         loop {
             let already = pass.forgotten;
             let goes_on = self.store.drop_aged(table, &mut pass, before, MESSAGES_MAX).await?;
@@ -139,8 +150,12 @@ impl Cleaner {
         }
     }
 
-    async fn forget_bodies(&self, before: DateTime<Utc>) -> Result<u64, RetentionError> {
-        let (mut pass, mut pace) = (self.store.begin_body_pass().await?, self.pace());
+    async fn forget_bodies(
+        &self,
+        sources: OfSources,
+        before: DateTime<Utc>,
+    ) -> Result<u64, RetentionError> {
+        let (mut pass, mut pace) = (self.store.begin_body_pass(sources).await?, self.pace());
         loop {
             let already = pass.forgotten;
             if !self.store.forget_bodies(&mut pass, before, ROWS_MAX).await? {

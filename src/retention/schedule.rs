@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, Timelike, Utc};
 use tokio_util::sync::CancellationToken;
 
-use super::{Cleaner, Retention, RetentionError, RetentionKind};
+use super::{Age, Cleaner, Retention, RetentionError, RetentionKind};
 
 /// How often the clock is looked at.
 const PAUSE: Duration = Duration::from_mins(5);
@@ -52,7 +52,7 @@ pub async fn run(cleaner: Cleaner, retention: Retention, stop: CancellationToken
         let due = |kind: &RetentionKind| schedule.is_due(*kind, now, retention.hour);
         let kinds: Vec<RetentionKind> = RetentionKind::ALL.into_iter().filter(due).collect();
         schedule.went(now, retention.hour);
-        let cleaning = clean(&cleaner, retention, &kinds);
+        let cleaning = clean(&cleaner, &retention, &kinds);
         if stop.run_until_cancelled(cleaning).await.is_some() {
             stop.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
         }
@@ -71,25 +71,35 @@ async fn make_months(cleaner: &Cleaner) {
     }
 }
 
-async fn clean(cleaner: &Cleaner, retention: Retention, kinds: &[RetentionKind]) {
+async fn clean(cleaner: &Cleaner, retention: &Retention, kinds: &[RetentionKind]) {
     for kind in kinds {
-        let Some(age_max) = retention.age_max(*kind) else { continue };
-        match cleaner.let_go(*kind, age_max).await {
-            Ok(0) => {}
-            Ok(rows) => {
-                tracing::info!(retention.kind = kind.name(), rows.count = rows, "let go of rows");
-            }
-            // The worker reports an outage; what is old waits for the next time.
-            Err(RetentionError::Store(error)) => {
-                tracing::debug!(
-                    retention.kind = kind.name(),
-                    error = error.detail(),
-                    "can't let go"
-                );
-            }
-            Err(error) => {
-                tracing::info!(retention.kind = kind.name(), %error, "nothing was let go of");
-            }
+        for age in retention.ages(*kind) {
+            clean_age(cleaner, *kind, age).await;
+        }
+    }
+}
+
+async fn clean_age(cleaner: &Cleaner, kind: RetentionKind, age: Age) {
+    let Some(age_max) = age.age_max else { return };
+    // Says also of which source.
+    let setting = age.setting(kind);
+    match cleaner.let_go_of(kind, age.sources, age_max).await {
+        Ok(0) => {}
+        Ok(rows) => {
+            let kind = kind.name();
+            tracing::info!(
+                retention.kind = kind,
+                retention.setting = setting,
+                rows.count = rows,
+                "let go of rows"
+            );
+        }
+        // The worker reports an outage; what is old waits for the next time.
+        Err(RetentionError::Store(error)) => {
+            tracing::debug!(retention.kind = kind.name(), error = error.detail(), "can't let go");
+        }
+        Err(error) => {
+            tracing::info!(retention.kind = kind.name(), %error, "nothing was let go of");
         }
     }
 }

@@ -226,6 +226,11 @@ pub async fn undisturbed(webhooks: Vec<Sent>) -> Rows {
 
 /// A webhook as the door would make it.
 pub fn webhook(sent: &Sent) -> waha_ingest::webhook::Webhook {
+    webhook_of("default", sent)
+}
+
+/// The same of a source.
+pub fn webhook_of(source: &str, sent: &Sent) -> waha_ingest::webhook::Webhook {
     use waha_ingest::webhook::Receipt;
     use waha_ingest::webhook::verify::{RawRequest, TIMESTAMP_HEADER, verify};
     let headers = [
@@ -238,7 +243,7 @@ pub fn webhook(sent: &Sent) -> waha_ingest::webhook::Webhook {
         headers: headers.into(),
         body: sent.body.clone().into(),
     };
-    verify(&Source::unverified("default"), request, Receipt::new(), NOW_MS).unwrap().0
+    verify(&Source::unverified(source), request, Receipt::new(), NOW_MS).unwrap().0
 }
 
 fn serve(config: &Config, queue: SqliteQueue, clock: Arc<FixedClock>) -> String {

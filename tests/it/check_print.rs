@@ -15,6 +15,7 @@ const SECRET: &str = "hush-hush-hush-hush";
 fn file_with_secrets() -> String {
     format!(
         "[sources.shop]\nhmac_keys = [\"{SECRET}\", \"{SECRET}2\"]\nhmac_keys_file = \"secrets\"\n\
+         [retention]\ncall_days = 9\n[retention.sources.shop]\nmessage_days = 0\n\
          [sources.shop.waha]\nurl = \"http://waha:3000\"\napi_key = \"{SECRET}\"\n\
          [media.s3]\nsecret_access_key = \"{SECRET}\"\n\
          [admin.tokens.app]\nrole = \"application\"\nsecret = \"{SECRET}\"\nsessions = [\"s\"]\n\
@@ -97,6 +98,8 @@ fn what_is_told_is_printed_and_no_secret_is() {
         ("queue.management_url", "[\"http://***@127.0.0.1:1\"]"),
         ("traces.endpoint", "\"http://***@127.0.0.1:1\""),
         ("traces.headers", "1 (hidden)"),
+        ("retention.sources.shop.message_days", "0"),
+        ("retention.sources.shop.call_days", "9"),
         ("retry.delays_ms", "[7, 8]"),
         ("server.body_bytes_max", "4096"),
     ] {

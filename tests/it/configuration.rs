@@ -127,6 +127,30 @@ fn what_is_wrong_with_waha_and_media_is_told_without_secrets() {
     assert!(code == Some(1) && said.contains(told), "{said}");
 }
 
+#[test]
+fn ages_of_sources_are_told_with_what_is_meant() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |file: &str| check(folder.path(), file);
+    let (code, error) = said("[retention.sources.defualt]\nmessage_days = 3\nnonsense = 1\n");
+    let meant = "retention.sources.defualt: there is no source \"defualt\"; near it: default";
+    assert!(code == Some(1) && error.contains(meant), "{error}");
+    assert!(!error.contains("nonsense"), "{error}");
+    let (_, error) = said("[retention.sources.default]\nmesage_days = 3\n");
+    let meant = "unknown key; near it: retention.sources.default.message_days";
+    assert!(error.contains(meant), "{error}");
+    let (_, error) = said("[retention.sources.default]\nledger_days = 30\n");
+    assert!(error.contains("retention.sources.default.ledger_days: unknown key"), "{error}");
+    let (_, error) = said("[retention.sources.default]\ncall_days = -1\n");
+    let meant = "retention.sources.default.call_days: must be a whole number from 0 to 36500";
+    assert!(error.contains(meant), "{error}");
+    let archive = "[archive]\nurl = \"archive\"\n[retention.sources.default]\nbody_days = 3\n";
+    let (_, error) = said(archive);
+    let meant = "retention.sources.default.body_days: must be 0 with archive.url";
+    assert!(error.contains(meant), "{error}");
+    let (code, error) = said("[retention.sources.default]\nbody_days = 0\nmessage_days = 3\n");
+    assert_eq!(code, Some(0), "{error}");
+}
+
 /// A URL that the door answers 404, or that WAHA refuses, is told before anything is registered.
 #[test]
 fn a_url_of_the_door_that_leads_nowhere_is_told_with_the_right_one() {

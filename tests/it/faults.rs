@@ -10,6 +10,7 @@ mod disk;
 mod failover;
 mod files;
 mod followers;
+mod history;
 mod kind;
 mod nodes;
 mod pages;

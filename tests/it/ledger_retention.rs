@@ -92,7 +92,7 @@ async fn months_go_and_what_status_says_stays(kind: Kind) {
     assert_eq!((before.balanced, before.duplicate > 0), (Some(true), true));
 
     let retention = Retention { ledger_age_max: Some(WEEK), ..Retention::default() };
-    let planned = app.cleaner().plan(retention).await.unwrap();
+    let planned = app.cleaner().plan(&retention).await.unwrap();
     let planned = planned.iter().find(|it| it.kind == RetentionKind::Ledger).unwrap().removable;
     let gone = drop_ledger(&app).await;
 

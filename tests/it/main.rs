@@ -125,6 +125,7 @@ mod server;
 mod silence;
 mod simulate_command;
 mod simulated_waha;
+mod source_ages;
 mod sources;
 mod spaces;
 mod spool_drain;

@@ -60,7 +60,7 @@ async fn old_messages_go_with_what_hangs_on_them(kind: Kind) {
         |row: &&waha_messages::Model| last.contains(&(row.chat_id, row.message_id.clone()));
     let kept: BTreeSet<i64> = before.iter().filter(is_last).map(|row| row.id).collect();
     let ages = Retention { messages_age_max: Some(DAY), ..Retention::default() };
-    let planned = app.cleaner().plan(ages).await.unwrap();
+    let planned = app.cleaner().plan(&ages).await.unwrap();
     let planned = planned.iter().find(|it| it.kind == RetentionKind::Messages).unwrap().removable;
     let equation = app.equation().await;
 
@@ -105,7 +105,7 @@ async fn old_states_go_but_the_newest_of_each_session(kind: Kind) {
     let (kept, old): (Vec<_>, Vec<_>) = before.iter().partition(|it| newest(it));
     assert!(!kept.is_empty() && !old.is_empty(), "{before:?}");
     let ages = Retention { statuses_age_max: Some(DAY), ..Retention::default() };
-    let planned = app.cleaner().plan(ages).await.unwrap();
+    let planned = app.cleaner().plan(&ages).await.unwrap();
     let planned = planned.iter().find(|it| it.kind == RetentionKind::Statuses).unwrap().removable;
     let count = |rows: usize| i64::try_from(rows).unwrap();
     assert_eq!((planned.rows, planned.kept), (count(old.len()), count(kept.len())));

@@ -213,15 +213,15 @@ async fn what_is_planned_is_what_goes(kind: Kind) {
         audit_age_max: all,
         ..Retention::default()
     };
-    let nothing = app.cleaner().plan(Retention::default()).await.unwrap();
+    let nothing = app.cleaner().plan(&Retention::default()).await.unwrap();
     assert!(nothing.iter().all(|it| it.before.is_none() && it.removable.rows == 0));
-    let planned = app.cleaner().plan(retention).await.unwrap();
+    let planned = app.cleaner().plan(&retention).await.unwrap();
     for it in planned.into_iter().filter(|it| it.before.is_some()) {
         assert!(it.removable.rows > 0 && it.removable.bytes > it.removable.rows, "{it:?}");
         let gone = app.cleaner().let_go(it.kind, DAY).await.unwrap();
         assert_eq!(gone, it.removable.rows.unsigned_abs(), "{it:?}");
     }
-    let again = app.cleaner().plan(retention).await.unwrap();
+    let again = app.cleaner().plan(&retention).await.unwrap();
     assert!(again.iter().all(|it| it.removable.rows == 0), "{again:?}");
 }
 

@@ -1,6 +1,6 @@
 //! Lets go of bodies (`bodies`), of the ledger's rows (`ledger`) or whole months (`parts`) whose counts stay (`sums`), of messages, calls and states of sessions
-//! (`messages`), of the old end of the feed, and of what is settled (`settled`); says how much that would be (`removable`); moves bodies out of the
-//! ledger (`moving`).
+//! (`messages`), of the old end of the feed, and of what is settled (`settled`), perhaps of some sources (`sources`); says how much that would be
+//! (`removable`); moves bodies out of the ledger (`moving`).
 //!
 //! Called by `retention` and `packing`. Dead letters keep bodies of their own.
 
@@ -15,6 +15,7 @@ pub(super) mod parts;
 mod pass;
 mod removable;
 mod settled;
+mod sources;
 pub(super) mod sums;
 
 use chrono::{DateTime, Utc};
@@ -32,6 +33,7 @@ pub use messages::{AgedTable, MESSAGE_TABLES};
 pub use parts::{ArchivedPart, DuePart, KEPT_MAX, PartLimit};
 pub use pass::AgedPass;
 pub use removable::RemovableRows;
+pub use sources::OfSources;
 
 /// What some tables hold of persons, by kind.
 pub fn personal_kinds(tables: &[&str]) -> Vec<&'static str> {

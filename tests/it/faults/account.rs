@@ -113,22 +113,24 @@ pub fn table(accounts: &BTreeMap<&'static str, Account>) -> String {
 }
 
 /// Source, session, event type, id.
-type Key = (String, String, String, String);
+pub type Key = (String, String, String, String);
 
 fn key(sent: &Sent) -> Key {
     let key = webhook(sent).key().clone();
     (key.source, key.session, key.event_type, key.id)
 }
 
-/// Counts a round of which all has become quiet.
+/// Counts a round of which all has become quiet; `archived`: what the ledger has let go of.
 pub async fn take(
     fleet: &Fleet,
     webhooks: Vec<Sent>,
     report: &Report,
     status: &Value,
     permitted: Permitted,
+    archived: BTreeSet<Key>,
 ) -> Account {
-    let ledger = ledger(fleet).await;
+    let mut ledger = ledger(fleet).await;
+    ledger.extend(archived);
     let is_there: BTreeSet<Key> = ledger.iter().cloned().collect();
     let keys: BTreeSet<Key> = webhooks.iter().map(key).collect();
     let absent = keys.difference(&is_there).count() as u64;

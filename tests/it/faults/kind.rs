@@ -5,6 +5,7 @@ use super::clock::ClockFault;
 use super::disk::DiskFault;
 use super::failover::FailoverFault;
 use super::files::FileFault;
+use super::history::HistoryFault;
 use super::nodes::NodeFault;
 use super::pages::PageFault;
 use super::process::ProcessFault;
@@ -83,6 +84,7 @@ groups!(
     Node(NodeFault) in nodes,
     Failover(FailoverFault) in failover,
     Rotation(RotationFault) in rotation,
+    History(HistoryFault) in history,
 );
 
 impl Kind {

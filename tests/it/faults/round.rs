@@ -1,8 +1,10 @@
 //! One round: an installation under load, and what happens to it. All that is left to chance comes from
 //! the round's seed.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
@@ -14,6 +16,7 @@ use waha_ingest::simulate::{Plan, Sent, history, shuffled};
 
 use super::account::{Account, Permitted, take};
 use super::followers::Followers;
+use super::history::archived;
 use super::watch::Watch;
 use crate::fleet::Fleet;
 use crate::load::{Load, at_rate};
@@ -26,6 +29,8 @@ const UNKNOWN_MAX: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Retries of a webhook: longer than anything lasts.
 const RETRIES: u32 = 1_000;
+/// Webhooks per second of those that are sent before anything happens.
+const FIRST_RATE: f64 = 600.0;
 
 /// How much is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +50,10 @@ pub struct Round {
     rate: f64,
     /// For how many seconds.
     seconds: f64,
+    /// Sent before, and settled.
+    first: Vec<Sent>,
+    /// Where the ledger's rows are before they go.
+    archive: Option<PathBuf>,
 }
 
 impl Round {
@@ -54,7 +63,8 @@ impl Round {
             Length::Short => (rng.random_range(80..120), 6.0),
             Length::Full => (rng.random_range(100..400), 10.0),
         };
-        Self { rng, length, seed, rate: f64::from(rate), seconds }
+        let rate = f64::from(rate);
+        Self { rng, length, seed, rate, seconds, first: Vec::new(), archive: None }
     }
 
     /// The load goes on for longer, at a lower rate.
@@ -85,7 +95,7 @@ impl Round {
         self.rng.random_range(0..count)
     }
 
-    /// All webhooks of the round, in order and each once.
+    /// All webhooks that are still to be sent, in order and each once; others than those that were.
     fn webhooks(&self) -> Vec<Sent> {
         #[expect(
             clippy::cast_possible_truncation,
@@ -94,7 +104,24 @@ impl Round {
         )]
         let count = (self.rate * self.seconds) as usize;
         let messages = u32::try_from(count).unwrap();
-        history(&Plan { seed: self.seed, messages, ..Plan::default() }).take(count).collect()
+        let seed = if self.first.is_empty() { self.seed } else { !self.seed };
+        history(&Plan { seed, messages, ..Plan::default() }).take(count).collect()
+    }
+
+    /// Sends as many webhooks as will be, each once, and waits until all have come to their end.
+    pub async fn send_first(&mut self, fleet: &Fleet) {
+        let webhooks = self.webhooks();
+        let load =
+            Load::start(at_rate(fleet.urls(), FIRST_RATE, RETRIES), webhooks.clone().into_iter());
+        assert_eq!(load.report().await.lost, 0);
+        fleet.ledger_reaches(webhooks.len(), PATIENCE).await;
+        quiet(fleet).await;
+        self.first = webhooks;
+    }
+
+    /// What the ledger lets go of is kept there.
+    pub fn archives_in(&mut self, folder: &Path) {
+        self.archive = Some(folder.to_owned());
     }
 
     /// Sends the round's webhooks, shuffled and some of them twice, lets `fault` happen while they come,
@@ -141,7 +168,12 @@ impl Round {
         permitted: Permitted,
         watch: &Watch,
     ) -> Account {
-        let mut account = take(fleet, webhooks, report, status, permitted).await;
+        let archived = match &self.archive {
+            Some(folder) => archived(folder).await.into_iter().collect(),
+            None => BTreeSet::new(),
+        };
+        let all = self.first.iter().cloned().chain(webhooks).collect();
+        let mut account = take(fleet, all, report, status, permitted, archived).await;
         if let Some(untrue) = watch.untrue().filter(|_| !permitted.unbalances()) {
             account.problems.push(format!("status said meanwhile what was not so: {untrue}"));
         }

@@ -12,6 +12,7 @@ use entity::webhook_bodies;
 use entity::webhook_events::{Column, Entity};
 
 use super::pass::{AgedPass, AgedRow, QUIET_ROWS};
+use super::sources::OfSources;
 use crate::store::Store;
 use crate::store::bodies::{is_packed, packed};
 use crate::store::sql::error::StoreError;
@@ -20,12 +21,13 @@ use crate::store::sql::error::StoreError;
 const NAME: &str = "bodies";
 
 impl Store {
-    /// Begins a pass where the last one got to, or at the beginning.
-    pub async fn begin_body_pass(&self) -> Result<AgedPass, StoreError> {
-        self.begin_pass(NAME).await
+    /// Begins a pass for these sources where the last one got to, or at the beginning.
+    pub async fn begin_body_pass(&self, sources: OfSources) -> Result<AgedPass, StoreError> {
+        self.begin_pass(NAME, sources).await
     }
 
-    /// Looks at the next `rows_max` bodies, and empties those of webhooks that were received before `before`.
+    /// Looks at the next `rows_max` bodies, and empties those of webhooks of the pass's sources that were received
+    /// before `before`.
     /// Returns whether the pass goes on.
     pub async fn forget_bodies(
         &self,
@@ -34,7 +36,7 @@ impl Store {
         rows_max: u64,
     ) -> Result<bool, StoreError> {
         let end = self.history_end().await?;
-        let rows = self.bodies_after(pass.after, rows_max).await?;
+        let rows = self.bodies_after(pass, rows_max).await?;
         let is_end = (rows.len() as u64) < rows_max;
         let old = pass.look_at(&rows, before, self.clock.now());
         let goes_on = !is_end && (pass.walks_since.is_some() || pass.quiet < QUIET_ROWS);
@@ -42,30 +44,39 @@ impl Store {
         pass.forgotten += old.len() as u64;
         if !old.is_empty() || cursor != pass.cursor || (is_end && pass.walks_since.is_some()) {
             let walked_at = pass.walks_since.filter(|_| is_end);
-            self.write_body_pass(old, cursor, walked_at).await?;
+            self.write_body_pass(&pass.name, old, cursor, walked_at).await?;
             pass.cursor = cursor;
         }
         Ok(goes_on)
     }
 
-    async fn bodies_after(&self, after: i64, rows_max: u64) -> Result<Vec<AgedRow>, StoreError> {
+    async fn bodies_after(
+        &self,
+        pass: &AgedPass,
+        rows_max: u64,
+    ) -> Result<Vec<AgedRow>, StoreError> {
         let has_body = Condition::any().add(Column::Body.is_not_null()).add(is_packed());
-        let rows: Vec<(i64, DateTime<Utc>)> = Entity::find()
+        let rows: Vec<(i64, DateTime<Utc>, String)> = Entity::find()
             .join(JoinType::LeftJoin, packed())
             .select_only()
-            .columns([Column::Id, Column::ReceivedAt])
-            .filter(Column::Id.gt(after))
+            .columns([Column::Id, Column::ReceivedAt, Column::Source])
+            .filter(Column::Id.gt(pass.after))
             .filter(has_body)
             .order_by_asc(Column::Id)
             .limit(rows_max)
             .into_tuple()
             .all(&self.pool().db)
             .await?;
-        Ok(rows.into_iter().map(AgedRow::from).collect())
+        let aged = |(id, received_at, source): (i64, DateTime<Utc>, String)| {
+            let is_ours = pass.sources.has(&source);
+            AgedRow { id, received_at, is_ours }
+        };
+        Ok(rows.into_iter().map(aged).collect())
     }
 
     async fn write_body_pass(
         &self,
+        name: &str,
         old: Vec<i64>,
         cursor: i64,
         walked_at: Option<DateTime<Utc>>,
@@ -85,7 +96,7 @@ impl Store {
                 .exec(&db)
                 .await?;
         }
-        self.write_cursor(&db, NAME, cursor, walked_at).await?;
+        self.write_cursor(&db, name, cursor, walked_at).await?;
         db.commit().await
     }
 }

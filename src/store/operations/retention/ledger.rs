@@ -21,6 +21,7 @@ use entity::{dead_letters, webhook_bodies, webhook_duplicates};
 
 use super::month::Month;
 use super::pass::{AgedPass, AgedRow, QUIET_ROWS};
+use super::sources::OfSources;
 use super::sums::{self, DUPLICATE, Sums};
 use crate::store::Store;
 use crate::store::connect::transaction::CheckedTransaction;
@@ -55,7 +56,7 @@ impl Store {
     /// Begins a pass where the last one got to; once a week at the beginning, for those that stayed because
     /// of a dead letter. What was imported late goes with those that have a number near its own.
     pub async fn begin_ledger_pass(&self) -> Result<AgedPass, StoreError> {
-        self.begin_pass(NAME).await
+        self.begin_pass(NAME, OfSources::All).await
     }
 
     /// Looks at the next `rows_max` rows, and says which were received before `before` and may go.

@@ -18,6 +18,7 @@ use sea_orm::{
 use entity::{waha_calls, waha_chats, waha_messages, waha_session_statuses};
 
 use super::pass::{AgedPass, AgedRow, QUIET_ROWS};
+use super::sources::OfSources;
 use crate::store::Store;
 use crate::store::connect::transaction::{CheckedTransaction, WriteContext};
 use crate::store::feed::{ChangeKind, FollowedTable};
@@ -178,13 +179,18 @@ fn pointer(before: DateTime<Utc>) -> SelectStatement {
 }
 
 impl Store {
-    /// Begins a pass where the last one got to; once a week at the beginning, for those that were kept.
-    pub async fn begin_aged_pass(&self, table: AgedTable) -> Result<AgedPass, StoreError> {
-        self.begin_pass(table.name()).await
+    /// Begins a pass for these sources where the last one got to; once a week at the beginning, for those that
+    /// were kept.
+    pub async fn begin_aged_pass(
+        &self,
+        table: AgedTable,
+        sources: OfSources,
+    ) -> Result<AgedPass, StoreError> {
+        self.begin_pass(table.name(), sources).await
     }
 
-    /// Looks at the next `rows_max` rows, and deletes those that are from before `before` and may go. Returns
-    /// whether the pass goes on.
+    /// Looks at the next `rows_max` rows, and deletes those of the pass's sources that are from before `before`
+    /// and may go. Returns whether the pass goes on.
     pub async fn drop_aged(
         &self,
         table: AgedTable,
@@ -192,7 +198,7 @@ impl Store {
         before: DateTime<Utc>,
         rows_max: u64,
     ) -> Result<bool, StoreError> {
-        let rows = self.aged_after(table, pass.after, rows_max).await?;
+        let rows = self.aged_after(table, pass, rows_max).await?;
         let is_end = (rows.len() as u64) < rows_max;
         let ids = pass.look_at(&rows, before, self.clock.now());
         if !ids.is_empty() {
@@ -207,31 +213,40 @@ impl Store {
     async fn aged_after(
         &self,
         table: AgedTable,
-        after: i64,
+        pass: &AgedPass,
         rows_max: u64,
     ) -> Result<Vec<AgedRow>, StoreError> {
         use waha_calls::Column as Call;
         use waha_messages::Column as Message;
         use waha_session_statuses::Column as Status;
-        let db = &self.pool().db;
-        let rows: Vec<(i64, DateTime<Utc>)> = match table {
+        let (db, after) = (&self.pool().db, pass.after);
+        let since = table.since();
+        let rows: Vec<(i64, i64, DateTime<Utc>)> = match table {
             AgedTable::Messages => {
-                let rows = waha_messages::Entity::find().select_only().column(Message::Id);
-                let rows = rows.column_as(table.since(), "since").filter(Message::Id.gt(after));
-                rows.order_by_asc(Message::Id).limit(rows_max).into_tuple().all(db).await?
+                let rows = waha_messages::Entity::find().select_only();
+                let rows =
+                    rows.columns([Message::Id, Message::SessionId]).column_as(since, "since");
+                let rows = rows.filter(Message::Id.gt(after)).order_by_asc(Message::Id);
+                rows.limit(rows_max).into_tuple().all(db).await?
             }
             AgedTable::Calls => {
-                let rows = waha_calls::Entity::find().select_only().column(Call::Id);
-                let rows = rows.column_as(table.since(), "since").filter(Call::Id.gt(after));
-                rows.order_by_asc(Call::Id).limit(rows_max).into_tuple().all(db).await?
+                let rows = waha_calls::Entity::find().select_only();
+                let rows = rows.columns([Call::Id, Call::SessionId]).column_as(since, "since");
+                let rows = rows.filter(Call::Id.gt(after)).order_by_asc(Call::Id);
+                rows.limit(rows_max).into_tuple().all(db).await?
             }
             AgedTable::Statuses => {
-                let rows = waha_session_statuses::Entity::find().select_only().column(Status::Id);
-                let rows = rows.column_as(table.since(), "since").filter(Status::Id.gt(after));
-                rows.order_by_asc(Status::Id).limit(rows_max).into_tuple().all(db).await?
+                let rows = waha_session_statuses::Entity::find().select_only();
+                let rows = rows.columns([Status::Id, Status::SessionId]).column_as(since, "since");
+                let rows = rows.filter(Status::Id.gt(after)).order_by_asc(Status::Id);
+                rows.limit(rows_max).into_tuple().all(db).await?
             }
         };
-        Ok(rows.into_iter().map(AgedRow::from).collect())
+        let aged = |(id, session, received_at): (i64, i64, DateTime<Utc>)| {
+            let is_ours = pass.has_session(session);
+            AgedRow { id, received_at, is_ours }
+        };
+        Ok(rows.into_iter().map(aged).collect())
     }
 
     async fn delete_aged(

@@ -15,6 +15,7 @@ use entity::{
 use super::ledger::has_no_letter;
 use super::messages::{has_later, is_not_referred, since_stored};
 use super::settled::{settled_letters, uncounted_entries};
+use super::sources::OfSources;
 use crate::store::Store;
 use crate::store::bodies::{is_packed, packed};
 use crate::store::operations::dead_letter::{big_integer, body_bytes};
@@ -33,16 +34,18 @@ pub struct RemovableRows {
 }
 
 impl Store {
-    /// Bodies of webhooks that were received before.
+    /// Bodies of webhooks of these sources that were received before.
     pub async fn removable_bodies(
         &self,
         before: DateTime<Utc>,
+        sources: &OfSources,
     ) -> Result<RemovableRows, StoreError> {
         use webhook_events::{Column, Entity};
         let has_body = Condition::any().add(Column::Body.is_not_null()).add(is_packed());
         let old = Entity::find()
             .join(JoinType::LeftJoin, packed())
             .filter(Column::ReceivedAt.lt(before))
+            .filter(sources.named_in(Column::Source))
             .filter(has_body);
         self.removable(old, stored_body()).await
     }
@@ -62,36 +65,45 @@ impl Store {
         self.removable_but(old, Condition::all().add(has_no_letter()), bytes).await
     }
 
-    /// Messages whose content was stored before, but those that something refers to. What hangs on them goes,
-    /// too, and is not counted here.
+    /// Messages of these sources whose content was stored before, but those that something refers to. What hangs on
+    /// them goes, too, and is not counted here.
     pub async fn removable_messages(
         &self,
         before: DateTime<Utc>,
+        sources: &OfSources,
     ) -> Result<RemovableRows, StoreError> {
         use waha_messages::{Column, Entity};
-        let old = Entity::find().filter(since_stored().lt(before));
+        let old = Entity::find()
+            .filter(since_stored().lt(before))
+            .filter(sources.of_session(Column::SessionId));
         let texts = [Column::MessageId, Column::Content, Column::Details, Column::ReplyToContent];
         let bytes = sum(texts.map(|column| text_length(Expr::col((Entity, column)))));
         self.removable_but(old, is_not_referred(before), bytes).await
     }
 
-    /// Calls that were stored before.
+    /// Calls of these sources that were stored before.
     pub async fn removable_calls(
         &self,
         before: DateTime<Utc>,
+        sources: &OfSources,
     ) -> Result<RemovableRows, StoreError> {
         use waha_calls::{Column, Entity};
-        let old = Entity::find().filter(Column::CreatedAt.lt(before));
+        let old = Entity::find()
+            .filter(Column::CreatedAt.lt(before))
+            .filter(sources.of_session(Column::SessionId));
         self.removable(old, length(Expr::col((Entity, Column::CallId)))).await
     }
 
-    /// States of sessions that were stored before, but the newest of each.
+    /// States of sessions of these sources that were stored before, but the newest of each.
     pub async fn removable_statuses(
         &self,
         before: DateTime<Utc>,
+        sources: &OfSources,
     ) -> Result<RemovableRows, StoreError> {
         use waha_session_statuses::{Column, Entity};
-        let old = Entity::find().filter(Column::CreatedAt.lt(before));
+        let old = Entity::find()
+            .filter(Column::CreatedAt.lt(before))
+            .filter(sources.of_session(Column::SessionId));
         self.removable_but(old, has_later(), length(Expr::col((Entity, Column::Status)))).await
     }
 
