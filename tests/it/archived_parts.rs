@@ -5,7 +5,8 @@ use std::io::BufReader;
 use std::path::Path;
 use std::time::Duration;
 
-use entity::retention_cursors;
+use chrono::DateTime;
+use entity::{retention_cursors, webhook_events};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, IsolationLevel, QueryFilter, QuerySelect, Set,
     Statement, TransactionTrait,
@@ -17,12 +18,15 @@ use waha_ingest::operations::{Transferred, import_webhooks};
 use waha_ingest::retention::RetentionKind;
 use waha_ingest::store::apply::burial::state::DeadLetterState;
 use waha_ingest::store::audit::{AuditAction, AuditEntry};
+use waha_ingest::store::months::MonthTable;
 
 use crate::app::TestApp;
 use crate::archive::{archive, cleaner, key, keys};
 use crate::database::{Kind, on_each_database};
 use crate::desk::{actor, letters};
-use crate::partition::{DAY_MS, MONTHS_MS, apply, divide, doubled, gone, grow, months, webhooks};
+use crate::partition::{
+    DAY_MS, MONTHS_MS, apply, divide, doubled, gone, grow, months, told_at, webhooks,
+};
 use crate::rows::count;
 use crate::wait::wait_for;
 
@@ -33,6 +37,8 @@ on_each_database!(
     cut_off_anywhere_what_is_gone_is_archived,
     what_a_killed_run_took_out_is_archived_before_it_goes,
     two_at_once_lose_and_double_nothing,
+    no_number_is_given_twice,
+    what_comes_meanwhile_is_not_archived,
 );
 
 const WEEK: Duration = Duration::from_hours(7 * 24);
@@ -230,14 +236,8 @@ async fn all_went(app: &TestApp, folder: &Path, known: &BTreeSet<String>, before
     assert_eq!(keys(app).await.len() as u64, imported.imported);
 }
 
-/// MySQL exchanges a part before it counts it. What was changed in between is known to no archive.
-async fn what_a_killed_run_took_out_is_archived_before_it_goes(kind: Kind) {
-    if kind != Kind::MySql {
-        return;
-    }
-    let app = with_old(kind).await;
-    let (known, before) = (keys(&app).await, app.equation().await);
-    let folder = tempfile::tempdir().unwrap();
+/// As a run on MySQL that was killed right then.
+async fn take_out(app: &TestApp) {
     app.db()
         .execute_unprepared(
             "CREATE TABLE webhook_events_leaving LIKE webhook_events; \
@@ -246,10 +246,82 @@ async fn what_a_killed_run_took_out_is_archived_before_it_goes(kind: Kind) {
         )
         .await
         .unwrap();
+}
+
+/// It is applied as a new one, because its row is beside the table then; that row is its repetition.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_mysql_what_comes_again_while_it_is_taken_out_is_counted_twice() {
+    let app = with_old(Kind::MySql).await;
+    let before = app.equation().await;
+    take_out(&app).await;
+    app.post_json(&told_at("evt_0_5", MONTHS_MS[0].0 + 5)).await;
+    app.work_until_idle().await;
+    for has_archive in [true, false] {
+        app.store.finish_parts(app.clock.now() - WEEK, has_archive).await.unwrap();
+        let after = app.equation().await;
+        assert_eq!((after.accepted, after.balanced), (before.accepted + 1, Some(true)));
+        assert_eq!(after.duplicate, before.duplicate + 1);
+    }
+}
+
+/// MySQL exchanges a part before it counts it. What was changed in between is known to no archive.
+async fn what_a_killed_run_took_out_is_archived_before_it_goes(kind: Kind) {
+    if kind != Kind::MySql {
+        return;
+    }
+    let app = with_old(kind).await;
+    let (known, before) = (keys(&app).await, app.equation().await);
+    let folder = tempfile::tempdir().unwrap();
+    take_out(&app).await;
     assert!(!leaving(&app).await.is_empty());
     assert_eq!(app.equation().await, before, "they are counted where they are");
     cleaner(&app, folder.path()).let_go(RetentionKind::Ledger, WEEK).await.unwrap();
     all_went(&app, folder.path(), &known, &before).await;
+}
+
+/// Bodies, repetitions and what is put back go by the number.
+async fn no_number_is_given_twice(kind: Kind) {
+    let app = with_old(kind).await;
+    let highest = |rows: Vec<webhook_events::Model>| rows.iter().map(|row| row.id).max().unwrap();
+    let rows = async || webhook_events::Entity::find().all(app.db()).await.unwrap();
+    // The highest is in the oldest part, and was given when all others had been made: a new one knows the number.
+    if kind != Kind::Sqlite {
+        app.clock.advance(40 * DAY_MS);
+        app.store.ensure_months().await.unwrap();
+        app.clock.advance(-40 * DAY_MS);
+    }
+    app.post_json(&told_at("evt_highest", MONTHS_MS[0].0 + 1)).await;
+    app.work_until_idle().await;
+    let before = highest(rows().await);
+    app.clock.advance(40 * DAY_MS);
+    let folder = tempfile::tempdir().unwrap();
+    cleaner(&app, folder.path()).let_go(RetentionKind::Ledger, WEEK).await.unwrap();
+    assert!(rows().await.is_empty());
+    app.post_json(&told_at("evt_new", MONTHS_MS[0].0 + 2)).await;
+    app.work_until_idle().await;
+    assert!(highest(rows().await) > before);
+}
+
+/// It stays, because it came late, and is archived when it goes.
+async fn what_comes_meanwhile_is_not_archived(kind: Kind) {
+    if kind == Kind::Sqlite {
+        return;
+    }
+    let app = with_old(kind).await;
+    let before = app.clock.now() - WEEK;
+    let store = &app.store;
+    let due = store.due_parts(before).await.unwrap();
+    let old = due.into_iter().find(|due| due.table == MonthTable::Ledger).unwrap();
+    let rows =
+        async |at| store.rows_of_part(&old.part, (before, at), 0, 1_000).await.unwrap().len();
+    let at = app.clock.now();
+    let were = rows(at).await;
+    assert!(were > 0 && store.rows_that_stay(&old, before).await.unwrap().unwrap().is_empty());
+    app.post_json(&told_at("evt_late", MONTHS_MS[0].0 + 1)).await;
+    app.work_until_idle().await;
+    assert_eq!(rows(at).await, were);
+    // What is written anew meanwhile: all of it here.
+    assert_eq!(rows(DateTime::UNIX_EPOCH).await, 0);
 }
 
 /// While another process holds the row that says whose turn it is, no part is exchanged.

@@ -32,7 +32,7 @@ impl Cleaner {
             let Some(stays) = self.store.rows_that_stay(&due, before).await? else { continue };
             let archived = match &self.archive {
                 Some(archive) if due.table == MonthTable::Ledger => {
-                    let archived = self.archive_part(archive, &due, stays).await?;
+                    let archived = self.archive_part(archive, &due, before, stays).await?;
                     if archived.is_none() {
                         continue;
                     }
@@ -53,6 +53,7 @@ impl Cleaner {
         &self,
         archive: &Archive,
         due: &DuePart,
+        before: DateTime<Utc>,
         stays: Vec<i64>,
     ) -> Result<Option<ArchivedPart>, RetentionError> {
         // Clocks of workers differ.
@@ -60,7 +61,8 @@ impl Cleaner {
         let staying: HashSet<i64> = stays.iter().copied().collect();
         let (mut after, mut kept, mut lacking) = (0, 0, stays);
         loop {
-            let rows = self.store.rows_of_part(&due.part, after, ARCHIVED_MAX).await?;
+            let rows =
+                self.store.rows_of_part(&due.part, (before, at), after, ARCHIVED_MAX).await?;
             let Some((last, _)) = rows.last() else { break };
             after = *last;
             let mut by_month = BTreeMap::<Month, Vec<i64>>::new();

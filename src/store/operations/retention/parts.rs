@@ -91,10 +91,12 @@ impl Store {
         Ok(tables.into_iter().flat_map(of).collect())
     }
 
-    /// The next rows of a part of the ledger, for the archive: their numbers by the month of their arrival.
+    /// The next rows of a part of the ledger, for the archive: their numbers by the month of their arrival. Not those
+    /// that came or were written meanwhile: they stay, so that the archive would have them twice one day.
     pub async fn rows_of_part(
         &self,
         part: &MonthPart,
+        (before, at): (DateTime<Utc>, DateTime<Utc>),
         after: i64,
         rows_max: u64,
     ) -> Result<Vec<(i64, Month)>, StoreError> {
@@ -102,6 +104,8 @@ impl Store {
         select
             .columns(["id", "received_at"].map(Alias::new))
             .and_where(column("id").gt(after))
+            .and_where(column("received_at").lt(before))
+            .and_where(column("updated_at").lt(at))
             .order_by(Alias::new("id"), Order::Asc)
             .limit(rows_max);
         let rows = self.pool().db.query_all(&select).await?;

@@ -2,7 +2,9 @@
 //! table beside the ledger, which nobody writes and `status` counts; it is counted there, and emptied after the
 //! transaction that adds it to the sums. A mark in that transaction says that it counts no more.
 //!
-//! Parts stay, empty.
+//! Parts stay, empty. A table numbers its rows on from the highest number that any of its parts knows, so an empty
+//! table would have it give numbers again that rows beside it, or their bodies and repetitions, still have: the table
+//! beside knows a higher one before it becomes a part.
 //!
 //! Invariant: only one process does it at a time, which holds a row meanwhile: what is beside the table is of one part
 //! alone, and an exchange would put it back.
@@ -17,19 +19,23 @@ use sea_orm::{
 use entity::retention_cursors::{Column, Entity};
 
 use super::{
-    ArchivedPart, DuePart, KeptRow, PartLimit, kept_rows, list, number_of, sums_of, total,
+    ArchivedPart, DuePart, KEY, KeptRow, PartLimit, kept_row, kept_rows, list, number_of, sums_of,
+    total,
 };
 use crate::store::Store;
 use crate::store::connect::transaction::CheckedTransaction;
 use crate::store::months::MonthTable;
 use crate::store::operations::retention::month::Month;
-use crate::store::operations::retention::sums;
+use crate::store::operations::retention::sums::{self, DUPLICATE, Sums};
 use crate::store::sql::dialect::Dialect;
 use crate::store::sql::error::StoreError;
 
 /// How long it waits for others, and they behind it.
 const LOCK: &str = "SET SESSION lock_wait_timeout = 3";
 const NO_LOCK: &str = "SET SESSION lock_wait_timeout = DEFAULT";
+
+/// So many numbers are left out with each part: more than are given until it is taken out.
+const NUMBERS_LEFT_OUT: i64 = 100_000;
 
 /// The row of the cursors that is held meanwhile.
 const TURN: &str = "parts";
@@ -81,6 +87,60 @@ async fn some_rows(
         Ok(KeptRow { id, month: Month::from(0), outcome: String::new() })
     };
     Ok(rows.iter().map(row).collect::<Result<_, DbErr>>()?)
+}
+
+/// What says that a row is there, beside its month.
+fn identity(table: MonthTable) -> &'static [&'static str] {
+    match table {
+        MonthTable::Ledger => &KEY,
+        MonthTable::Duplicates => &["id"],
+        MonthTable::Bodies => &["webhook_event_id"],
+    }
+}
+
+/// Puts rows back. One that came again meanwhile is there, and was counted as a new one: what is beside the table becomes
+/// its repetition, which is returned. That another has its number is an error, by which nothing goes.
+async fn put_back(
+    db: &CheckedTransaction,
+    table: MonthTable,
+    beside: &str,
+    ids: &str,
+) -> Result<Sums, StoreError> {
+    let (name, number) = (table.name(), number_of(table));
+    let same = identity(table).iter().chain(&["month"]).map(|it| format!("there.{it} = gone.{it}"));
+    let same = same.collect::<Vec<_>>().join(" AND ");
+    db.execute_unprepared(&format!(
+        "INSERT INTO {name} SELECT gone.* FROM {beside} AS gone WHERE gone.{number} IN ({ids}) \
+         AND NOT EXISTS (SELECT 1 FROM {name} AS there WHERE {same})"
+    ))
+    .await?;
+    let again = match table {
+        MonthTable::Ledger => came_again(db, beside, &same, ids).await?,
+        MonthTable::Duplicates | MonthTable::Bodies => Sums::new(),
+    };
+    db.execute_unprepared(&format!("DELETE FROM {beside} WHERE {number} IN ({ids})")).await?;
+    Ok(again)
+}
+
+/// Webhooks that are there under another number, as repetitions.
+async fn came_again(
+    db: &CheckedTransaction,
+    beside: &str,
+    same: &str,
+    ids: &str,
+) -> Result<Sums, StoreError> {
+    let ledger = MonthTable::Ledger;
+    let sql = format!(
+        "SELECT gone.id, gone.month, gone.received_at, gone.outcome FROM {beside} AS gone \
+         JOIN {} AS there ON {same} WHERE gone.id IN ({ids}) AND there.id <> gone.id",
+        ledger.name()
+    );
+    let rows = db.query_all_raw(Statement::from_string(Dialect::MySql.backend(), sql)).await?;
+    let mut again = Sums::new();
+    for row in &rows {
+        *again.entry((kept_row(row, ledger)?.month, DUPLICATE.to_owned())).or_default() += 1;
+    }
+    Ok(again)
 }
 
 /// Somebody else holds the row.
@@ -151,6 +211,7 @@ impl Store {
         if kept.is_none() {
             return Ok(None);
         }
+        self.keep_numbers(*table).await?;
         self.alter(&format!(
             "ALTER TABLE {} EXCHANGE PARTITION {} WITH TABLE {}",
             table.name(),
@@ -159,6 +220,28 @@ impl Store {
         ))
         .await?;
         Ok(Some(self.count_and_empty(*table, limit).await?))
+    }
+
+    /// Has the table beside one know a number that no row has yet.
+    async fn keep_numbers(&self, table: MonthTable) -> Result<(), StoreError> {
+        // What MySQL says of it is a day old without this; MariaDB knows no such setting, and skips the comment.
+        const FRESH: &str = "/*!80000 SET SESSION information_schema_stats_expiry = 0 */";
+        let (name, beside) = (table.name(), beside(table));
+        let question = format!(
+            "SELECT CAST(COALESCE(MAX(AUTO_INCREMENT), 0) AS SIGNED) AS number \
+             FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = '{name}'"
+        );
+        let db = self.begin().await?;
+        db.execute_unprepared(FRESH).await?;
+        let told = db.query_one_raw(Statement::from_string(Dialect::MySql.backend(), question));
+        let next = told.await?.map_or(Ok(0), |row| row.try_get::<i64>("", "number"))?;
+        db.rollback().await?;
+        // Bodies are numbered by their webhooks.
+        if next == 0 {
+            return Ok(());
+        }
+        let next = next + NUMBERS_LEFT_OUT;
+        self.alter(&format!("ALTER TABLE {beside} AUTO_INCREMENT = {next}")).await
     }
 
     /// Makes the table beside one. It takes its name when it is as it has to be.
@@ -216,22 +299,20 @@ impl Store {
                 Some(kept) => (kept, true),
                 None => (some_rows(&db, table, &beside).await?, false),
             };
-            if !kept.is_empty() {
-                let (ids, number) = (list(&kept), number_of(table));
-                // One that came again meanwhile is the newer one, and has been counted.
-                db.execute_unprepared(&format!(
-                    "INSERT IGNORE INTO {} SELECT * FROM {beside} WHERE {number} IN ({ids}); \
-                     DELETE FROM {beside} WHERE {number} IN ({ids})",
-                    table.name()
-                ))
-                .await?;
-            }
+            let again = match kept.is_empty() {
+                true => Sums::new(),
+                false => put_back(&db, table, &beside, &list(&kept)).await?,
+            };
             if !are_all {
+                sums::add(&db, again, self.clock.now()).await?;
                 db.commit().await?;
                 continue;
             }
-            let sums = sums_of(&db, table, (&beside, None), &[]).await?;
+            let mut sums = sums_of(&db, table, (&beside, None), &[]).await?;
             let gone = total(&sums);
+            for (of, webhooks) in again {
+                *sums.entry(of).or_default() += webhooks;
+            }
             self.write_cursor(&db, &mark(table), 1, None).await?;
             sums::add(&db, sums, self.clock.now()).await?;
             db.commit().await?;
