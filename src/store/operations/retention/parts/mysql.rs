@@ -104,9 +104,12 @@ async fn put_back(
     db: &CheckedTransaction,
     table: MonthTable,
     beside: &str,
-    ids: &str,
+    rows: &[KeptRow],
 ) -> Result<Sums, StoreError> {
-    let (name, number) = (table.name(), number_of(table));
+    if rows.is_empty() {
+        return Ok(Sums::new());
+    }
+    let (name, number, ids) = (table.name(), number_of(table), list(rows));
     let same = identity(table).iter().chain(&["month"]).map(|it| format!("there.{it} = gone.{it}"));
     let same = same.collect::<Vec<_>>().join(" AND ");
     db.execute_unprepared(&format!(
@@ -115,7 +118,7 @@ async fn put_back(
     ))
     .await?;
     let again = match table {
-        MonthTable::Ledger => came_again(db, beside, &same, ids).await?,
+        MonthTable::Ledger => came_again(db, beside, &same, &ids).await?,
         MonthTable::Duplicates | MonthTable::Bodies => Sums::new(),
     };
     db.execute_unprepared(&format!("DELETE FROM {beside} WHERE {number} IN ({ids})")).await?;
@@ -299,10 +302,7 @@ impl Store {
                 Some(kept) => (kept, true),
                 None => (some_rows(&db, table, &beside).await?, false),
             };
-            let again = match kept.is_empty() {
-                true => Sums::new(),
-                false => put_back(&db, table, &beside, &list(&kept)).await?,
-            };
+            let again = put_back(&db, table, &beside, &kept).await?;
             if !are_all {
                 sums::add(&db, again, self.clock.now()).await?;
                 db.commit().await?;
