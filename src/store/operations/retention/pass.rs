@@ -1,9 +1,9 @@
 //! A pass through a table in the order of its rows, from where the last one got to; perhaps for the rows of some
 //! sources only (`sources`).
 //!
-//! Invariant: below the cursor is nothing of these sources that will get old, but for what came about out of order (a replay of an
-//! old dead letter, an import, a door whose clock was wrong) or could not go. That is found by passes from the
-//! beginning, once a week.
+//! Invariant: below the cursor is nothing of these sources that will get old, but for what came about out of order (a
+//! replay of an old dead letter, an import, a door whose clock was wrong) or could not go. That is found by passes
+//! from the beginning, once a week.
 
 use chrono::{DateTime, Utc};
 
